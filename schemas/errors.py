@@ -1,0 +1,99 @@
+"""Everything that can go wrong, sorted by what the caller must do about it.
+
+    HubError(message, *, code, context)
+      RetrySoon            try again in place, within seconds: reset before sending, 502, lock conflict
+      RetryLater           wait, then come round through the head topic: 429, 503, not ready yet
+        InDoubt            a write that may or may not have happened: look before writing again
+      Blocked              the whole connection waits: credentials refused, Business Central down
+      Refused              a person must act: a failed result with code, words and fix
+      Poison               a message that cannot be decoded: dead topic
+      ConfigurationError   do not start
+
+Whatever is not a HubError is a defect: *unexpected*, a few attempts, then the dead topic. The policies stand in
+`hub/retry.py`, and nowhere else. Messages are read by finance people: what happened, to which invoice, what to do; never a
+secret, never a stack trace.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+ErrorKind = Literal["retry_soon", "retry_later", "blocked", "refused", "poison", "unexpected"]
+
+
+class HubError(Exception):
+    """Base of the tree.
+
+    Args:
+        message: One or two sentences for the reader, ending with what to do where something can be done.
+        code: Stable dotted name, `<system>.<subject>.<what>`, for catalogues, filters and alerts.
+        context: Facts for the log: status, provider code, provider request id. Never a secret or personal data.
+    """
+
+    kind: ClassVar[ErrorKind] = "unexpected"
+
+    def __init__(self, message: str, *, code: str, context: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.context: Mapping[str, str] = context or {}
+
+
+class RetrySoon(HubError):  # noqa: N818 - named for what the caller must do
+    """Nothing was done remotely; trying again within seconds is likely to help."""
+
+    kind = "retry_soon"
+
+
+class RetryLater(HubError):  # noqa: N818
+    """Not now: come back after `retry_after`, or when the policy says if the remote side named no time."""
+
+    kind = "retry_later"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        context: Mapping[str, str] | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message, code=code, context=context)
+        self.retry_after = retry_after
+
+
+class InDoubt(RetryLater):
+    """A write was sent and no answer says whether it was done (time-out, reset, 5xx after the body went)."""
+
+
+class Blocked(HubError):  # noqa: N818
+    """The connection as a whole cannot work until someone or something outside repairs it."""
+
+    kind = "blocked"
+
+
+class Refused(HubError):  # noqa: N818
+    """A person must act. `message` says what happened; `fix` says what to change, and where."""
+
+    kind = "refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        fix: str = "",
+        context: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, context=context)
+        self.fix = fix
+
+
+class Poison(HubError):  # noqa: N818
+    """The message itself cannot be understood, and never will be."""
+
+    kind = "poison"
+
+
+class ConfigurationError(HubError):
+    """The process must not start with these settings."""
