@@ -10,8 +10,8 @@
       ConfigurationError   do not start
 
 Whatever is not a HubError is a defect: *unexpected*, a few attempts, then the dead topic. The policies stand in
-`hub/retry.py`, and nowhere else. Messages are read by finance people: what happened, to which invoice, what to do; never a
-secret, never a stack trace.
+`hub/retry.py`, and nowhere else. Messages are read by finance people: what happened, to which invoice, what to do;
+never a secret, never a stack trace.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,72 @@
+"""A connection: one Stripe account and mode with one Business Central company, and its secrets."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from schemas.contract import Contract, Moment
+from schemas.ids import ConnectionId, StripeAccountId, build_company_key, build_connection_id
+
+SignIn = Literal["client_credentials", "delegated"]
+
+
+class Connection(Contract):
+    """What everyone may see of a connection. Its id follows from its five first fields."""
+
+    version: Literal[1] = 1
+    stripe_account: StripeAccountId
+    livemode: bool
+    bc_tenant: str = Field(min_length=1, max_length=100)
+    bc_environment: str = Field(min_length=1, max_length=100)
+    bc_company: str = Field(min_length=1, max_length=100)
+    bc_company_id: str
+    """The company's GUID in Business Central, looked up when the connection was added."""
+    bc_client_id: str
+    sign_in: SignIn = "client_credentials"
+    created_at: Moment
+    go_live: Moment
+    """Invoices finalized before this moment are left alone."""
+    dry_run: bool = False
+    """Everything but writes: results say what would be written."""
+    paused: bool = False
+
+    @property
+    def id(self) -> ConnectionId:
+        """Identify the connection in keys, topics and logs."""
+        return build_connection_id(
+            self.stripe_account,
+            livemode=self.livemode,
+            bc_tenant=self.bc_tenant,
+            bc_environment=self.bc_environment,
+            bc_company=self.bc_company,
+        )
+
+    @property
+    def company_key(self) -> str:
+        """Identify the BC company, which several connections may share."""
+        return build_company_key(self.bc_tenant, self.bc_environment, self.bc_company)
+
+
+class ConnectionSecrets(Contract):
+    """What is stored encrypted only. Never logged, never shown."""
+
+    version: Literal[1] = 1
+    stripe_key: SecretStr
+    webhook_secrets: tuple[SecretStr, ...]
+    """All that are valid now: while Stripe rolls a secret, the old one lives on for up to 24 hours."""
+    bc_client_secret: SecretStr | None = None
+
+
+class BlockedState(Contract):
+    """Why a connection waits as a whole, and when it is tried again."""
+
+    code: str
+    message: str
+    since: Moment
+    next_probe_at: Moment
+    probes: int = 0
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether one message may go through to see if the cause is gone."""
+        return now >= self.next_probe_at

@@ -1,0 +1,162 @@
+"""The messages on the topics: facts in the past tense, frozen, each with a version.
+
+A golden file per message and version stands in `tests/golden/` and must parse for ever. An incompatible change makes
+a new version beside the old one; a new optional field does not.
+"""
+
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import Field
+
+from schemas.contract import Contract, Moment
+from schemas.errors import ErrorKind
+from schemas.ids import ConnectionId
+from schemas.settings import Trigger
+from schemas.stripe_objects import Event, Invoice
+
+Cause = Literal["webhook", "catch_up", "retry", "replay", "backfill", "sweep"]
+Outcome = Literal["synced", "failed", "pending", "skipped", "attention"]
+StageName = Literal["ingest", "contacts", "invoices", "metadata_writer"]
+
+
+class Message(Contract):
+    """Base: every message belongs to a connection and is about one Stripe object."""
+
+    version: Literal[1] = 1
+    connection: ConnectionId
+
+
+class StripeEventReceived(Message):
+    """Head topic: look at this object. What to do follows from its current state, not from this message."""
+
+    cause: Cause
+    object_id: str = Field(min_length=1, max_length=255)
+    event_type: str
+    event_id: str | None = None
+    occurred_at: Moment
+    """When the event happened in Stripe; for a cause without an event, when it was asked for."""
+    event: Event | None = None
+    recreate: bool = False
+    """Make a new draft although an earlier one was deleted in Business Central. Only a person asks for this."""
+    attempt: int = Field(default=0, ge=0)
+    """How many times this has waited already."""
+
+
+class CustomerMatch(Contract):
+    """The BC customer of an invoice, and how it was found."""
+
+    id: str
+    number: str
+    name: str
+    how: str
+    """For the reader: `linked before`, `email = billing@example.com`, `created`."""
+
+
+class ContactResolved(Message):
+    """The invoice is due and its customer is known (in a dry run possibly not yet created)."""
+
+    invoice: Invoice
+    trigger: Trigger
+    customer: CustomerMatch | None
+    would_create_customer: dict[str, Any] | None = None
+    cause: Cause
+    event_id: str | None = None
+    settings_version: int
+    recreate: bool = False
+    attempt: int = 0
+    resolved_at: Moment
+
+
+class BcDocument(Contract):
+    """A draft in Business Central."""
+
+    id: str
+    number: str
+    external_document_number: str
+    total: Decimal
+    """Including tax, in the document's currency."""
+    currency: str
+
+
+class ErrorDetail(Contract):
+    """What went wrong, for a reader: cause and fix, no secret, no stack trace."""
+
+    kind: ErrorKind
+    code: str
+    message: str
+    fix: str = ""
+    context: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Say cause and fix in one go."""
+        return f"{self.message} {self.fix}".strip()
+
+
+class Attempt(Contract):
+    """One write to Business Central: what was sent and what came back."""
+
+    at: Moment
+    request: str
+    """Method and path, without host."""
+    payload: dict[str, Any] | None = None
+    status: int | None = None
+    answer: dict[str, Any] | None = None
+    request_id: str | None = None
+
+
+class InvoiceResult(Message):
+    """How an attempt on one invoice ended. The ledger holds the current outcome; this says that there is news."""
+
+    invoice_id: str
+    outcome: Outcome
+    stage: StageName
+    cause: Cause
+    event_id: str | None = None
+    document: BcDocument | None = None
+    error: ErrorDetail | None = None
+    reason: str = ""
+    """Why it was skipped, needs attention or waits, for a reader."""
+    attempts: tuple[Attempt, ...] = ()
+    notes: tuple[str, ...] = ()
+    dry_run: bool = False
+    settings_version: int | None = None
+    retry_at: Moment | None = None
+    decided_at: Moment
+
+
+class MetadataUpdated(Message):
+    """What was written to the Stripe invoice, or why nothing was."""
+
+    invoice_id: str
+    outcome: Outcome
+    written: dict[str, str] = Field(default_factory=dict)
+    """Keys and new values; an empty value deleted the key."""
+    reason: str = ""
+    """Why nothing was written, for a reader; empty when something was."""
+    dry_run: bool = False
+    request_id: str | None = None
+    at: Moment
+
+
+class DeadMessage(Contract):
+    """A message that cannot be decoded or met a defect, whole, so that it can be inspected and replayed."""
+
+    version: Literal[1] = 1
+    stage: StageName
+    reason: Literal["poison", "unexpected"]
+    code: str
+    error: str
+    trace: str = ""
+    attempts: int = 1
+    topic: str
+    partition: int
+    offset: int
+    key: str | None = None
+    """base64, as it came."""
+    value: str | None = None
+    """base64, as it came."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names, and values in base64."""
+    at: Moment
