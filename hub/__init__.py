@@ -1,0 +1,1 @@
+"""What all services stand on: stage runtime, ledger, waiting set, configuration, telemetry and the command line."""

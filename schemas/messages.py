@@ -26,6 +26,22 @@ class Message(Contract):
     version: Literal[1] = 1
     connection: ConnectionId
 
+    def build_wakeup(self) -> "Wakeup":
+        """Say what to publish to the head topic when this message has waited."""
+        raise NotImplementedError
+
+
+class Wakeup(Contract):
+    """What is left of a message while it waits: enough to look at its object again, through the head topic."""
+
+    object_id: str
+    event_type: str
+    event_id: str | None = None
+    occurred_at: Moment
+    cause: Cause
+    recreate: bool = False
+    attempt: int = 0
+
 
 class StripeEventReceived(Message):
     """Head topic: look at this object. What to do follows from its current state, not from this message."""
@@ -41,6 +57,18 @@ class StripeEventReceived(Message):
     """Make a new draft although an earlier one was deleted in Business Central. Only a person asks for this."""
     attempt: int = Field(default=0, ge=0)
     """How many times this has waited already."""
+
+    def build_wakeup(self) -> "Wakeup":
+        """Say what to publish when this message has waited."""
+        return Wakeup(
+            object_id=self.object_id,
+            event_type=self.event_type,
+            event_id=self.event_id,
+            occurred_at=self.occurred_at,
+            cause=self.cause,
+            recreate=self.recreate,
+            attempt=self.attempt,
+        )
 
 
 class CustomerMatch(Contract):
@@ -60,12 +88,14 @@ class ContactResolved(Message):
     trigger: Trigger
     customer: CustomerMatch | None
     would_create_customer: dict[str, Any] | None = None
-    cause: Cause
-    event_id: str | None = None
+    received: Wakeup
+    """The head message this follows from."""
     settings_version: int
-    recreate: bool = False
-    attempt: int = 0
     resolved_at: Moment
+
+    def build_wakeup(self) -> Wakeup:
+        """Say what to publish when this message has waited."""
+        return self.received
 
 
 class BcDocument(Contract):
@@ -112,8 +142,8 @@ class InvoiceResult(Message):
     invoice_id: str
     outcome: Outcome
     stage: StageName
-    cause: Cause
-    event_id: str | None = None
+    received: Wakeup
+    """The head message this follows from."""
     document: BcDocument | None = None
     error: ErrorDetail | None = None
     reason: str = ""
@@ -124,6 +154,10 @@ class InvoiceResult(Message):
     settings_version: int | None = None
     retry_at: Moment | None = None
     decided_at: Moment
+
+    def build_wakeup(self) -> Wakeup:
+        """Say what to publish when this message has waited."""
+        return self.received
 
 
 class MetadataUpdated(Message):

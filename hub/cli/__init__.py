@@ -1,0 +1,1 @@
+"""The `hub` command: composition of services, and everything an operator types."""

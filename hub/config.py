@@ -1,0 +1,154 @@
+"""What a process needs from its environment: every `HUB_…` name, once, with its meaning.
+
+Required values have no default: missing means that the process does not start, and the message names them. Unknown
+`HUB_…` names are refused with the nearest known one, for a typing error must not silently mean the default.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from schemas.errors import ConfigurationError
+
+# What Kubernetes injects for a Service named hub-…: HUB_INGEST_PORT=tcp://10.0.0.1:80, HUB_INGEST_SERVICE_HOST, …
+_KUBERNETES_NAME = re.compile(r"^HUB_\w+_(SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)$")
+_MIN_KEY_LENGTH = 16
+
+
+class HubConfig(BaseSettings):
+    """The environment of every process of the hub. `deploy/config.example.env` lists the same keys."""
+
+    model_config = SettingsConfigDict(env_prefix="HUB_", frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    kafka_bootstrap: str = Field(min_length=1, description="Kafka brokers, host:port, comma-separated.")
+    redis_url: str = Field(
+        pattern=r"^(rediss?|unix)://",
+        description="Redis that holds the ledger: AOF on, noeviction. redis://host:port/0",
+    )
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        min_length=1,
+        description="Keys that encrypt secrets at rest, comma-separated, 16 characters or more each. "
+        "The first one encrypts, all of them decrypt: put a new one in front to rotate.",
+    )
+    stripe_api_base: str = Field(default="https://api.stripe.com", description="Scheme and host of Stripe's API.")
+    bc_api_base: str = Field(
+        default="https://api.businesscentral.dynamics.com/v2.0",
+        description="Scheme, host and the first /v2.0; the hub adds /{tenant}/{environment}/api/v2.0.",
+    )
+    entra_authority: str = Field(
+        default="https://login.microsoftonline.com",
+        description="Scheme and host of the sign-in; the hub adds /{tenant}.",
+    )
+    ca_bundle: Path | None = Field(default=None, description="PEM file with an extra CA for a self-signed authority.")
+    http_port: int = Field(
+        default=8080, ge=0, le=65535, description="Port of webhooks, health and metrics; 0 picks one."
+    )
+    http_host: str = Field(default="0.0.0.0", description="Address that the HTTP port binds to.")  # noqa: S104 - a container's port is published on purpose
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="json for machines, console for people, auto: console on a terminal."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    data_dir: Path = Field(
+        default=Path(".hub"),
+        description="What the embedded parts keep; other hub commands find a running hub up by it.",
+    )
+    kafka_idempotence: bool = Field(
+        default=True, description="Idempotent producer. Off only for a broker without it, as the embedded one."
+    )
+    retry_waits: Annotated[tuple[timedelta, ...], NoDecode] = Field(
+        default=tuple(timedelta(seconds=s) for s in (5, 60, 600, *[3600] * 23)),
+        min_length=1,
+        description="Seconds between rounds of a message that has to wait, comma-separated. After the last: failed.",
+    )
+    catch_up_seconds: float = Field(default=30, gt=0, description="Seconds between two looks at Stripe's Events API.")
+    lease_seconds: float = Field(
+        default=120, gt=0, description="Life of an invoice's lease; longer than the deadline of any request (60 s)."
+    )
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _check_key_length(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < _MIN_KEY_LENGTH for key in keys):
+            raise ValueError(f"each key needs at least {_MIN_KEY_LENGTH} characters")
+        return keys
+
+    @field_validator("retry_waits", mode="before")
+    @classmethod
+    def _split_waits(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(timedelta(seconds=float(part)) for part in value.split(",") if part.strip())
+
+    @field_validator("stripe_api_base", "bc_api_base", "entra_authority")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("must begin with https:// (or http:// for a simulator)")
+        return value.rstrip("/")
+
+
+def load_config(environ: Mapping[str, str] | None = None, **overrides: Any) -> HubConfig:
+    """Read and check the environment.
+
+    Raises:
+        ConfigurationError: a name is missing, unknown or has a wrong value; the message lists all of them and no value.
+    """
+    names = os.environ if environ is None else environ
+    problems = find_unknown_names(names)
+    values: dict[str, Any] = {
+        key.removeprefix("HUB_").lower(): value for key, value in names.items() if key in known_names()
+    }
+    try:
+        config = HubConfig(**{**values, **overrides})
+    except ValidationError as exc:
+        problems += [_describe(error) for error in exc.errors()]
+        raise _refuse(problems) from None
+    if problems:
+        raise _refuse(problems)
+    return config
+
+
+def known_names() -> dict[str, str]:
+    """Return every HUB_ name with its meaning."""
+    return {f"HUB_{name.upper()}": field.description or "" for name, field in HubConfig.model_fields.items()}
+
+
+def find_unknown_names(environ: Mapping[str, str]) -> list[str]:
+    """Say for each stray HUB_ name what was probably meant."""
+    known = known_names()
+    return [_suggest(name, known) for name in sorted(environ) if _is_stray(name, environ[name], known)]
+
+
+def _is_stray(name: str, value: str, known: Mapping[str, str]) -> bool:
+    if not name.startswith("HUB_") or name in known or name.startswith("HUB_TEST_"):
+        return False
+    injected = name.endswith("_PORT") and value.startswith(("tcp://", "udp://"))
+    return not injected and not _KUBERNETES_NAME.match(name)
+
+
+def _suggest(name: str, known: Mapping[str, str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"{name} is not a setting of the hub; did you mean {near[0]}?"
+
+
+def _describe(error: Any) -> str:
+    name = f"HUB_{str(error['loc'][0]).upper()}"
+    if error["type"] == "missing":
+        return f"{name} is missing: {known_names().get(name, '')}"
+    return f"{name}: {error['msg']}"
+
+
+def _refuse(problems: list[str]) -> ConfigurationError:
+    return ConfigurationError("\n".join(problems), code="configuration.invalid")

@@ -1,0 +1,83 @@
+"""Leases: who is at work on something. A lease ends by itself, so that a killed process blocks nobody for long."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from hub.redis import run
+from schemas.errors import RetrySoon
+
+# Only the holder may renew or release: after expiry the key may be another's.
+_RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A held lease. Its token fences ledger writes: a holder that slept through the expiry cannot write any more."""
+
+    redis: Any
+    key: str
+    token: str
+    life: timedelta
+
+    async def renew(self) -> None:
+        """Begin the lease's life anew.
+
+        Raises:
+            RetrySoon: it has ended, and may be another's: whatever was planned must not be done.
+        """
+        if not await run(self.redis.eval(_RENEW, 1, self.key, self.token, _ms(self.life))):
+            raise build_lease_lost(self.key)
+
+    async def release(self) -> None:
+        """Give it up, if it is still ours."""
+        await run(self.redis.eval(_RELEASE, 1, self.key, self.token))
+
+
+@asynccontextmanager
+async def hold_lease(redis: Any, key: str, life: timedelta) -> AsyncIterator[Lease]:
+    """Hold a lease for the length of the block.
+
+    Raises:
+        RetrySoon: someone else holds it.
+    """
+    lease = Lease(redis, key, secrets.token_hex(16), life)
+    if not await run(redis.set(key, lease.token, nx=True, px=_ms(life))):
+        raise RetrySoon("Another process is at work on this.", code="ledger.lease.taken", context={"key": key})
+    try:
+        yield lease
+    finally:
+        await lease.release()
+
+
+@asynccontextmanager
+async def hold_leases(redis: Any, keys: Iterable[str], life: timedelta) -> AsyncIterator[list[Lease]]:
+    """Hold several leases, taken in sorted order so that two holders can't wait for each other.
+
+    Raises:
+        RetrySoon: someone else holds one of them; none is kept.
+    """
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(hold_lease(redis, key, life)) for key in sorted(set(keys))]
+
+
+async def try_role(redis: Any, key: str, token: str, life: timedelta) -> bool:
+    """Take or keep the role of the only one: True while this token holds it."""
+    if await run(redis.set(key, token, nx=True, px=_ms(life))):
+        return True
+    return bool(await run(redis.eval(_RENEW, 1, key, token, _ms(life))))
+
+
+def build_lease_lost(key: str) -> RetrySoon:
+    """Build the error of a holder that finds its lease ended."""
+    return RetrySoon(
+        "This took longer than its lease and was given up.", code="ledger.lease.lost", context={"key": key}
+    )
+
+
+def _ms(duration: timedelta) -> int:
+    return int(duration.total_seconds() * 1000)

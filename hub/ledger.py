@@ -1,0 +1,209 @@
+"""The ledger: what the hub knows of each invoice and customer. In Redis; every write that matters is fenced by a lease.
+
+Protocol states of an invoice (docs/architecture.md has the diagram):
+
+    none -> intent -> created -> synced
+
+`intent` is written right before the draft is requested, `created` when Business Central has answered with it, `synced`
+when the draft's total equals Stripe's. The *outcome* (synced, failed, pending, skipped, attention) is what people
+are told.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from hub.lease import Lease, build_lease_lost, hold_lease
+from hub.redis import (
+    INCARNATION,
+    customer_link_key,
+    failed_key,
+    invoice_key,
+    invoice_lease_key,
+    run,
+    translate_redis_errors,
+    waiting_entries_key,
+    waiting_key,
+    woken_key,
+)
+from schemas.contract import Contract, Moment
+from schemas.messages import BcDocument, CustomerMatch, ErrorDetail, Outcome
+
+# Replies 0 when the lease is not ours any more.
+_FENCED_SET = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[2], 'state', ARGV[2])
+return 1
+"""
+
+# A synced invoice keeps its outcome, unless the new one says something about that very draft. Replies 0 when it does.
+_SET_OUTCOME = """
+local over_synced = ARGV[4] == '1'
+local state = redis.call('HGET', KEYS[1], 'state')
+if not over_synced and state and string.find(state, '"phase":"synced"', 1, true) then return 0 end
+redis.call('HSET', KEYS[1], 'outcome', ARGV[1])
+if ARGV[2] == 'failed' then redis.call('ZADD', KEYS[2], ARGV[5], ARGV[3]) else redis.call('ZREM', KEYS[2], ARGV[3]) end
+redis.call('ZREM', KEYS[4], ARGV[3])
+if ARGV[2] ~= 'pending' then redis.call('ZREM', KEYS[3], ARGV[3]); redis.call('HDEL', KEYS[5], ARGV[3]) end
+return 1
+"""
+
+Phase = Literal["none", "intent", "created", "synced"]
+
+
+class InvoiceState(Contract):
+    """How far the one-draft protocol has come."""
+
+    phase: Phase = "none"
+    intent_at: Moment | None = None
+    looks: int = 0
+    """How often the invoice was looked for since an answer said nothing."""
+    slot: str | None = None
+    """The limiter's slot that stays taken while in doubt."""
+    document: BcDocument | None = None
+    etag: str | None = None
+    """Of our own POST: a draft may be deleted only while it still has this."""
+    customer_id: str | None = None
+    synced_at: Moment | None = None
+    """The first success; never changed after."""
+
+
+class InvoiceOutcome(Contract):
+    """What people are told about an invoice, and what metadata must say."""
+
+    outcome: Outcome
+    document: BcDocument | None = None
+    error: ErrorDetail | None = None
+    reason: str = ""
+    retry_at: Moment | None = None
+    settings_version: int | None = None
+    dry_run: bool = False
+    decided_at: Moment
+
+
+class InvoiceRecord(Contract):
+    """All that the ledger holds about one invoice."""
+
+    state: InvoiceState = InvoiceState()
+    outcome: InvoiceOutcome | None = None
+    sent_at: Moment | None = None
+    metadata: dict[str, str] | None = None
+    """What the hub last wrote to Stripe; None before the first write."""
+
+
+class Incarnation(Contract):
+    """The life of this ledger. After a loss it begins anew, and older invoices may have drafts nobody remembers."""
+
+    id: str
+    born_at: Moment
+
+
+class CustomerLink(Contract):
+    """A Stripe customer's BC customer."""
+
+    customer: CustomerMatch
+    linked_at: Moment
+    pinned: bool = False
+    """Chosen by a person: never replaced by a rule."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Reads and writes records. All methods raise RetrySoon (`ledger.unavailable`) when Redis does not answer."""
+
+    redis: Any
+    lease_life: timedelta = timedelta(seconds=120)
+
+    async def load_invoice(self, connection: str, invoice_id: str) -> InvoiceRecord:
+        """Load what is known; an empty record when nothing is."""
+        fields: dict[str, str] = await run(self.redis.hgetall(invoice_key(connection, invoice_id)))
+        return _parse_record(fields)
+
+    def hold_invoice(self, connection: str, invoice_id: str) -> Any:
+        """Hold the invoice's lease for a block (`async with … as lease`)."""
+        return hold_lease(self.redis, invoice_lease_key(connection, invoice_id), self.lease_life)
+
+    async def save_state(self, lease: Lease, connection: str, invoice_id: str, state: InvoiceState) -> None:
+        """Write the protocol state under the lease.
+
+        Raises:
+            RetrySoon: the lease has ended (`ledger.lease.lost`).
+        """
+        keys = (lease.key, invoice_key(connection, invoice_id))
+        if not await run(self.redis.eval(_FENCED_SET, 2, *keys, lease.token, state.model_dump_json(exclude_none=True))):
+            raise build_lease_lost(lease.key)
+
+    async def record_outcome(
+        self, connection: str, invoice_id: str, outcome: InvoiceOutcome, *, over_synced: bool = False
+    ) -> bool:
+        """Write what people are told, and take the invoice out of the waiting set unless it is pending.
+
+        Returns False, and changes nothing, if the invoice is synced and `over_synced` is not set: a late failure of an
+        earlier attempt must not hide a success.
+        """
+        keys = (
+            invoice_key(connection, invoice_id),
+            failed_key(connection),
+            waiting_key(connection),
+            woken_key(connection),
+            waiting_entries_key(connection),
+        )
+        args = (
+            outcome.model_dump_json(exclude_none=True),
+            outcome.outcome,
+            invoice_id,
+            "1" if over_synced or outcome.outcome == "synced" else "0",
+            outcome.decided_at.timestamp(),
+        )
+        return bool(await run(self.redis.eval(_SET_OUTCOME, len(keys), *keys, *args)))
+
+    async def record_sent(self, connection: str, invoice_id: str, at: datetime) -> None:
+        """Remember that Stripe sent the invoice: only events tell, the invoice itself does not."""
+        await run(self.redis.hsetnx(invoice_key(connection, invoice_id), "sent_at", at.isoformat()))
+
+    async def record_metadata(self, connection: str, invoice_id: str, written: dict[str, str]) -> None:
+        """Remember what Stripe's metadata say by our hand."""
+        value = _MetadataField(value=written).model_dump_json()
+        await run(self.redis.hset(invoice_key(connection, invoice_id), "metadata", value))
+
+    async def list_failed(self, connection: str) -> list[str]:
+        """List the failed invoices, oldest failure first."""
+        return await run(self.redis.zrange(failed_key(connection), 0, -1))
+
+    async def load_incarnation(self) -> Incarnation:
+        """Return this ledger's life, beginning it if it has none: then the ledger is new, or was lost."""
+        async with translate_redis_errors():
+            if (stored := await self.redis.get(INCARNATION)) is None:
+                seconds, micros = await self.redis.time()
+                born = datetime.fromtimestamp(int(seconds) + int(micros) / 1e6, tz=UTC)
+                fresh = Incarnation(id=secrets.token_hex(8), born_at=born)
+                await self.redis.set(INCARNATION, fresh.model_dump_json(), nx=True)
+                stored = await self.redis.get(INCARNATION)
+        return Incarnation.model_validate_json(stored)
+
+    async def load_customer_link(self, connection: str, stripe_customer: str) -> CustomerLink | None:
+        """Return the linked BC customer, if the Stripe customer has one."""
+        stored = await run(self.redis.hget(customer_link_key(connection), stripe_customer))
+        return CustomerLink.model_validate_json(stored) if stored else None
+
+    async def save_customer_link(self, connection: str, stripe_customer: str, link: CustomerLink) -> None:
+        """Link a Stripe customer to its BC customer."""
+        await run(self.redis.hset(customer_link_key(connection), stripe_customer, link.model_dump_json()))
+
+    async def drop_customer_link(self, connection: str, stripe_customer: str) -> None:
+        """Forget a link whose BC customer is gone."""
+        await run(self.redis.hdel(customer_link_key(connection), stripe_customer))
+
+
+class _MetadataField(Contract):
+    value: dict[str, str]
+
+
+def _parse_record(fields: dict[str, str]) -> InvoiceRecord:
+    return InvoiceRecord(
+        state=InvoiceState.model_validate_json(fields["state"]) if "state" in fields else InvoiceState(),
+        outcome=InvoiceOutcome.model_validate_json(fields["outcome"]) if "outcome" in fields else None,
+        sent_at=datetime.fromisoformat(fields["sent_at"]) if "sent_at" in fields else None,
+        metadata=_MetadataField.model_validate_json(fields["metadata"]).value if "metadata" in fields else None,
+    )

@@ -1,0 +1,44 @@
+"""Logging: structlog, JSON for machines and console for people. Events are fixed dotted names, data are pairs."""
+
+import logging
+import sys
+from typing import Any, Literal, TextIO
+
+import structlog
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure_logging(
+    service: str, *, fmt: Literal["auto", "json", "console"], level: str = "info", stream: TextIO | None = None
+) -> None:
+    """Set up the process's logging, once, at start. The stream defaults to stdout."""
+    out = stream or sys.stdout
+    console = fmt == "console" or (fmt == "auto" and out.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    _route_libraries(out)
+
+
+def _route_libraries(out: TextIO) -> None:
+    """Let libraries speak only when something is wrong; aiokafka and uvicorn chatter at INFO."""
+    logging.basicConfig(stream=out, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", force=True)
+    # aiokafka logs each failed commit at ERROR, the expected one of a rebalance too; the runtime reports its own.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def get_logger() -> Any:
+    """Return the process's logger."""
+    return structlog.get_logger()

@@ -1,0 +1,25 @@
+"""All metrics, declared once with their units. Names follow Prometheus: seconds, totals."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_AGES = (0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 300, 1800, 3600, 86400)
+
+# Messages by how they ended: done, waiting, failed, dead. The rate of a stage is its rate.
+MESSAGES = Counter("hub_stage_messages_total", "Messages finished, by outcome", ["stage", "outcome"])
+# Seconds in the handler, tries and pauses included.
+DURATION = Histogram(
+    "hub_stage_duration_seconds", "Seconds from start to end of a message", ["stage"], buckets=_SECONDS
+)
+# Seconds between the message's publication and its start: how far behind the stage is, in time.
+AGE = Histogram("hub_stage_age_seconds", "Seconds a message was old when it was started", ["stage"], buckets=_AGES)
+# Messages on the topic that this consumer has not committed: consumer lag, by partition.
+LAG = Gauge("hub_stage_lag_messages", "Consumer lag of the assigned partitions", ["stage", "partition"])
+IN_HAND = Gauge("hub_stage_in_hand_messages", "Messages taken and not finished", ["stage"])
+PAUSED = Gauge("hub_stage_paused", "1 while the stage has stopped taking messages", ["stage", "why"])
+GAPS = Counter("hub_stage_offset_gaps_total", "Times offsets did not advance one by one", ["stage"])
+DEAD = Counter("hub_dead_messages_total", "Messages sent to the dead topic", ["stage", "reason"])
+WEBHOOKS = Counter("hub_ingest_webhooks_total", "Webhook requests, by answer", ["answer"])
+WAITING = Gauge("hub_waiting_messages", "Invoices in the waiting set", ["connection"])
+OUTCOMES = Counter("hub_invoice_outcomes_total", "Invoice outcomes recorded", ["outcome"])
+WRITES = Counter("hub_remote_writes_total", "Writes to Stripe and Business Central", ["system", "what"])

@@ -1,0 +1,132 @@
+"""The connection to Redis, and the names of all keys in it.
+
+Keys of one connection carry its id in braces, so that they share a slot on a Redis cluster. What Redis must be: AOF on
+(`appendfsync everysec` or better), `maxmemory-policy noeviction`; `hub doctor` checks both.
+"""
+
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.exceptions import RedisError
+
+from schemas.errors import RetrySoon
+
+T = TypeVar("T")
+
+CONNECTIONS = "hub:connections"
+INCARNATION = "hub:incarnation"
+
+
+def connection_key(connection: str) -> str:
+    """Hash: the connection itself, its secrets (encrypted), its settings, what blocks it."""
+    return f"hub:{{{connection}}}:connection"
+
+
+def settings_history_key(connection: str) -> str:
+    """Hash: version -> settings as they were."""
+    return f"hub:{{{connection}}}:settings"
+
+
+def tokens_key(connection: str) -> str:
+    """String: the sign-in's token cache, encrypted."""
+    return f"hub:{{{connection}}}:tokens"
+
+
+def account_key(stripe_account: str) -> str:
+    """Set: the connections of a Stripe account."""
+    return f"hub:account:{stripe_account}"
+
+
+def invoice_key(connection: str, invoice_id: str) -> str:
+    """Hash: what the hub knows of one invoice."""
+    return f"hub:{{{connection}}}:invoice:{invoice_id}"
+
+
+def invoice_lease_key(connection: str, invoice_id: str) -> str:
+    """String with expiry: who is at work on the invoice."""
+    return f"hub:{{{connection}}}:lease:{invoice_id}"
+
+
+def failed_key(connection: str) -> str:
+    """Sorted set: failed invoices by the time of failure, for `hub replay --failed`."""
+    return f"hub:{{{connection}}}:failed"
+
+
+def customer_link_key(connection: str) -> str:
+    """Hash: Stripe customer -> its BC customer."""
+    return f"hub:{{{connection}}}:customers"
+
+
+def customer_claim_key(company_key: str, value: str) -> str:
+    """Hash: the creation of a BC customer under one match value, across all connections of the company."""
+    return f"hub:{{{company_key}}}:claim:{value}"
+
+
+def customer_lease_key(company_key: str, value: str) -> str:
+    """String with expiry: who may create a BC customer under one match value."""
+    return f"hub:{{{company_key}}}:lease:{value}"
+
+
+def waiting_key(connection: str) -> str:
+    """Sorted set: objects by the time they are due."""
+    return f"hub:{{{connection}}}:waiting"
+
+
+def waiting_entries_key(connection: str) -> str:
+    """Hash: object -> what waits, as JSON."""
+    return f"hub:{{{connection}}}:waiting:entries"
+
+
+def woken_key(connection: str) -> str:
+    """Sorted set: objects published to the head topic and not heard of since, by when they count as lost."""
+    return f"hub:{{{connection}}}:woken"
+
+
+def role_lease_key(connection: str, role: str) -> str:
+    """String with expiry: the one replica that does `role` (waker, catch-up) for the connection."""
+    return f"hub:{{{connection}}}:role:{role}"
+
+
+def cursor_key(connection: str) -> str:
+    """String: how far catch-up has read the Events API, Unix seconds."""
+    return f"hub:{{{connection}}}:cursor"
+
+
+def seen_events_key(connection: str) -> str:
+    """Sorted set: event ids that catch-up has published lately, by time."""
+    return f"hub:{{{connection}}}:seen"
+
+
+def build_redis(url: str) -> Any:
+    """Build the client. A bounded pool: a burst waits for a connection instead of opening a thousand."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=32,
+        timeout=10,
+        socket_timeout=5,
+        socket_connect_timeout=3,
+        health_check_interval=30,
+        decode_responses=True,
+    )
+    return Redis(connection_pool=pool)
+
+
+@asynccontextmanager
+async def translate_redis_errors() -> AsyncIterator[None]:
+    """Turn whatever Redis raises into RetrySoon: nothing is decided without the ledger."""
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise RetrySoon(
+            "The hub's ledger (Redis) does not answer.",
+            code="ledger.unavailable",
+            context={"why": type(error).__name__},
+        ) from error
+
+
+async def run(command: Any) -> Any:
+    """Await a command or script with its errors translated."""
+    async with translate_redis_errors():
+        return await cast("Awaitable[Any]", command)

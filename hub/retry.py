@@ -1,0 +1,55 @@
+"""The one table: what is done about each kind of error."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from schemas.errors import ErrorKind
+
+End = Literal["wait", "block", "fail", "dead"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How often a kind is tried in place, how long between tries, and what comes after.
+
+    Ends: `wait` goes to the waiting set and comes round through the head topic; `block` stops the whole connection and
+    waits; `fail` makes a failed result that a person can replay; `dead` goes to the dead topic.
+    """
+
+    tries: int
+    pause: timedelta
+    end: End
+
+    def __post_init__(self) -> None:
+        if self.tries < 1:
+            raise ValueError("a message is tried at least once")
+
+    def delay(self, attempt: int) -> float:
+        """Seconds before try `attempt` + 1: doubling, with jitter so that a crowd doesn't return together."""
+        return self.pause.total_seconds() * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)
+
+
+POLICIES: dict[ErrorKind, Policy] = {
+    # Connection resets and lock conflicts mostly clear within a second; four tries take at most 2.1 s of a record's 30.
+    "retry_soon": Policy(tries=4, pause=timedelta(milliseconds=300), end="wait"),
+    "retry_later": Policy(tries=1, pause=timedelta(0), end="wait"),
+    "blocked": Policy(tries=1, pause=timedelta(0), end="block"),
+    "refused": Policy(tries=1, pause=timedelta(0), end="fail"),
+    "poison": Policy(tries=1, pause=timedelta(0), end="dead"),
+    # A defect seldom heals, but a race may: three tries tell them apart.
+    "unexpected": Policy(tries=3, pause=timedelta(milliseconds=100), end="dead"),
+}
+
+
+def get_wait(waits: Sequence[timedelta], attempt: int, retry_after: timedelta | None) -> timedelta | None:
+    """Return how long a message waits before round `attempt` + 1, or None when its time is used up.
+
+    A Retry-After is honoured; jitter of up to a tenth is added, never taken away: nobody comes before the time named.
+    """
+    if attempt >= len(waits):
+        return None
+    base = max(waits[attempt], retry_after or timedelta(0))
+    return base * random.uniform(1.0, 1.1)

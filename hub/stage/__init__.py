@@ -1,0 +1,1 @@
+"""The stage runtime: the Kafka boundary, once for all services."""

@@ -1,0 +1,121 @@
+"""What the runtime needs from a service, and what it gives to one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from schemas.contract import Contract
+from schemas.errors import HubError
+from schemas.messages import ErrorDetail, Message
+from schemas.topics import Topic
+
+M_contra = TypeVar("M_contra", bound=Message, contravariant=True)
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message to publish: it counts only once the broker has acknowledged it."""
+
+    topic: Topic
+    key: str
+    message: Contract
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a message did not succeed. `retry_at` set: it waits and comes round again; None: it is final."""
+
+    detail: ErrorDetail
+    retry_at: datetime | None = None
+
+
+class Handler(Protocol[M_contra]):
+    """A service's part: what to do with one message."""
+
+    async def handle(self, message: M_contra) -> Sequence[Outgoing]:
+        """Do the work and return what to publish. Called again with the same message after any crash.
+
+        Raises:
+            HubError: sorted by `hub/retry.py`. Anything else is a defect.
+        """
+        ...
+
+    async def report(self, message: M_contra, failure: Failure) -> Sequence[Outgoing]:
+        """Record a failure and return what to publish about it. Must bear being called twice."""
+        ...
+
+
+class Publisher(Protocol):
+    """Publishes messages."""
+
+    async def publish(self, outgoing: Outgoing) -> None:
+        """Return once the broker has acknowledged (acks=all).
+
+        Raises:
+            RetrySoon: it did not.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A connection that lets nothing through now."""
+
+    detail: ErrorDetail
+    until: datetime
+
+
+class Gate(Protocol):
+    """Knows which connections wait as a whole: paused by a person, or blocked by refused credentials or an outage."""
+
+    async def enter(self, connection: str, touches: frozenset[str]) -> Closed | None:
+        """Return None to go on. A blocked connection lets one message through now and then, to see if it is over.
+
+        Raises:
+            Poison: nobody knows this connection.
+        """
+        ...
+
+    async def block(self, connection: str, error: HubError) -> datetime:
+        """Block the connection; returns when it is tried again."""
+        ...
+
+    async def passed(self, connection: str, touches: frozenset[str]) -> None:
+        """A message went through: what blocked the connection is over."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parked:
+    """What the waiting set keeps of a message."""
+
+    message: Message
+    due: datetime
+    code: str
+    reason: str
+    stage: str
+    counts_as_attempt: bool
+
+
+class WaitingSet(Protocol):
+    """Keeps invoices that are not due yet; the waker publishes them to the head topic when they are."""
+
+    async def park(self, parked: Parked) -> None:
+        """Keep it. An entry of the same object is replaced.
+
+        Raises:
+            RetrySoon: the ledger can't be reached.
+        """
+        ...
+
+
+def describe(error: HubError) -> ErrorDetail:
+    """Turn an error into what results and waiting entries say about it."""
+    return ErrorDetail(
+        kind=error.kind,
+        code=error.code,
+        message=error.message,
+        fix=getattr(error, "fix", ""),
+        context=dict(error.context),
+    )

@@ -1,0 +1,40 @@
+"""Publishing through FastStream's broker, with trace context; done means acknowledged by all in-sync replicas."""
+
+import asyncio
+from datetime import timedelta
+
+from aiokafka.errors import KafkaError
+from faststream.exceptions import FastStreamException
+from faststream.kafka import KafkaBroker
+
+from hub.stage.ports import Outgoing
+from hub.trace import current_header
+from schemas.errors import RetrySoon
+
+
+class KafkaPublisher:
+    """Publishes to the topics of the registry. The broker was built with acks=all (`hub/broker.py`)."""
+
+    def __init__(self, broker: KafkaBroker, *, deadline: timedelta = timedelta(seconds=15)) -> None:
+        self._broker = broker
+        self._deadline = deadline.total_seconds()
+
+    async def publish(self, outgoing: Outgoing) -> None:
+        """Return once acknowledged.
+
+        Raises:
+            RetrySoon: not acknowledged within the deadline. It may still arrive: consumers bear duplicates.
+        """
+        await self.publish_bytes(outgoing.topic.name, outgoing.key, outgoing.message.model_dump_json().encode())
+
+    async def publish_bytes(self, topic: str, key: str, value: bytes) -> None:
+        """Publish a value that is serialized already; otherwise as `publish`."""
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._broker.publish(value, topic=topic, key=key.encode(), headers=current_header())
+        except (KafkaError, TimeoutError, FastStreamException) as error:
+            raise RetrySoon(
+                "The message broker did not take a message.",
+                code="broker.publish",
+                context={"topic": topic, "why": type(error).__name__},
+            ) from error
