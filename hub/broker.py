@@ -1,6 +1,6 @@
 """The Kafka broker object and the topics: built from configuration, in one way for all services and commands."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +43,7 @@ class TopicProblem:
 
 
 @asynccontextmanager
-async def open_admin(bootstrap: str) -> AsyncIterator[Any]:
+async def open_admin(bootstrap: str) -> AsyncGenerator[Any]:
     """Open an admin client.
 
     Raises:

@@ -1,7 +1,7 @@
 """Leases: who is at work on something. A lease ends by itself, so that a killed process blocks nobody for long."""
 
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,7 +39,7 @@ class Lease:
 
 
 @asynccontextmanager
-async def hold_lease(redis: Any, key: str, life: timedelta) -> AsyncIterator[Lease]:
+async def hold_lease(redis: Any, key: str, life: timedelta) -> AsyncGenerator[Lease]:
     """Hold a lease for the length of the block.
 
     Raises:
@@ -55,7 +55,7 @@ async def hold_lease(redis: Any, key: str, life: timedelta) -> AsyncIterator[Lea
 
 
 @asynccontextmanager
-async def hold_leases(redis: Any, keys: Iterable[str], life: timedelta) -> AsyncIterator[list[Lease]]:
+async def hold_leases(redis: Any, keys: Iterable[str], life: timedelta) -> AsyncGenerator[list[Lease]]:
     """Hold several leases, taken in sorted order so that two holders can't wait for each other.
 
     Raises:

@@ -4,7 +4,7 @@ Keys of one connection carry its id in braces, so that they share a slot on a Re
 (`appendfsync everysec` or better), `maxmemory-policy noeviction`; `hub doctor` checks both.
 """
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
@@ -114,7 +114,7 @@ def build_redis(url: str) -> Any:
 
 
 @asynccontextmanager
-async def translate_redis_errors() -> AsyncIterator[None]:
+async def translate_redis_errors() -> AsyncGenerator[None]:
     """Turn whatever Redis raises into RetrySoon: nothing is decided without the ledger."""
     try:
         yield

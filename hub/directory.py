@@ -1,0 +1,231 @@
+"""The directory of connections: who is connected to what, with which secrets and settings, and what blocks them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from hub.clock import Clock, SystemClock
+from hub.redis import CONNECTIONS, account_key, connection_key, run, settings_history_key, tokens_key
+from hub.secrets import SecretBox
+from hub.stage.ports import Closed
+from schemas.connections import BlockedState, Connection, ConnectionSecrets
+from schemas.errors import HubError, Poison, Refused
+from schemas.ids import ConnectionId
+from schemas.messages import ErrorDetail
+from schemas.settings import Settings
+
+# How long a process may go on with what it has read: a pause or a block is seen everywhere within this time.
+_FRESH = 1.0
+_BLOCKED = "blocked:"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One connection as it was read, at most a second ago."""
+
+    connection: Connection
+    secrets: ConnectionSecrets
+    settings: Settings
+    settings_version: int
+    blocks: Mapping[str, BlockedState]
+    """By the system that refuses: `stripe` or `bc`."""
+
+
+@dataclass
+class Directory:
+    """Reads and writes connections. All methods raise RetrySoon when Redis does not answer."""
+
+    redis: Any
+    box: SecretBox
+    clock: Clock = field(default_factory=SystemClock)
+    _cache: dict[str, tuple[float, Snapshot]] = field(default_factory=dict[str, tuple[float, Snapshot]])
+
+    async def get(self, connection: str) -> Snapshot:
+        """Return the connection as it is now, or was within the last second.
+
+        Raises:
+            Poison: there is no such connection.
+        """
+        cached = self._cache.get(connection)
+        now = self.clock.monotonic()
+        if cached is not None and now - cached[0] < _FRESH:
+            return cached[1]
+        snapshot = await self.load(connection)
+        self._cache[connection] = (now, snapshot)
+        return snapshot
+
+    async def load(self, connection: str) -> Snapshot:
+        """As `get`, but always from Redis."""
+        fields = cast("dict[str, str]", await run(self.redis.hgetall(connection_key(connection))))
+        if "connection" not in fields:
+            raise Poison(f"There is no connection {connection}.", code="connection.unknown")
+        return self._parse(fields)
+
+    def _parse(self, fields: Mapping[str, str]) -> Snapshot:
+        return Snapshot(
+            connection=Connection.model_validate_json(fields["connection"]),
+            secrets=ConnectionSecrets.model_validate_json(self.box.decrypt(fields["secrets"])),
+            settings=Settings.model_validate_json(fields["settings"]),
+            settings_version=int(fields["settings_version"]),
+            blocks={
+                name.removeprefix(_BLOCKED): BlockedState.model_validate_json(value)
+                for name, value in fields.items()
+                if name.startswith(_BLOCKED)
+            },
+        )
+
+    async def list_ids(self) -> list[ConnectionId]:
+        """List all connections, in a stable order."""
+        return sorted(cast("set[ConnectionId]", await run(self.redis.smembers(CONNECTIONS))))
+
+    async def list_of_account(self, stripe_account: str) -> list[ConnectionId]:
+        """List the connections of a Stripe account; empty when nobody knows it."""
+        return sorted(cast("set[ConnectionId]", await run(self.redis.smembers(account_key(stripe_account)))))
+
+    async def add(self, connection: Connection, secrets: ConnectionSecrets, settings: Settings) -> None:
+        """Add a connection, or replace one that joins the same five things. Its ledger and settings history stay."""
+        version = await self._keep_settings(connection.id, settings)
+        await run(
+            self.redis.hset(
+                connection_key(connection.id),
+                mapping={
+                    "connection": connection.model_dump_json(),
+                    "secrets": self.box.encrypt(_reveal(secrets)),
+                    "settings": settings.model_dump_json(),
+                    "settings_version": version,
+                },
+            )
+        )
+        await run(self.redis.sadd(account_key(connection.stripe_account), connection.id))
+        await run(self.redis.sadd(CONNECTIONS, connection.id))
+        self._cache.pop(connection.id, None)
+
+    async def save_settings(self, connection: str, settings: Settings) -> int:
+        """Make these the settings; returns their version."""
+        version = await self._keep_settings(connection, settings)
+        mapping = {"settings": settings.model_dump_json(), "settings_version": version}
+        await run(self.redis.hset(connection_key(connection), mapping=mapping))
+        self._cache.pop(connection, None)
+        return version
+
+    async def _keep_settings(self, connection: str, settings: Settings) -> int:
+        version = int(await run(self.redis.hlen(settings_history_key(connection)))) + 1
+        await run(self.redis.hset(settings_history_key(connection), str(version), settings.model_dump_json()))
+        return version
+
+    async def load_settings(self, connection: str, version: int) -> Settings:
+        """Return the settings of an earlier version.
+
+        Raises:
+            Refused: there is no such version.
+        """
+        stored = await run(self.redis.hget(settings_history_key(connection), str(version)))
+        if stored is None:
+            raise Refused(f"The connection has no settings version {version}.", code="settings.version.unknown")
+        return Settings.model_validate_json(stored)
+
+    async def set_paused(self, connection: str, *, paused: bool) -> None:
+        """Pause or resume by hand."""
+        current = (await self.load(connection)).connection
+        changed = current.model_copy(update={"paused": paused})
+        await run(self.redis.hset(connection_key(connection), "connection", changed.model_dump_json()))
+        self._cache.pop(connection, None)
+
+    async def save_block(self, connection: str, system: str, state: BlockedState | None) -> None:
+        """Block the connection on one system, or unblock it."""
+        name = _BLOCKED + system
+        if state is None:
+            await run(self.redis.hdel(connection_key(connection), name))
+        else:
+            await run(self.redis.hset(connection_key(connection), name, state.model_dump_json()))
+        self._cache.pop(connection, None)
+
+    def build_token_store(self, connection: str) -> "TokenStore":
+        """Build the encrypted home of a connection's sign-in tokens."""
+        return TokenStore(self.redis, self.box, tokens_key(connection))
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """A sign-in's token cache at rest, encrypted."""
+
+    redis: Any
+    box: SecretBox
+    key: str
+
+    async def load(self) -> str | None:
+        """Return the cache as it was saved, or None."""
+        stored = await run(self.redis.get(self.key))
+        return self.box.decrypt(stored) if stored else None
+
+    async def save(self, cache: str) -> None:
+        """Save the cache, encrypted with the newest key."""
+        await run(self.redis.set(self.key, self.box.encrypt(cache)))
+
+
+@dataclass(frozen=True)
+class ConnectionGate:
+    """The runtime's gate over the directory."""
+
+    directory: Directory
+    clock: Clock
+    # How long a blocked connection is left alone: doubling from the first to the last.
+    first_probe: timedelta = timedelta(seconds=30)
+    last_probe: timedelta = timedelta(minutes=10)
+
+    async def enter(self, connection: str, touches: frozenset[str]) -> Closed | None:
+        """Return why the connection waits, or None to go on."""
+        snapshot = await self.directory.get(connection)
+        if snapshot.connection.paused and "bc" in touches:
+            return _closed("connection.paused", "The connection is paused.", self.clock.now() + self.last_probe)
+        for system, state in snapshot.blocks.items():
+            if system in touches and not await self._may_probe(connection, system, state):
+                return _closed(state.code, state.message, max(state.next_probe_at, self.clock.now()))
+        return None
+
+    async def _may_probe(self, connection: str, system: str, state: BlockedState) -> bool:
+        """Let one message through when the time has come, and move the time on, so that it stays one."""
+        now = self.clock.now()
+        if not state.is_due(now):
+            return False
+        probes = state.probes + 1
+        moved = state.model_copy(update={"probes": probes, "next_probe_at": now + self._pause(probes)})
+        await self.directory.save_block(connection, system, moved)
+        return True
+
+    def _pause(self, probes: int) -> timedelta:
+        return min(self.first_probe * 2 ** min(probes, 10), self.last_probe)
+
+    async def block(self, connection: str, error: HubError) -> datetime:
+        """Block the connection on the system that the error's code names first."""
+        system = system_of(error.code)
+        snapshot = await self.directory.load(connection)
+        now = self.clock.now()
+        if (known := snapshot.blocks.get(system)) is not None:
+            return max(known.next_probe_at, now + timedelta(seconds=1))
+        state = BlockedState(code=error.code, message=error.message, since=now, next_probe_at=now + self.first_probe)
+        await self.directory.save_block(connection, system, state)
+        return state.next_probe_at
+
+    async def passed(self, connection: str, touches: frozenset[str]) -> None:
+        """Unblock what a message has just gone through."""
+        snapshot = await self.directory.get(connection)
+        for system in set(snapshot.blocks) & touches:
+            await self.directory.save_block(connection, system, None)
+
+
+def system_of(code: str) -> str:
+    """Say which system a blocking error concerns: a block on Stripe stops every stage, any other not the metadata."""
+    return "stripe" if code.startswith("stripe.") else "bc"
+
+
+def _reveal(secrets: ConnectionSecrets) -> str:
+    """Write the secrets out, for encryption only."""
+    plain = secrets.model_dump(mode="python")
+    return json.dumps(plain, default=lambda value: value.get_secret_value())
+
+
+def _closed(code: str, message: str, until: datetime) -> Closed:
+    return Closed(ErrorDetail(kind="blocked", code=code, message=message), until)

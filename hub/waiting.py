@@ -1,0 +1,135 @@
+"""The waiting set: per connection, what is not due yet. The waker publishes it to the head topic when it is.
+
+Retry-later, blocked connections, overflow of a share, doubt and backfill all wait here; there is no retry topic. If it
+is lost with Redis, the catch-up brings back what Stripe's events still tell.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from hub.redis import run, waiting_entries_key, waiting_key, woken_key
+from hub.stage.ports import Parked
+from schemas.contract import Contract, Moment
+from schemas.ids import ConnectionId
+from schemas.messages import StripeEventReceived, Wakeup
+
+# History (backfill, sweep) sorts after everything live: its scores begin where Unix times will be in the year 2286.
+_HISTORY = 10_000_000_000
+# A woken object that nobody has reported on for so long was lost on the way, and waits again.
+_WOKEN_LIFE = timedelta(seconds=120)
+
+_PARK = """
+local old = redis.call('HGET', KEYS[2], ARGV[1])
+local entry = cjson.decode(ARGV[2])
+if old then entry['since'] = cjson.decode(old)['since'] end
+redis.call('HSET', KEYS[2], ARGV[1], cjson.encode(entry))
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+"""
+
+_WAKE = """
+local now, history = tonumber(ARGV[1]), tonumber(ARGV[2])
+for _, lost in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now)) do
+  redis.call('ZADD', KEYS[1], now, lost)
+  redis.call('ZREM', KEYS[3], lost)
+end
+local room = tonumber(ARGV[3]) - redis.call('ZCARD', KEYS[3])
+local woken = {}
+for _, range in ipairs({{'-inf', now}, {history, history + now}}) do
+  if room > #woken then
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], range[1], range[2], 'LIMIT', 0, room - #woken)) do
+      local entry = redis.call('HGET', KEYS[2], id)
+      redis.call('ZREM', KEYS[1], id)
+      if entry then
+        redis.call('ZADD', KEYS[3], ARGV[4], id)
+        woken[#woken + 1] = entry
+      end
+    end
+  end
+end
+return woken
+"""
+
+
+class WaitingEntry(Contract):
+    """One object that waits."""
+
+    wakeup: Wakeup
+    due: Moment
+    since: Moment
+    code: str
+    reason: str
+    stage: str
+
+    def build_message(self, connection: str) -> StripeEventReceived:
+        """Build the message that brings the object round again. A person's replay stays one; the rest is a retry."""
+        wakeup = self.wakeup
+        return StripeEventReceived(
+            connection=ConnectionId(connection),
+            cause=wakeup.cause if wakeup.cause in {"replay", "backfill"} else "retry",
+            object_id=wakeup.object_id,
+            event_type=wakeup.event_type,
+            event_id=wakeup.event_id,
+            occurred_at=wakeup.occurred_at,
+            recreate=wakeup.recreate,
+            attempt=wakeup.attempt,
+        )
+
+
+@dataclass(frozen=True)
+class RedisWaitingSet:
+    """The waiting sets of all connections. Implements the runtime's `WaitingSet`."""
+
+    redis: Any
+    # As many as a stage takes in hand of one connection: more would only come back as overflow.
+    in_flight: int = 64
+
+    async def park(self, parked: Parked) -> None:
+        """Keep a message's object until it is due."""
+        wakeup = parked.message.build_wakeup()
+        if parked.counts_as_attempt:
+            wakeup = wakeup.model_copy(update={"attempt": wakeup.attempt + 1})
+        now = datetime.now(UTC)
+        entry = WaitingEntry(
+            wakeup=wakeup, due=parked.due, since=now, code=parked.code, reason=parked.reason, stage=parked.stage
+        )
+        score = parked.due.timestamp() + (_HISTORY if wakeup.cause in {"backfill", "sweep"} else 0)
+        args = (wakeup.object_id, entry.model_dump_json(), score)
+        await run(self.redis.eval(_PARK, 3, *_keys(parked.message.connection), *args))
+
+    async def wake(self, connection: str, now: datetime, *, at_most: int | None = None) -> Sequence[WaitingEntry]:
+        """Take what is due, live before history, and no more than the connection can have in flight.
+
+        What is taken counts as woken until its outcome is recorded or it is parked again; forgotten by everyone, it
+        waits anew after two minutes.
+        """
+        room = self.in_flight if at_most is None else min(at_most, self.in_flight)
+        stamp = now.timestamp()
+        args = (stamp, _HISTORY, room, stamp + _WOKEN_LIFE.total_seconds())
+        found = cast("list[str]", await run(self.redis.eval(_WAKE, 3, *_keys(connection), *args)))
+        return [WaitingEntry.model_validate_json(entry) for entry in found]
+
+    async def list_entries(self, connection: str) -> list[WaitingEntry]:
+        """List everything that waits, soonest first."""
+        ids = cast("list[str]", await run(self.redis.zrange(waiting_key(connection), 0, -1)))
+        if not ids:
+            return []
+        found = cast("list[str | None]", await run(self.redis.hmget(waiting_entries_key(connection), ids)))
+        return [WaitingEntry.model_validate_json(entry) for entry in found if entry is not None]
+
+    async def count(self, connection: str) -> int:
+        """Count what waits."""
+        return int(await run(self.redis.zcard(waiting_key(connection))))
+
+    async def make_due(self, connection: str, now: datetime) -> int:
+        """Let everything that waits be due now: the connection was resumed or repaired. Returns how many."""
+        ids = cast("list[str]", await run(self.redis.zrange(waiting_key(connection), 0, -1)))
+        if ids:
+            await run(self.redis.zadd(waiting_key(connection), dict.fromkeys(ids, now.timestamp()), lt=True))
+        return len(ids)
+
+
+def _keys(connection: str) -> tuple[str, str, str]:
+    return waiting_key(connection), waiting_entries_key(connection), woken_key(connection)
