@@ -1,0 +1,303 @@
+"""Products, prices, tax rates, coupons and shipping rates: what invoice lines point to."""
+
+from decimal import Decimal
+from typing import Any
+
+from simulators.stripe.currencies import round_half_up
+from simulators.stripe.errors import invalid, missing
+from simulators.stripe.events import emit
+from simulators.stripe.metadata import changed_members, merge_metadata
+from simulators.stripe.paging import list_objects
+from simulators.stripe.params import (
+    EXPAND,
+    PAGING,
+    Check,
+    boolean,
+    currency,
+    decimal,
+    hash_of,
+    integer,
+    list_of,
+    no_such,
+    not_simulated,
+    one_of,
+    required,
+    text,
+    time_range,
+    untouched,
+)
+from simulators.stripe.shelf import Shelf
+from simulators.stripe.state import Call, Context, Json, Realm
+from simulators.stripe.totals import DiscountRule, TaxRule
+
+_BEHAVIOR = one_of("exclusive", "inclusive", "unspecified")
+PRODUCT: dict[str, Check] = {
+    "id": text(), "name": text(), "active": boolean, "description": text(), "images": list_of(text()),
+    "metadata": untouched, "shippable": boolean, "statement_descriptor": text(22), "tax_code": text(),
+    "type": one_of("good", "service"), "unit_label": text(12), "url": text(), "expand": EXPAND,
+    "default_price_data": not_simulated, "marketing_features": not_simulated, "package_dimensions": not_simulated,
+    "tax_details": not_simulated,
+}  # fmt: skip
+PRICE: dict[str, Check] = {
+    "currency": currency, "product": text(), "unit_amount": integer, "unit_amount_decimal": decimal,
+    "active": boolean, "lookup_key": text(200), "metadata": untouched, "nickname": text(), "tax_behavior": _BEHAVIOR,
+    "billing_scheme": one_of("per_unit"), "expand": EXPAND, "product_data": hash_of({"name": text()}),
+    "recurring": hash_of({"interval": one_of("day", "week", "month", "year"), "interval_count": integer}),
+    "currency_options": not_simulated, "custom_unit_amount": not_simulated, "tiers": not_simulated,
+    "tiers_mode": not_simulated, "transfer_lookup_key": not_simulated, "transform_quantity": not_simulated,
+}  # fmt: skip
+TAX_RATE: dict[str, Check] = {
+    "display_name": text(50), "percentage": decimal, "inclusive": boolean, "active": boolean, "country": text(2),
+    "description": text(), "jurisdiction": text(50), "metadata": untouched, "state": text(), "tax_type": text(),
+    "expand": EXPAND,
+}  # fmt: skip
+COUPON: dict[str, Check] = {
+    "id": text(), "percent_off": decimal, "amount_off": integer, "currency": currency, "name": text(40),
+    "duration": one_of("forever", "once", "repeating"), "duration_in_months": integer, "metadata": untouched,
+    "max_redemptions": integer, "redeem_by": integer, "expand": EXPAND, "applies_to": not_simulated,
+    "currency_options": not_simulated,
+}  # fmt: skip
+SHIPPING_RATE: dict[str, Check] = {
+    "display_name": text(100), "type": one_of("fixed_amount"), "tax_behavior": _BEHAVIOR, "metadata": untouched,
+    "fixed_amount": hash_of({"amount": integer, "currency": currency}), "tax_code": text(), "expand": EXPAND,
+    "delivery_estimate": not_simulated,
+}  # fmt: skip
+LISTING: dict[str, Check] = {**PAGING, "created": time_range, "active": boolean}
+
+
+def _head(ctx: Context, key: str, noun: str, params: Json) -> Json:
+    return {
+        "id": key,
+        "object": noun,
+        "created": ctx.world.clock.stamp(),
+        "livemode": ctx.realm.livemode,
+        "metadata": merge_metadata({}, params.get("metadata")),
+    }
+
+
+def number_text(value: Decimal) -> str:
+    """Write a decimal the way Stripe does: no exponent, no trailing zeros."""
+    plain = format(value, "f")
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+def add_product(ctx: Context, params: Json) -> Json:
+    """Create a product."""
+    key = params.get("id") or ctx.world.ids.short("prod")
+    if key in ctx.realm.products:
+        raise invalid("Product already exists.", "id", code="resource_already_exists")
+    product = _head(ctx, key, "product", params) | {
+        "active": params.get("active", True),
+        "default_price": None,
+        "description": params.get("description"),
+        "images": params.get("images", []),
+        "marketing_features": [],
+        "name": required(params, "name"),
+        "package_dimensions": None,
+        "shippable": params.get("shippable"),
+        "statement_descriptor": params.get("statement_descriptor"),
+        "tax_code": params.get("tax_code"),
+        "type": params.get("type", "service"),
+        "unit_label": params.get("unit_label"),
+        "updated": ctx.world.clock.stamp(),
+        "url": params.get("url"),
+    }
+    ctx.realm.products.add(key, product)
+    return product
+
+
+def add_price(ctx: Context, params: Json) -> Json:
+    """Create a price, and its product when `product_data` asks for one."""
+    unit = params.get("unit_amount_decimal")
+    if unit is None:
+        unit = Decimal(required(params, "unit_amount"))
+    product = params.get("product")
+    if product is None:
+        product = add_product(ctx, required(params, "product_data"))["id"]
+    elif product not in ctx.realm.products:
+        raise no_such("product", product, "product")
+    recurring = params.get("recurring")
+    price: Json = _head(ctx, ctx.world.ids.new("price"), "price", params) | {
+        "active": params.get("active", True),
+        "billing_scheme": "per_unit",
+        "currency": required(params, "currency"),
+        "custom_unit_amount": None,
+        "lookup_key": params.get("lookup_key"),
+        "nickname": params.get("nickname"),
+        "product": product,
+        "recurring": recurring and {"interval_count": 1, "meter": None, "usage_type": "licensed", **recurring},
+        "tax_behavior": params.get("tax_behavior", "unspecified"),
+        "tiers_mode": None,
+        "transform_quantity": None,
+        "type": "recurring" if recurring else "one_time",
+        "unit_amount": round_half_up(unit) if unit == unit.to_integral_value() else None,
+        "unit_amount_decimal": number_text(unit),
+    }
+    ctx.realm.prices.add(price["id"], price)
+    return price
+
+
+def add_tax_rate(ctx: Context, params: Json) -> Json:
+    """Create a tax rate; `percentage` is a JSON number as at Stripe."""
+    percentage = required(params, "percentage")
+    rate: Json = _head(ctx, ctx.world.ids.new("txr"), "tax_rate", params) | {
+        "active": params.get("active", True),
+        "country": params.get("country"),
+        "description": params.get("description"),
+        "display_name": required(params, "display_name"),
+        "effective_percentage": float(percentage),
+        "flat_amount": None,
+        "inclusive": required(params, "inclusive"),
+        "jurisdiction": params.get("jurisdiction"),
+        "jurisdiction_level": None,
+        "percentage": float(percentage),
+        "rate_type": "percentage",
+        "state": params.get("state"),
+        "tax_type": params.get("tax_type"),
+    }
+    ctx.realm.tax_rates.add(rate["id"], rate)
+    return rate
+
+
+def add_coupon(ctx: Context, params: Json) -> Json:
+    """Create a coupon; redemption limits are stored, not enforced."""
+    percent, amount = params.get("percent_off"), params.get("amount_off")
+    if (percent is None) == (amount is None):
+        raise invalid("You must pass exactly one of percent_off and amount_off.", "percent_off")
+    if amount is not None:
+        required(params, "currency")
+    coupon: Json = _head(ctx, params.get("id") or ctx.world.ids.token(8), "coupon", params) | {
+        "amount_off": amount,
+        "currency": params.get("currency"),
+        "duration": params.get("duration", "once"),
+        "duration_in_months": params.get("duration_in_months"),
+        "max_redemptions": params.get("max_redemptions"),
+        "name": params.get("name"),
+        "percent_off": None if percent is None else float(percent),
+        "redeem_by": params.get("redeem_by"),
+        "times_redeemed": 0,
+        "valid": True,
+    }
+    ctx.realm.coupons.add(coupon["id"], coupon)
+    return coupon
+
+
+def add_shipping_rate(ctx: Context, params: Json) -> Json:
+    """Create a fixed shipping rate."""
+    rate: Json = _head(ctx, ctx.world.ids.new("shr"), "shipping_rate", params) | {
+        "active": True,
+        "delivery_estimate": None,
+        "display_name": required(params, "display_name"),
+        "fixed_amount": required(params, "fixed_amount"),
+        "tax_behavior": params.get("tax_behavior", "unspecified"),
+        "tax_code": params.get("tax_code"),
+        "type": "fixed_amount",
+    }
+    ctx.realm.shipping_rates.add(rate["id"], rate)
+    return rate
+
+
+def add_discount(ctx: Context, coupon: str, customer: str | None, invoice: str | None, item: str | None) -> str:
+    """Redeem a coupon on an invoice or an item; returns the `di_…` id."""
+    held = ctx.realm.coupons.get(coupon)
+    if held is None:
+        raise no_such("coupon", coupon, "discounts[0][coupon]")
+    held["times_redeemed"] += 1
+    discount: Json = {
+        "id": ctx.world.ids.new("di"),
+        "object": "discount",
+        "checkout_session": None,
+        "customer": customer,
+        "customer_account": None,
+        "end": None,
+        "invoice": invoice,
+        "invoice_item": item,
+        "promotion_code": None,
+        "source": {"coupon": coupon, "type": "coupon"},
+        "start": ctx.world.clock.stamp(),
+        "subscription": None,
+        "subscription_item": None,
+    }
+    ctx.realm.discounts.add(discount["id"], discount)
+    return discount["id"]
+
+
+def tax_rules(realm: Realm, keys: list[str], param: str = "tax_rates") -> list[TaxRule]:
+    """Look tax rates up as the arithmetic wants them."""
+    rules: list[TaxRule] = []
+    for key in keys:
+        rate = realm.tax_rates.get(key)
+        if rate is None:
+            raise no_such("tax rate", key, param)
+        rules.append(TaxRule(key, Decimal(str(rate["percentage"])), rate["inclusive"]))
+    return rules
+
+
+def discount_rules(realm: Realm, keys: list[str]) -> list[DiscountRule]:
+    """Look discounts up as the arithmetic wants them."""
+    rules: list[DiscountRule] = []
+    for key in keys:
+        discount: Any = realm.discounts.get(key)
+        coupon: Any = realm.coupons.get(discount["source"]["coupon"])
+        percent = coupon["percent_off"]
+        rules.append(DiscountRule(key, None if percent is None else Decimal(str(percent)), coupon["amount_off"]))
+    return rules
+
+
+_ADDERS = {
+    "products": add_product,
+    "prices": add_price,
+    "tax_rates": add_tax_rate,
+    "coupons": add_coupon,
+    "shipping_rates": add_shipping_rate,
+}
+_NOUNS = {
+    "products": "product", "prices": "price", "tax_rates": "tax rate", "coupons": "coupon",
+    "shipping_rates": "shipping rate",
+}  # fmt: skip
+_WITHOUT_EVENTS = frozenset({"tax_rates", "shipping_rates"})
+
+
+class CatalogHandlers:
+    """Create, get, update and list for one kind of catalog object."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def _shelf(self, call: Call) -> Shelf[Json]:
+        return getattr(call.realm, self._kind)
+
+    def create(self, call: Call) -> Json:
+        """POST /v1/{kind}."""
+        made = _ADDERS[self._kind](call, call.params)
+        if self._kind not in _WITHOUT_EVENTS:
+            emit(call, [(f"{made['object']}.created", None)], made)
+        return made
+
+    def get(self, call: Call) -> Json:
+        """GET /v1/{kind}/{id}."""
+        found = self._shelf(call).get(call.args[0])
+        if found is None:
+            raise missing(_NOUNS[self._kind], call.args[0], self._kind[:-1])
+        return found
+
+    def update(self, call: Call) -> Json:
+        """POST /v1/{kind}/{id}: names and metadata, not amounts."""
+        found = self.get(call)
+        before = dict(found)
+        given = dict(call.params)
+        if "metadata" in given:
+            given["metadata"] = merge_metadata(found["metadata"], given["metadata"])
+        given.pop("expand", None)
+        found.update(given)
+        previous = changed_members(before, found)
+        if previous and self._kind not in _WITHOUT_EVENTS:
+            emit(call, [(f"{found['object']}.updated", previous)], found)
+        return found
+
+    def listing(self, call: Call) -> Json:
+        """GET /v1/{kind}."""
+        active = call.params.get("active")
+        return list_objects(
+            self._shelf(call), call.params, f"/v1/{self._kind}", lambda held: active is None or held["active"] == active
+        )
