@@ -1,0 +1,309 @@
+"""The client: what the hub asks of Business Central's API v2.0, in its own words."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Literal, TypeVar, cast
+from urllib.parse import quote, urlsplit
+
+import httpx
+from pydantic import ValidationError
+
+from connectors.business_central.channel import BeforeSend, Channel, Request, follow
+from connectors.business_central.deadlines import Deadlines
+from connectors.business_central.errors import Call, RawAnswer, classify_failure
+from connectors.business_central.exact_json import parse_json
+from connectors.business_central.limiter import Limiter
+from connectors.business_central.lookups import BatchLimits, CoalescedLookups, TakeValues
+from connectors.business_central.models import Account, Answer, BcRecord, Company, Customer, Item, SalesInvoice
+from connectors.business_central.odata import build_equals_any, build_url, parse_guid, quote_literal
+from connectors.business_central.sign_in import TokenSource
+from schemas.errors import ConfigurationError, HubError, Refused, RetrySoon
+
+R = TypeVar("R", bound=BcRecord)
+
+CustomerField = Literal["email", "displayName", "phoneNumber", "number"]
+# Business Central refuses a filter value that is longer than its field; nothing can be equal to it either.
+_CUSTOMER_FIELD_LENGTHS: dict[CustomerField, int] = {"email": 80, "displayName": 100, "phoneNumber": 30, "number": 20}
+DOCUMENT_NUMBER_LENGTH = 35
+# With `*` or `?` in the value, `eq` may match more than meant; so ask for more before comparing again.
+_WILDCARD_TOP = 200
+# A read before a write must not come from a replica, which may lag.
+_FROM_THE_SOURCE = {"Data-Access-Intent": "ReadWrite"}
+_MAY_LAG = {"Data-Access-Intent": "ReadOnly"}
+_INVOICE_BY_ID = Call("GET", "invoice", by_id=True)
+
+
+class BusinessCentralClient:
+    """One company of one environment. Retries nothing but a refused token, once: the runtime does.
+
+    Args:
+        http: From `transport.build_http_client`; not closed here.
+        api_base: `https://api.businesscentral.dynamics.com/v2.0`, without tenant.
+        company_id: The company's GUID; None is enough for `fetch_companies`.
+        limiter: Shared by all that sign in as the same app or user; None for tests alone.
+        deadlines: Total times of an exchange.
+        batches: How look-ups are merged.
+
+    `live=False` marks history traffic, which leaves room for live traffic. All methods raise HubErrors.
+    """
+
+    def __init__(
+        self,
+        *,
+        http: httpx.AsyncClient,
+        api_base: str,
+        tenant: str,
+        environment: str,
+        company_id: str | None,
+        tokens: TokenSource,
+        limiter: Limiter | None,
+        deadlines: Deadlines | None = None,
+        batches: BatchLimits | None = None,
+    ) -> None:
+        self._channel = Channel(http, api_base, tenant, environment, tokens, limiter, deadlines or Deadlines())
+        self._company_id = company_id
+        self._lookups: CoalescedLookups[tuple[SalesInvoice, ...]] = CoalescedLookups(
+            self._ask_for_invoices, limits=batches, cost=lambda value: len(quote(value)) + 2
+        )
+
+    async def fetch_companies(self, *, live: bool = True) -> tuple[Company, ...]:
+        """Return all companies of the environment."""
+        request = Request(Call("GET", "company"), f"{self._channel.root}/companies", _MAY_LAG)
+        return _parse_all(request.call, Company, [row async for row in self._pages(request, live=live)])
+
+    async def fetch_customer(self, id: str, *, live: bool = True) -> Customer | None:  # noqa: A002 - its name in BC
+        """Return the customer, or None if it does not exist."""
+        return await self._fetch_by_id(Customer, "customers", id, Call("GET", "customer", by_id=True), live=live)
+
+    async def find_customers(
+        self, field: CustomerField, value: str, *, top: int = 10, live: bool = True
+    ) -> tuple[Customer, ...]:
+        """Return up to `top` customers whose field equals the value, without regard to case and outer blanks.
+
+        An empty or over-long value finds nobody.
+        """
+        wanted = value.strip()
+        if not wanted or len(wanted) > _CUSTOMER_FIELD_LENGTHS[field]:
+            return ()
+        asked_for = max(top, _WILDCARD_TOP) if set(wanted) & set("*?") else top
+        url = self._company_url("customers", filter=f"{field} eq {quote_literal(wanted)}", top=str(asked_for))
+        call = Call("GET", "customer")
+        answer = await self._channel.send(Request(call, url, _FROM_THE_SOURCE), live=live)
+        rows, _ = _parse_page(call, answer)
+        equal = [row for row in rows if str(row.get(field, "")).strip().casefold() == wanted.casefold()]
+        return _parse_all(call, Customer, equal[:top])
+
+    async def create_customer(
+        self, payload: Mapping[str, Any], *, before_send: BeforeSend, live: bool = True
+    ) -> Answer[Customer]:
+        """Create a customer. Not idempotent: look first.
+
+        Raises:
+            InDoubt: it may have been created.
+        """
+        request = Request(Call("POST", "customer"), self._company_url("customers"), body=payload)
+        return await self._create(Customer, request, before_send, live=live)
+
+    async def find_invoices(self, external_document_number: str, *, live: bool = True) -> tuple[SalesInvoice, ...]:
+        """Return all invoices, drafts and posted, with this external document number, without lines.
+
+        Calls at the same time are merged into one request. Case and outer blanks don't count, as in Business Central.
+
+        Raises:
+            Refused: the number is longer than the field, so no invoice can carry it.
+            ValueError: the number is empty, which would find every invoice without one.
+        """
+        number = _normalize(external_document_number)
+        if not number:
+            raise ValueError("an empty external document number identifies nothing")
+        if len(number) > DOCUMENT_NUMBER_LENGTH:
+            raise Refused(
+                f"The external document number {number!r} is longer than Business Central's "
+                f"{DOCUMENT_NUMBER_LENGTH} characters.",
+                code="bc.document_number.too_long",
+                fix="Shorten the prefix in the hub's settings, or the numbering in Stripe; then replay.",
+            )
+        return await self._lookups.find(number, live=live)
+
+    async def fetch_invoice(
+        self,
+        id: str,  # noqa: A002 - its name in BC
+        *,
+        with_lines: bool = False,
+        live: bool = True,
+    ) -> SalesInvoice | None:
+        """Return the invoice, draft or posted, or None if it does not exist (any more)."""
+        options = {"expand": "salesInvoiceLines"} if with_lines else {}
+        return await self._fetch_by_id(SalesInvoice, "salesInvoices", id, _INVOICE_BY_ID, live=live, **options)
+
+    async def create_invoice(
+        self, payload: Mapping[str, Any], *, before_send: BeforeSend, live: bool = True
+    ) -> Answer[SalesInvoice]:
+        """Create a draft with its lines in one request. Not idempotent: look first.
+
+        Raises:
+            InDoubt: it may have been created.
+        """
+        url = self._company_url("salesInvoices", expand="salesInvoiceLines")
+        request = Request(Call("POST", "invoice"), url, body=payload)
+        return await self._create(SalesInvoice, request, before_send, live=live)
+
+    async def delete_invoice(
+        self,
+        id: str,  # noqa: A002 - its name in BC
+        *,
+        etag: str,
+        live: bool = True,
+    ) -> Literal["deleted", "changed", "gone"]:
+        """Delete a draft unless it was changed since the etag was read. `gone`: it did not exist.
+
+        Raises:
+            Refused: Business Central does not allow it, for example because the invoice is posted.
+            InDoubt: it may have been deleted.
+        """
+        call = Call("DELETE", "invoice", by_id=True)
+        url = self._company_url(f"salesInvoices({parse_guid(id) or quote(id)})")
+        try:
+            await self._channel.send(Request(call, url, {"If-Match": etag}), live=live)
+        except RetrySoon as error:
+            if error.code == "bc.record.changed":
+                return "changed"
+            raise
+        except Refused as error:
+            await self._require_absence(error, call, live=live)
+            return "gone"
+        return "deleted"
+
+    async def fetch_accounts(self, *, live: bool = True) -> tuple[Account, ...]:
+        """Return the whole chart of accounts."""
+        select = ("id", "number", "displayName", "category", "accountType", "directPosting", "blocked")
+        return _parse_all(Call("GET", "account"), Account, await self.fetch_list("accounts", select, live=live))
+
+    async def fetch_items(self, *, live: bool = True) -> tuple[Item, ...]:
+        """Return all items."""
+        select = ("id", "number", "displayName", "type", "blocked", "unitPrice", "baseUnitOfMeasureCode")
+        return _parse_all(Call("GET", "item"), Item, await self.fetch_list("items", select, live=live))
+
+    async def fetch_list(self, entity: str, select: Iterable[str], *, live: bool = True) -> tuple[dict[str, Any], ...]:
+        """Return all rows of an entity set, with the selected fields, over all pages. It may lag by seconds."""
+        url = self._company_url(entity, select=",".join(select))
+        return tuple([row async for row in self._pages(Request(Call("GET", "list"), url, _MAY_LAG), live=live)])
+
+    async def release_slot(self, name: str) -> None:
+        """Free the slot that a write in doubt keeps (`limiter_slot` in the error's context), once its end is known."""
+        if self._channel.limiter is not None:
+            await self._channel.limiter.release(name)
+
+    @property
+    def _company_root(self) -> str:
+        if self._company_id is None:
+            raise ConfigurationError(
+                "No company is chosen for this Business Central connection. Connect to a company.",
+                code="bc.company.not_chosen",
+            )
+        return f"{self._channel.root}/companies({quote(self._company_id)})"
+
+    def _company_url(self, path: str, **options: str) -> str:
+        return build_url(self._company_root, path, **options)
+
+    async def _fetch_by_id(
+        self,
+        model: type[R],
+        entity: str,
+        id: str,  # noqa: A002 - its name in BC
+        call: Call,
+        *,
+        live: bool,
+        **options: str,
+    ) -> R | None:
+        guid = parse_guid(id)
+        if guid is None:
+            return None
+        request = Request(call, self._company_url(f"{entity}({guid})", **options), _FROM_THE_SOURCE)
+        try:
+            answer = await self._channel.send(request, live=live)
+        except Refused as error:
+            await self._require_absence(error, call, live=live)
+            return None
+        return _parse_record(call, model, _parse_object(call, answer), answer)
+
+    async def _require_absence(self, error: Refused, call: Call, *, live: bool) -> None:
+        """Make sure that a 404 means this record, and not a renamed environment or a deleted company.
+
+        Microsoft's documents don't pair codes with statuses; taking any 404 for a deleted draft would be wrong.
+        """
+        if error.code != f"bc.{call.subject}.not_found":
+            raise error
+        if error.context.get("provider_code") != "Internal_RecordNotFound":
+            company = Call("GET", "company", by_id=True)
+            await self._channel.send(Request(company, self._company_root, _FROM_THE_SOURCE), live=live)
+
+    async def _create(self, model: type[R], request: Request, before_send: BeforeSend, *, live: bool) -> Answer[R]:
+        async with self._channel.turn(live=live) as turn:
+            answer = await turn.send(request, before_send=before_send)
+            try:
+                body = _parse_object(request.call, answer)
+                value = _parse_record(request.call, model, body, answer)
+            except HubError as error:
+                raise await turn.fail(request.call, error) from error
+        return Answer(value=value, status=answer.status, request_id=answer.request_id, body=body)
+
+    async def _ask_for_invoices(self, take: TakeValues, live: bool) -> Mapping[str, tuple[SalesInvoice, ...]]:
+        call = Call("GET", "invoice")
+        async with self._channel.turn(live=live) as turn:
+            numbers = take()
+            if not numbers:
+                return {}
+            url = self._company_url("salesInvoices", filter=build_equals_any("externalDocumentNumber", numbers))
+            request = Request(call, url, _FROM_THE_SOURCE)
+            rows, link = _parse_page(call, await turn.send(request))
+        rows += [row async for row in self._pages(follow(request, link), live=live)] if link else []
+        found = _parse_all(call, SalesInvoice, rows)
+        return {
+            number: tuple(invoice for invoice in found if _normalize(invoice.external_document_number) == number)
+            for number in numbers
+        }
+
+    async def _pages(self, request: Request, *, live: bool) -> AsyncIterator[dict[str, Any]]:
+        """Yield all rows; each page takes a turn of its own, so a long list holds up nobody."""
+        link: str | None = request.url
+        while link:
+            if urlsplit(link)[:2] != urlsplit(self._channel.root)[:2]:
+                # The token must not travel to another host.
+                raise classify_failure(request.call, RawAnswer(200))
+            rows, link = _parse_page(request.call, await self._channel.send(follow(request, link), live=live))
+            for row in rows:
+                yield row
+
+
+def _normalize(number: str) -> str:
+    """Write a code as Business Central stores it: upper case, without outer blanks."""
+    return number.strip().upper()
+
+
+def _parse_object(call: Call, answer: RawAnswer) -> dict[str, Any]:
+    try:
+        body = parse_json(answer.content)
+    except ValueError as error:
+        raise classify_failure(call, answer) from error
+    if not isinstance(body, dict):
+        raise classify_failure(call, answer)
+    return cast("dict[str, Any]", body)
+
+
+def _parse_page(call: Call, answer: RawAnswer) -> tuple[list[dict[str, Any]], str | None]:
+    body = _parse_object(call, answer)
+    rows, link = body.get("value"), body.get("@odata.nextLink")
+    if not isinstance(rows, list) or not isinstance(link, str | None) or not all(isinstance(row, dict) for row in rows):
+        raise classify_failure(call, answer)
+    return cast("list[dict[str, Any]]", rows), link
+
+
+def _parse_record(call: Call, model: type[R], body: Mapping[str, Any], answer: RawAnswer) -> R:
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise classify_failure(call, answer) from error
+
+
+def _parse_all(call: Call, model: type[R], rows: Iterable[Mapping[str, Any]]) -> tuple[R, ...]:
+    return tuple(_parse_record(call, model, row, RawAnswer(200)) for row in rows)

@@ -1,0 +1,236 @@
+"""MSAL kept at arm's length: it blocks, so it runs in a thread; what goes wrong becomes one of our kinds."""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import msal
+import requests
+from msal.exceptions import MsalServiceError
+from pydantic import SecretStr
+
+from schemas.errors import Blocked, HubError, RetryLater
+
+T = TypeVar("T")
+
+SCOPES = ["https://api.businesscentral.dynamics.com/.default"]
+# One sign-in is two requests, discovery and token; each may take this long to connect and to answer.
+_REQUEST_SECONDS = 8
+_DEADLINE = timedelta(seconds=20)
+_CONNECT_AGAIN = "Connect Business Central again in the hub."
+
+
+@dataclass(frozen=True)
+class EntraApp:
+    """The app registration that signs in.
+
+    Args:
+        authority: `https://login.microsoftonline.com`, without tenant. MSAL takes https only.
+        client_secret: None for a public client, which can sign in by device code alone.
+        ca_bundle: Certificates to trust instead of the usual ones.
+    """
+
+    authority: str
+    tenant: str
+    client_id: str
+    client_secret: SecretStr | None = None
+    ca_bundle: Path | None = None
+
+
+async def run_with_app(
+    app: EntraApp,
+    work: Callable[[msal.ClientApplication], T],
+    *,
+    cache: msal.TokenCache | None = None,
+    deadline: timedelta = _DEADLINE,
+) -> T:
+    """Run blocking work with a new MSAL app in a thread.
+
+    A new app each time: MSAL remembers refusals for up to a minute, and would repeat them after the cause is gone.
+
+    Raises:
+        RetryLater: the sign-in service can't be reached, or not in time; the thread ends by its own time-outs.
+        Blocked: the sign-in service refuses for good.
+    """
+    try:
+        async with asyncio.timeout(deadline.total_seconds()):
+            return await asyncio.to_thread(_run, app, work, cache)
+    except Exception as failure:
+        raise classify_sign_in_failure(failure) from failure
+
+
+def require_token(result: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return MSAL's result if it holds a token.
+
+    Raises:
+        Blocked, RetryLater: it holds an error, or nothing.
+    """
+    if result is not None and "access_token" in result:
+        return result
+    raise classify_sign_in_failure(result or {"error": "interaction_required"})
+
+
+def _run(app: EntraApp, work: Callable[[msal.ClientApplication], T], cache: msal.TokenCache | None) -> T:
+    application = _build_application(app, cache)
+    try:
+        return work(application)
+    finally:
+        application.http_client.close()
+
+
+def _build_application(app: EntraApp, cache: msal.TokenCache | None) -> msal.ClientApplication:
+    kind = msal.PublicClientApplication if app.client_secret is None else msal.ConfidentialClientApplication
+    return kind(
+        app.client_id,
+        client_credential=app.client_secret.get_secret_value() if app.client_secret else None,
+        authority=f"{app.authority.rstrip('/')}/{app.tenant}",
+        instance_discovery=False,
+        # requests takes a path here too, which MSAL's annotation leaves out.
+        verify=cast("bool", str(app.ca_bundle)) if app.ca_bundle else True,
+        token_cache=cache,
+        timeout=_REQUEST_SECONDS,
+    )
+
+
+@dataclass(frozen=True)
+class _SignInRefusal:
+    code: str
+    message: str
+
+
+_EXPIRED = _SignInRefusal(
+    "bc.sign_in.expired", f"The sign-in to Business Central has expired or was withdrawn. {_CONNECT_AGAIN}"
+)
+_UNKNOWN_TENANT = _SignInRefusal(
+    "bc.sign_in.unknown_tenant",
+    "Microsoft Entra does not know the tenant. Check the tenant id or domain, then connect again.",
+)
+_UNKNOWN_APP = _SignInRefusal(
+    "bc.sign_in.unknown_app",
+    "The app is not registered in the tenant. Check the client id, and that it belongs to this tenant.",
+)
+_WRONG_SECRET = _SignInRefusal(
+    "bc.sign_in.wrong_secret",
+    "The app's client secret is not accepted. Enter the secret's value (not its id) and connect again.",
+)
+_CONSENT = _SignInRefusal(
+    "bc.sign_in.consent_missing",
+    "Nobody has consented to the app's permissions for Business Central. "
+    "Let an administrator grant consent in Microsoft Entra, then connect again.",
+)
+_DENIED = _SignInRefusal("bc.sign_in.denied", f"The sign-in was declined or cancelled. {_CONNECT_AGAIN}")
+_CODE_EXPIRED = _SignInRefusal(
+    "bc.sign_in.code_expired", "The code was not entered in time, or used twice. Start signing in again."
+)
+_MFA = _SignInRefusal(
+    "bc.sign_in.interaction_needed", f"Microsoft Entra wants the user to sign in again in person. {_CONNECT_AGAIN}"
+)
+_REFUSED = _SignInRefusal(
+    "bc.sign_in.refused", f"Microsoft Entra refuses the sign-in to Business Central. {_CONNECT_AGAIN}"
+)
+
+# https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+_BY_NUMBER: dict[int, _SignInRefusal] = {
+    7000215: _WRONG_SECRET,
+    7000216: _WRONG_SECRET,
+    7000218: _WRONG_SECRET,
+    7000222: _SignInRefusal(
+        "bc.sign_in.expired_secret",
+        "The app's client secret has expired. Make a new one in Microsoft Entra and connect again.",
+    ),
+    90002: _UNKNOWN_TENANT,
+    900023: _UNKNOWN_TENANT,
+    700016: _UNKNOWN_APP,
+    7000112: _SignInRefusal(
+        "bc.sign_in.app_disabled", "The app is disabled in Microsoft Entra. Enable it, then connect again."
+    ),
+    65001: _CONSENT,
+    65004: _DENIED,
+    70008: _EXPIRED,
+    70043: _EXPIRED,
+    700082: _EXPIRED,
+    700084: _EXPIRED,
+    50173: _EXPIRED,
+    50034: _SignInRefusal("bc.sign_in.unknown_user", f"The user does not exist in the tenant. {_CONNECT_AGAIN}"),
+    50057: _SignInRefusal("bc.sign_in.user_disabled", "The user is disabled. Sign in as another user."),
+    50076: _MFA,
+    50079: _MFA,
+    53003: _SignInRefusal(
+        "bc.sign_in.policy", "A conditional access policy of the tenant forbids this sign-in. Ask its administrator."
+    ),
+    70019: _CODE_EXPIRED,
+    70020: _CODE_EXPIRED,
+    54005: _CODE_EXPIRED,
+}
+_BY_NAME: dict[str, _SignInRefusal] = {
+    "invalid_client": _WRONG_SECRET,
+    "unauthorized_client": _UNKNOWN_APP,
+    "consent_required": _CONSENT,
+    "access_denied": _DENIED,
+    "authorization_declined": _DENIED,
+    "expired_token": _CODE_EXPIRED,
+    "code_expired": _CODE_EXPIRED,
+    "authorization_pending": _CODE_EXPIRED,
+    "interaction_required": _EXPIRED,
+    "invalid_grant": _EXPIRED,
+}
+# Trouble of the service itself, which it names with these numbers: 50196 is a client that asks too often.
+_TRANSIENT_NUMBERS = frozenset({50196, 90033, 90055, 90094, 900441})
+_TRANSIENT_NAMES = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
+
+
+def classify_sign_in_failure(failure: BaseException | Mapping[str, Any]) -> HubError:
+    """Turn an MSAL result without a token, or what MSAL raised, into the error that says what to do."""
+    match failure:
+        case HubError():
+            return failure
+        case Mapping():
+            return _classify_result(failure)
+        case requests.exceptions.SSLError():
+            return Blocked(
+                "The certificate of the sign-in service is not trusted. Check the authority and the CA bundle.",
+                code="bc.sign_in.untrusted",
+                context={"transport_error": type(failure).__name__},
+            )
+        # MSAL raises a bare ValueError when discovery answers 4xx, or the authority is no https address.
+        case ValueError() if "authority" in str(failure).lower() or "openid" in str(failure).lower():
+            return Blocked(_UNKNOWN_TENANT.message, code=_UNKNOWN_TENANT.code)
+        case TimeoutError() | OSError() | MsalServiceError() | RuntimeError():
+            return RetryLater(
+                "The sign-in service of Microsoft can't be reached at the moment.",
+                code="bc.sign_in.unreachable",
+                context={"transport_error": type(failure).__name__},
+            )
+        case _:
+            return RetryLater(
+                "The sign-in service of Microsoft answered something unforeseen.",
+                code="bc.sign_in.unknown",
+                context={"transport_error": type(failure).__name__},
+            )
+
+
+def _classify_result(result: Mapping[str, Any]) -> HubError:
+    name, description = str(result.get("error") or ""), str(result.get("error_description") or "")
+    numbers = _get_numbers(result, description)
+    context = {
+        "error": name,
+        "aadsts": " ".join(map(str, numbers)),
+        "correlation_id": str(result.get("correlation_id") or ""),
+        "trace_id": str(result.get("trace_id") or ""),
+    }
+    context = {key: text for key, text in context.items() if text}
+    if name in _TRANSIENT_NAMES or _TRANSIENT_NUMBERS.intersection(numbers):
+        return RetryLater("The sign-in service of Microsoft is busy.", code="bc.sign_in.unavailable", context=context)
+    known = next((_BY_NUMBER[number] for number in numbers if number in _BY_NUMBER), None)
+    refusal = known or _BY_NAME.get(name, _REFUSED)
+    return Blocked(refusal.message, code=refusal.code, context=context)
+
+
+def _get_numbers(result: Mapping[str, Any], description: str) -> list[int]:
+    listed = result.get("error_codes")
+    numbers = [number for number in listed if isinstance(number, int)] if isinstance(listed, list) else []
+    return numbers or [int(digits) for digits in re.findall(r"AADSTS(\d{4,9})", description)]
