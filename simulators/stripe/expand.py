@@ -19,7 +19,7 @@ def expand_paths(realm: Realm, shown: Any, paths: list[str]) -> Any:
     """Return a copy of the answer with every path expanded; the stored objects stay as they are."""
     for path in paths:
         parts = path.split(".")
-        if len(parts) > MAX_DEPTH + (parts[0] == "data"):
+        if len(parts) - parts.count("data") > MAX_DEPTH:
             raise invalid("You cannot expand more than 4 levels of a property.", "expand")
         shown = _walk(realm, shown, parts, path)
     return shown

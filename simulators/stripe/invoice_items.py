@@ -155,14 +155,11 @@ def _price_of(ctx: Context, code: str, params: Json) -> tuple[Json, Decimal | No
 
 def _bare_price(ctx: Context, code: str, params: Json, quantity: Decimal) -> tuple[Json, Decimal | None, Decimal, int]:
     """Make the inactive price and product Stripe keeps behind an amount without a price."""
-    unit: Any = params.get("unit_amount_decimal")
-    amount = params.get("amount")
-    if unit is None and amount is None:
-        raise invalid("You must pass one of `amount`, `pricing`, `price_data` or `unit_amount_decimal`.", "amount")
-    if unit is not None and amount is not None:
+    unit = params.get("unit_amount_decimal")
+    if unit is None:
+        unit, quantity = Decimal(required(params, "amount")), Decimal(1)
+    elif "amount" in params:
         raise invalid("You may only specify one of these parameters: amount, unit_amount_decimal.", "amount")
-    if amount is not None:
-        unit, quantity = Decimal(amount), Decimal(1)
     product = add_product(ctx, {"name": params.get("description") or "Invoice item", "active": False})
     price = add_price(ctx, {"currency": code, "product": product["id"], "unit_amount_decimal": unit, "active": False})
     return price, unit, quantity, line_amount(unit, quantity)

@@ -37,7 +37,7 @@ def _check_pair(key: str, value: Any) -> None:
         raise invalid(f"Metadata keys can have up to 40 characters, but you passed in one of {len(key)}: {key}", name)
     if len(value) > MAX_VALUE:
         raise invalid(
-            f"Metadata values can have up to 500 characters, but you passed in a value that is {len(value)} characters.",
+            f"Metadata values can have up to 500 characters, but you passed in one of {len(value)}.",
             name,
         )
 
