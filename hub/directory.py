@@ -31,6 +31,8 @@ class Snapshot:
     settings_version: int
     blocks: Mapping[str, BlockedState]
     """By the system that refuses: `stripe` or `bc`."""
+    proved: bool = False
+    """The first draft was seen again after its creation: the app may read what it makes."""
 
 
 @dataclass
@@ -40,6 +42,9 @@ class Directory:
     redis: Any
     box: SecretBox
     clock: Clock = field(default_factory=SystemClock)
+    _accounts: dict[str, tuple[float, list[ConnectionId]]] = field(
+        default_factory=dict[str, tuple[float, list[ConnectionId]]]
+    )
     _cache: dict[str, tuple[float, Snapshot]] = field(default_factory=dict[str, tuple[float, Snapshot]])
 
     async def get(self, connection: str) -> Snapshot:
@@ -74,15 +79,24 @@ class Directory:
                 for name, value in fields.items()
                 if name.startswith(_BLOCKED)
             },
+            proved="proved" in fields,
         )
 
     async def list_ids(self) -> list[ConnectionId]:
         """List all connections, in a stable order."""
         return sorted(cast("set[ConnectionId]", await run(self.redis.smembers(CONNECTIONS))))
 
-    async def list_of_account(self, stripe_account: str) -> list[ConnectionId]:
-        """List the connections of a Stripe account; empty when nobody knows it."""
-        return sorted(cast("set[ConnectionId]", await run(self.redis.smembers(account_key(stripe_account)))))
+    async def find_account(self, stripe_account: str) -> list[ConnectionId]:
+        """List the connections of a Stripe account, as of at most a second ago; empty when nobody knows it."""
+        now = self.clock.monotonic()
+        kept = self._accounts.get(stripe_account)
+        if kept is not None and now - kept[0] < _FRESH:
+            return kept[1]
+        found = sorted(cast("set[ConnectionId]", await run(self.redis.smembers(account_key(stripe_account)))))
+        if found:
+            # Accounts nobody knows are not kept: their number is up to whoever sends.
+            self._accounts[stripe_account] = (now, found)
+        return found
 
     async def add(self, connection: Connection, secrets: ConnectionSecrets, settings: Settings) -> None:
         """Add a connection, or replace one that joins the same five things. Its ledger and settings history stay."""
@@ -140,6 +154,11 @@ class Directory:
             await run(self.redis.hdel(connection_key(connection), name))
         else:
             await run(self.redis.hset(connection_key(connection), name, state.model_dump_json()))
+        self._cache.pop(connection, None)
+
+    async def save_proved(self, connection: str) -> None:
+        """Remember that drafts of the connection can be read."""
+        await run(self.redis.hset(connection_key(connection), "proved", "1"))
         self._cache.pop(connection, None)
 
     def build_token_store(self, connection: str) -> "TokenStore":

@@ -21,15 +21,12 @@ class MatchPair(Form):
 
 
 class CustomerSettings(Form):
-    """How the BC customer is found, and what a new one gets."""
+    """How the BC customer is found, and whether a missing one is made. Its posting groups come from BC's templates."""
 
     match: tuple[MatchPair, ...] = Field(
         default=(MatchPair(stripe="email", bc="email"), MatchPair(stripe="name", bc="displayName")), min_length=1
     )
     create_missing: bool = True
-    payment_terms: BcCode | None = None
-    tax_area: BcCode | None = None
-    """VAT business posting group (or tax area) of a new customer; else Business Central's template decides."""
 
 
 class LineTarget(Form):

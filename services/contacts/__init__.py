@@ -1,0 +1,1 @@
+"""Is this invoice due? Which Business Central customer is this?"""

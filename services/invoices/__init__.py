@@ -1,0 +1,1 @@
+"""One draft for this invoice: looked for, created, compared to the cent."""

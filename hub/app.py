@@ -1,0 +1,253 @@
+"""A service as a process: what all share is built once, FastStream runs the broker, uvicorn the HTTP side."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import uvicorn
+from faststream import FastStream
+from faststream.kafka import KafkaBroker
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from hub.broker import build_broker, check_topics
+from hub.clients import Clients
+from hub.clock import Clock, SystemClock
+from hub.config import HubConfig
+from hub.directory import ConnectionGate, Directory
+from hub.ledger import Ledger
+from hub.log import configure_logging, get_logger
+from hub.redis import build_redis
+from hub.secrets import SecretBox
+from hub.stage.defects import DefectRun
+from hub.stage.ports import Handler
+from hub.stage.processing import StageIdentity, Surroundings
+from hub.stage.publisher import KafkaPublisher
+from hub.stage.runtime import Stage, StagePolicy
+from hub.waiting import RedisWaitingSet
+from schemas.errors import ConfigurationError, HubError
+from schemas.messages import Message, StageName
+
+M = TypeVar("M", bound=Message)
+Loop = Callable[[], Awaitable[None]]
+
+# A poll this old means that the consumer hangs; the longest legitimate gap is a rebalance.
+_LONGEST_POLL_AGE = 60.0
+# How long a start waits for Kafka, Redis and the topics to be there; then the process ends, and says why.
+_START_PATIENCE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What every service stands on."""
+
+    config: HubConfig
+    clock: Clock
+    redis: Any
+    broker: KafkaBroker
+    publisher: KafkaPublisher
+    directory: Directory
+    ledger: Ledger
+    waiting: RedisWaitingSet
+    clients: Clients
+
+
+@dataclass
+class Service:
+    """A service ready to run: a stage, loops beside it, HTTP routes of its own."""
+
+    name: StageName
+    foundation: Foundation
+    stage: Stage[Any] | None = None
+    loops: Sequence[Loop] = ()
+    routes: Sequence[BaseRoute] = ()
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def build_foundation(config: HubConfig, name: str) -> Foundation:
+    """Build what services share. Nothing is connected yet."""
+    redis = build_redis(config.redis_url)
+    clock = SystemClock()
+    broker = build_broker(config, name)
+    directory = Directory(redis, SecretBox(config.secret_keys), clock)
+    return Foundation(
+        config=config,
+        clock=clock,
+        redis=redis,
+        broker=broker,
+        publisher=KafkaPublisher(broker),
+        directory=directory,
+        ledger=Ledger(redis, timedelta(seconds=config.lease_seconds)),
+        waiting=RedisWaitingSet(redis),
+        clients=Clients(config, redis, directory),
+    )
+
+
+def build_stage_service(
+    foundation: Foundation,
+    name: StageName,
+    handler: Handler[M],
+    *,
+    touches: frozenset[str],
+    policy: StagePolicy | None = None,
+) -> Service:
+    """Build a service that is one stage."""
+    surroundings = Surroundings(
+        gate=ConnectionGate(foundation.directory, foundation.clock),
+        waiting=foundation.waiting,
+        publisher=foundation.publisher,
+        clock=foundation.clock,
+        retry_waits=foundation.config.retry_waits,
+        defects=DefectRun(name),
+    )
+    stage: Stage[M] = Stage(StageIdentity(name, touches), handler, foundation.broker, surroundings, policy)
+    stage.attach()
+    return Service(name, foundation, stage=stage)
+
+
+def build_asgi(service: Service) -> Starlette:
+    """Build the HTTP side: the service's routes, /healthz, /readyz and /metrics."""
+
+    async def healthz(_request: Request) -> Response:
+        problem = _find_hang(service)
+        return JSONResponse({"ok": problem is None, "problem": problem}, status_code=200 if problem is None else 503)
+
+    async def readyz(_request: Request) -> Response:
+        missing = await _find_missing(service)
+        return JSONResponse({"ready": not missing, "missing": missing}, status_code=503 if missing else 200)
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    own = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return Starlette(routes=[*service.routes, *own], lifespan=lambda _app: _live(service))
+
+
+async def run_service(service: Service) -> None:
+    """Run until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        ConfigurationError: Kafka, Redis or the topics are not there.
+    """
+    config = service.foundation.config
+    configure_logging(service.name, fmt=config.log_format, level=config.log_level)
+    await _wait_for_dependencies(service.foundation)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build_asgi(service),
+            host=config.http_host,
+            port=config.http_port,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    await server.serve()
+    await service.foundation.clients.close()
+    await service.foundation.redis.aclose()
+
+
+@asynccontextmanager
+async def _live(service: Service) -> AsyncGenerator[None]:
+    """The life of a service in uvicorn: consumers start, loops run; at the end loops stop, then the stage drains."""
+    stage = service.stage
+    application = FastStream(
+        service.foundation.broker,
+        logger=None,
+        after_startup=[stage.start] if stage else [],
+        on_shutdown=[stage.drain] if stage else [],
+    )
+    await application.start()
+    loops = [asyncio.create_task(_keep_going(service, loop)) for loop in service.loops]
+    service.ready.set()
+    get_logger().info("service.started", port=service.foundation.config.http_port)
+    try:
+        yield
+    finally:
+        service.ready.clear()
+        for task in loops:
+            task.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await application.stop()
+        get_logger().info("service.stopped")
+
+
+async def _keep_going(service: Service, loop: Loop) -> None:
+    """Run a loop for ever: what it meets is logged, and it begins again."""
+    while True:
+        try:
+            await loop()
+        except HubError as error:
+            get_logger().warning("service.loop.retried", loop=loop.__qualname__, code=error.code, why=error.message)
+        except Exception as error:  # noqa: BLE001 - a defect in one round must not end catch-up or waking for good
+            get_logger().error("service.loop.failed", service=service.name, loop=loop.__qualname__, exc_info=error)
+        await asyncio.sleep(1.0)
+
+
+def _find_hang(service: Service) -> str | None:
+    stage = service.stage
+    if stage is None:
+        return None
+    if stage.failure is not None:
+        return f"the stage runtime failed: {type(stage.failure).__name__}"
+    if stage.seconds_since_poll > _LONGEST_POLL_AGE:
+        return f"the last poll was {stage.seconds_since_poll:.0f} s ago"
+    return None
+
+
+async def _find_missing(service: Service) -> list[str]:
+    missing: list[str] = []
+    if not service.ready.is_set():
+        missing.append("started")
+    if not await service.foundation.broker.ping(timeout=2.0):
+        missing.append("broker")
+    try:
+        async with asyncio.timeout(2.0):
+            await service.foundation.redis.ping()
+    except Exception:  # noqa: BLE001 - whatever it is, the ledger does not answer
+        missing.append("ledger")
+    if service.stage is not None and not service.stage.is_assigned:
+        missing.append("consumer group")
+    return missing
+
+
+async def _wait_for_dependencies(foundation: Foundation) -> None:
+    """Wait for broker, topics and ledger, so that services may be started in any order."""
+    deadline = foundation.clock.monotonic() + _START_PATIENCE.total_seconds()
+    while True:
+        problem = await _find_missing_dependency(foundation)
+        if problem is None:
+            return
+        if foundation.clock.monotonic() > deadline:
+            raise problem
+        get_logger().warning("service.start.waiting", why=problem.message)
+        await asyncio.sleep(1.0)
+
+
+async def _find_missing_dependency(foundation: Foundation) -> ConfigurationError | None:
+    try:
+        async with asyncio.timeout(10):
+            missing = [
+                one.topic
+                for one in await check_topics(foundation.config.kafka_bootstrap)
+                if one.problem == "is missing"
+            ]
+            if missing:
+                return ConfigurationError(
+                    f"Topics are missing: {', '.join(missing)}. Run hub topics apply.", code="topics.missing"
+                )
+            await foundation.ledger.load_incarnation()
+    except ConfigurationError as error:
+        return error
+    except HubError as error:
+        return ConfigurationError(f"{error.message} Check HUB_REDIS_URL.", code=error.code)
+    except TimeoutError:
+        return ConfigurationError("Kafka does not answer in time. Check HUB_KAFKA_BOOTSTRAP.", code="broker.slow")
+    return None

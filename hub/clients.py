@@ -1,0 +1,110 @@
+"""The remote clients of each connection, made once per process and made anew when its secrets or settings change.
+
+The only module of `hub` outside the command line that knows connectors.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.stripe.client import StripeApi
+from connectors.stripe.transport import StripeHttp
+from pydantic import SecretStr
+
+from connectors.business_central.client import BusinessCentralClient
+from connectors.business_central.deadlines import Deadlines
+from connectors.business_central.entra import EntraApp
+from connectors.business_central.limiter import RedisLimiter, build_limiter_key
+from connectors.business_central.sign_in import ClientCredentialsTokens, DelegatedTokens, TokenSource
+from connectors.business_central.transport import build_http_client
+from hub.config import HubConfig
+from hub.directory import Directory, Snapshot
+from schemas.connections import Connection
+
+
+@dataclass
+class Clients:
+    """Builds and keeps clients. One HTTP pool per system and process; `close` both at the end."""
+
+    config: HubConfig
+    redis: Any
+    directory: Directory
+    _limiters: dict[str, RedisLimiter] = field(default_factory=dict[str, RedisLimiter])
+    _stripe_http: StripeHttp | None = None
+    _bc_http: Any = None
+    _stripe: dict[str, tuple[object, StripeApi]] = field(default_factory=dict[str, tuple[object, StripeApi]])
+    _bc: dict[str, tuple[object, BusinessCentralClient]] = field(
+        default_factory=dict[str, tuple[object, BusinessCentralClient]]
+    )
+
+    def stripe(self, snapshot: Snapshot) -> StripeApi:
+        """Return the Stripe client of a connection."""
+        identity = snapshot.secrets.stripe_key
+        kept = self._stripe.get(snapshot.connection.id)
+        if kept is None or kept[0] != identity:
+            kept = (identity, self.build_stripe(identity.get_secret_value()))
+            self._stripe[snapshot.connection.id] = kept
+        return kept[1]
+
+    def build_stripe(self, key: str) -> StripeApi:
+        """Build a Stripe client for a key."""
+        if self._stripe_http is None:
+            self._stripe_http = StripeHttp(ca_bundle=self.config.ca_bundle)
+        return StripeApi(key=key, api_base=self.config.stripe_api_base, account=None, http=self._stripe_http)
+
+    def business_central(self, snapshot: Snapshot) -> BusinessCentralClient:
+        """Return the Business Central client of a connection."""
+        connection = snapshot.connection
+        identity = (connection.bc_client_id, snapshot.secrets.bc_client_secret, snapshot.settings.doubt_window)
+        kept = self._bc.get(connection.id)
+        if kept is None or kept[0] != identity:
+            kept = (identity, self.build_business_central(snapshot))
+            self._bc[connection.id] = kept
+        return kept[1]
+
+    def build_business_central(self, snapshot: Snapshot) -> BusinessCentralClient:
+        """Build a Business Central client; a connection without a company id can list companies."""
+        connection, doubt = snapshot.connection, snapshot.settings.doubt_window
+        if self._bc_http is None:
+            self._bc_http = build_http_client(ca_bundle=self.config.ca_bundle)
+        return BusinessCentralClient(
+            http=self._bc_http,
+            api_base=self.config.bc_api_base,
+            tenant=connection.bc_tenant,
+            environment=connection.bc_environment,
+            company_id=connection.bc_company_id or None,
+            tokens=self._build_tokens(snapshot),
+            limiter=self._get_limiter(connection),
+            # A write must be given up well before the end of its own doubt window.
+            deadlines=Deadlines(doubt=doubt, write=min(Deadlines().write, doubt / 2)),
+        )
+
+    def build_entra_app(self, connection: Connection, secret: SecretStr | None) -> EntraApp:
+        """Build the app registration that a connection signs in with."""
+        return EntraApp(
+            authority=self.config.entra_authority,
+            tenant=connection.bc_tenant,
+            client_id=connection.bc_client_id,
+            client_secret=secret,
+            ca_bundle=self.config.ca_bundle,
+        )
+
+    def _build_tokens(self, snapshot: Snapshot) -> TokenSource:
+        connection = snapshot.connection
+        app = self.build_entra_app(connection, snapshot.secrets.bc_client_secret)
+        if connection.sign_in == "delegated":
+            return DelegatedTokens(app, self.directory.build_token_store(connection.id))
+        return ClientCredentialsTokens(app)
+
+    def _get_limiter(self, connection: Connection) -> RedisLimiter:
+        """One limiter per app and process: its waiters queue in order."""
+        key = build_limiter_key(connection.bc_tenant, connection.bc_environment, connection.bc_client_id)
+        if key not in self._limiters:
+            self._limiters[key] = RedisLimiter(self.redis, key)
+        return self._limiters[key]
+
+    async def close(self) -> None:
+        """Close the HTTP pools."""
+        if self._stripe_http is not None:
+            await self._stripe_http.close()
+        if self._bc_http is not None:
+            await self._bc_http.aclose()

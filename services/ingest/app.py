@@ -1,0 +1,32 @@
+"""Wiring of ingest."""
+
+from datetime import timedelta
+
+from hub.app import Foundation, Service
+from hub.directory import ConnectionGate
+from services.ingest.catch_up import CatchUp
+from services.ingest.waker import Waker
+from services.ingest.webhooks import Webhooks
+
+
+def build_app(foundation: Foundation) -> Service:
+    """Build the service on what all services share."""
+    webhooks = Webhooks(foundation.directory, foundation.ledger, foundation.publisher, foundation.clock)
+    catch_up = CatchUp(
+        directory=foundation.directory,
+        ledger=foundation.ledger,
+        clients=foundation.clients,
+        publisher=foundation.publisher,
+        gate=ConnectionGate(foundation.directory, foundation.clock),
+        redis=foundation.redis,
+        clock=foundation.clock,
+        interval=timedelta(seconds=foundation.config.catch_up_seconds),
+    )
+    waker = Waker(
+        directory=foundation.directory,
+        waiting=foundation.waiting,
+        publisher=foundation.publisher,
+        redis=foundation.redis,
+        clock=foundation.clock,
+    )
+    return Service("ingest", foundation, loops=(catch_up.run, waker.run), routes=(webhooks.build_route(),))

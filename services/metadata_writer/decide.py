@@ -1,0 +1,45 @@
+"""What the invoice's metadata must say. Pure."""
+
+from dataclasses import dataclass
+
+from connectors.stripe.metadata import limit_value
+
+from hub.ledger import InvoiceOutcome, InvoiceRecord
+
+
+@dataclass(frozen=True)
+class MetadataKeys:
+    """The hub's keys under its prefix."""
+
+    prefix: str
+
+    @property
+    def replay(self) -> str:
+        """Set by a person to ask for a replay, cleared by the hub."""
+        return f"{self.prefix}replay"
+
+    def build(self, record: InvoiceRecord, outcome: InvoiceOutcome) -> dict[str, str]:
+        """Build all keys of an outcome; an empty value means that the key is absent."""
+        document = outcome.document
+        synced_at = record.state.synced_at
+        return {
+            f"{self.prefix}status": outcome.outcome,
+            f"{self.prefix}invoice": document.number if document else "",
+            f"{self.prefix}invoice_id": document.id if document else "",
+            f"{self.prefix}error": limit_value(_say(outcome)),
+            f"{self.prefix}synced_at": synced_at.strftime("%Y-%m-%dT%H:%M:%SZ") if synced_at else "",
+        }
+
+
+def _say(outcome: InvoiceOutcome) -> str:
+    """The reader's words: what went wrong, or why nothing was done. A success needs none."""
+    if outcome.outcome == "synced":
+        return ""
+    return outcome.error.text if outcome.error else outcome.reason
+
+
+def find_changes(wanted: dict[str, str], written: dict[str, str] | None) -> dict[str, str]:
+    """Return what to send: what differs from the last write, or everything when the last write is not known."""
+    if written is None:
+        return wanted
+    return {key: value for key, value in wanted.items() if written.get(key, "") != value}

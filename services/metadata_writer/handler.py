@@ -1,0 +1,136 @@
+"""The metadata writer: on any news of an invoice, make Stripe say what the ledger says now."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from connectors.stripe.client import MetadataWritten
+
+from hub.clock import Clock
+from hub.directory import Directory, Snapshot
+from hub.ledger import InvoiceOutcome, Ledger
+from hub.log import get_logger
+from hub.metrics import WRITES
+from hub.stage.ports import Failure, Outgoing
+from schemas.errors import Refused
+from schemas.ids import build_message_key
+from schemas.messages import InvoiceResult, MetadataUpdated
+from schemas.topics import METADATA_UPDATED
+from services.metadata_writer.decide import MetadataKeys, find_changes
+
+
+class StripeMetadata(Protocol):
+    """Writes metadata."""
+
+    async def update_invoice_metadata(
+        self, invoice_id: str, changes: Mapping[str, str], *, idempotency_key: str
+    ) -> MetadataWritten:
+        """Merge the changes into the invoice's metadata; an empty value deletes the key."""
+        ...
+
+
+class Remotes(Protocol):
+    """Gives the clients of a connection."""
+
+    def stripe(self, snapshot: Snapshot) -> StripeMetadata:
+        """Return the connection's Stripe client."""
+        ...
+
+
+@dataclass(frozen=True)
+class MetadataHandler:
+    """Handles invoice results."""
+
+    directory: Directory
+    ledger: Ledger
+    remotes: Remotes
+    clock: Clock
+
+    async def handle(self, message: InvoiceResult) -> Sequence[Outgoing]:
+        """Write what differs, and tell what was written or why nothing was."""
+        snapshot = await self.directory.get(message.connection)
+        record = await self.ledger.load_invoice(message.connection, message.invoice_id)
+        # The ledger's outcome, not the message's: a late result must not overwrite a newer one.
+        outcome = record.outcome or _restore(message)
+        if outcome.dry_run or snapshot.connection.dry_run:
+            return [self._tell(message, outcome, reason="Dry run: nothing is written to Stripe.")]
+        keys = MetadataKeys(snapshot.settings.metadata_prefix)
+        wanted = keys.build(record, outcome)
+        changes = find_changes(wanted, record.metadata)
+        if message.received.cause == "replay" and outcome.outcome != "pending":
+            changes[keys.replay] = ""
+        if not changes:
+            return [self._tell(message, outcome, reason="Stripe says so already.")]
+        return [await self._write(message, snapshot, outcome, wanted, changes)]
+
+    async def report(self, message: InvoiceResult, failure: Failure) -> Sequence[Outgoing]:
+        """Metadata that can't be written have no other place to say so than the topic and the log."""
+        get_logger().warning("metadata_writer.invoice.not_written", code=failure.detail.code)
+        if failure.retry_at is not None:
+            return []
+        return [self._tell(message, _restore(message), reason=failure.detail.text)]
+
+    async def _write(
+        self,
+        message: InvoiceResult,
+        snapshot: Snapshot,
+        outcome: InvoiceOutcome,
+        wanted: dict[str, str],
+        changes: dict[str, str],
+    ) -> Outgoing:
+        stripe = self.remotes.stripe(snapshot)
+        key = _build_idempotency_key(message, outcome, changes)
+        try:
+            written = await stripe.update_invoice_metadata(message.invoice_id, changes, idempotency_key=key)
+        except Refused as error:
+            if error.code != "stripe.invoice.missing":
+                raise
+            return self._tell(message, outcome, reason="The invoice does not exist in Stripe any more.")
+        WRITES.labels("stripe", "metadata").inc()
+        await self.ledger.record_metadata(message.connection, message.invoice_id, wanted)
+        return self._tell(message, outcome, written=changes, request_id=written.request_id)
+
+    def _tell(
+        self,
+        message: InvoiceResult,
+        outcome: InvoiceOutcome,
+        *,
+        written: dict[str, str] | None = None,
+        reason: str = "",
+        request_id: str | None = None,
+    ) -> Outgoing:
+        updated = MetadataUpdated(
+            connection=message.connection,
+            invoice_id=message.invoice_id,
+            outcome=outcome.outcome,
+            written=written or {},
+            reason=reason,
+            dry_run=outcome.dry_run,
+            request_id=request_id,
+            at=self.clock.now(),
+        )
+        return Outgoing(METADATA_UPDATED, build_message_key(message.connection, message.invoice_id), updated)
+
+
+def _restore(message: InvoiceResult) -> InvoiceOutcome:
+    """Take the outcome from the message: the ledger was lost since it was published."""
+    return InvoiceOutcome(
+        outcome=message.outcome,
+        document=message.document,
+        error=message.error,
+        reason=message.reason,
+        retry_at=message.retry_at,
+        settings_version=message.settings_version,
+        dry_run=message.dry_run,
+        decided_at=message.decided_at,
+    )
+
+
+def _build_idempotency_key(message: InvoiceResult, outcome: InvoiceOutcome, changes: Mapping[str, str]) -> str:
+    """A repeat of this very write is one write; another content or a later decision is another.
+
+    A key that stayed the same would be answered from Stripe's memory for a day, without writing anything.
+    """
+    parts = (message.connection, message.invoice_id, outcome.decided_at.isoformat(), *map(str, sorted(changes.items())))
+    return "hub:" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:40]
