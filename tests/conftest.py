@@ -25,10 +25,17 @@ from tests.brokers import (
 _database = count()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Stop at once on a mistyped HUB_TEST_REQUIRE or HUB_TEST_BROKER."""
     required()
     forced_source()
+    config.addinivalue_line("markers", "redis: needs a Redis; set by itself on whatever uses the fixtures")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what uses the Redis fixtures, so that those tests can be run again on another version."""
+    if "redis_server" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.redis)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
