@@ -1,0 +1,133 @@
+"""What every command shares: finding the running hub, opening what it needs, and speaking to people or to scripts.
+
+Exit codes: 0 done; 1 done, but something is not as it should be (a check failed, an invoice was refused); 2 wrong usage or
+configuration; 3 a dependency does not answer; 4 what was named does not exist.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, cast
+
+import typer
+from rich.console import Console
+
+from hub.app import Foundation, build_foundation
+from hub.config import HubConfig, load_config
+from hub.log import configure_logging
+from schemas.errors import ConfigurationError, HubError, Poison, RetryLater, RetrySoon
+
+T = TypeVar("T")
+
+out = Console()
+err = Console(stderr=True)
+
+RUNNING = "running.json"
+SECRET_KEY = "secret.key"  # noqa: S105 - the name of a file
+
+
+class Exit(IntEnum):
+    """The exit codes of all commands."""
+
+    OK = 0
+    PROBLEM = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    NOT_FOUND = 4
+
+
+def find_data_dir() -> Path:
+    """Return where embedded parts keep their data, and where a running `hub up` leaves its address."""
+    return Path(os.environ.get("HUB_DATA_DIR", ".hub"))
+
+
+def find_environment() -> dict[str, str]:
+    """Return the environment that commands work with: one's own first, then that of a running `hub up`."""
+    directory = find_data_dir()
+    found: dict[str, str] = {}
+    if (running := directory / RUNNING).is_file():
+        found |= cast("dict[str, str]", json.loads(running.read_text()))
+    if (key := directory / SECRET_KEY).is_file():
+        found["HUB_SECRET_KEYS"] = key.read_text().strip()
+    return found | dict(os.environ)
+
+
+def load_cli_config(environ: Mapping[str, str] | None = None) -> HubConfig:
+    """Load the configuration for a command.
+
+    Raises:
+        ConfigurationError: something is missing, and no `hub up` runs here that could fill it in.
+    """
+    return load_config(find_environment() if environ is None else environ)
+
+
+@asynccontextmanager
+async def open_foundation(config: HubConfig | None = None, *, publishes: bool = False) -> AsyncGenerator[Foundation]:
+    """Open ledger, directory and clients for a command; the broker too, if it publishes."""
+    configure_logging("cli", fmt="console", level="error")
+    foundation = build_foundation(config or load_cli_config(), "cli")
+    try:
+        if publishes:
+            await foundation.broker.start()
+        yield foundation
+    finally:
+        if publishes:
+            await foundation.broker.stop()
+        await foundation.clients.close()
+        await foundation.redis.aclose()
+
+
+def run_command(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work; errors become a sentence and an exit code."""
+    try:
+        return asyncio.run(work)
+    except HubError as error:
+        fail(f"{error.message} {getattr(error, 'fix', '')}".strip(), choose_exit(error))
+
+
+def choose_exit(error: HubError) -> Exit:
+    """Map an error to the command's exit code."""
+    match error:
+        case ConfigurationError(code="broker.unreachable" | "broker.slow" | "ledger.unavailable"):
+            return Exit.UNREACHABLE
+        case ConfigurationError():
+            return Exit.USAGE
+        case RetrySoon() | RetryLater():
+            return Exit.UNREACHABLE
+        case Poison():
+            return Exit.NOT_FOUND
+        case _:
+            return Exit.PROBLEM
+
+
+def fail(message: str, code: Exit = Exit.PROBLEM) -> NoReturn:
+    """Say why, on stderr, and end."""
+    err.print(message, style="bold red", highlight=False, markup=False)
+    raise typer.Exit(int(code))
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document on stdout, for scripts."""
+    typer.echo(json.dumps(value, default=str, ensure_ascii=False))
+
+
+async def choose_connection(foundation: Foundation, wanted: str | None) -> str:
+    """Return the connection meant: by id or Stripe account, or the only one there is.
+
+    Raises:
+        typer.Exit: there is none, or several and none was named.
+    """
+    ids = await foundation.directory.list_ids()
+    if wanted is not None:
+        if wanted in ids:
+            return wanted
+        ids = [one for one in ids if (await foundation.directory.get(one)).connection.stripe_account == wanted]
+    if len(ids) == 1:
+        return ids[0]
+    if not ids:
+        fail("There is no such connection. See hub connections list.", Exit.NOT_FOUND)
+    fail(f"Name one of the connections with --connection: {', '.join(ids)}", Exit.USAGE)

@@ -1,0 +1,21 @@
+"""The command line: one Typer application, put together from the commands' modules."""
+
+import typer
+
+from hub.cli import connections, dead, demo, doctor, events, replay, run, settings, simulate, topics, up, waiting
+
+app = typer.Typer(
+    name="hub",
+    help="Exactly one Business Central draft for every Stripe invoice.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for module in (run, up, demo, simulate, replay, waiting, doctor):
+    app.command(module.NAME)(module.command)
+for group in (topics, connections, settings, events, dead):
+    app.add_typer(group.app, name=group.NAME)
+
+
+def main() -> None:
+    """Entry point of `hub`."""
+    app()
