@@ -106,7 +106,8 @@ def build_stage_service(
         retry_waits=foundation.config.retry_waits,
         defects=DefectRun(name),
     )
-    stage: Stage[M] = Stage(StageIdentity(name, touches), handler, foundation.broker, surroundings, policy)
+    chosen = policy or StagePolicy(session_timeout=timedelta(seconds=foundation.config.kafka_session_seconds))
+    stage: Stage[M] = Stage(StageIdentity(name, touches), handler, foundation.broker, surroundings, chosen)
     stage.attach()
     return Service(name, foundation, stage=stage)
 

@@ -62,6 +62,12 @@ class HubConfig(BaseSettings):
     kafka_idempotence: bool = Field(
         default=True, description="Idempotent producer. Off only for a broker without it, as the embedded one."
     )
+    kafka_session_seconds: float = Field(
+        default=10,
+        ge=1,
+        description="Seconds without a heartbeat after which a consumer counts as dead. The embedded broker also lets "
+        "a group stand still for half of it at each start.",
+    )
     retry_waits: Annotated[tuple[timedelta, ...], NoDecode] = Field(
         default=tuple(timedelta(seconds=s) for s in (5, 60, 600, *[3600] * 23)),
         min_length=1,

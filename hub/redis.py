@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from schemas.errors import RetrySoon
@@ -108,6 +111,9 @@ def build_redis(url: str) -> Any:
         socket_timeout=5,
         socket_connect_timeout=3,
         health_check_interval=30,
+        # A pool built from a URL retries nothing by itself; a connection that died while idle is no reason to fail.
+        # Not a time-out: the command may have been done, and the second answer of a fenced write would mislead.
+        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 2, supported_errors=(RedisConnectionError,)),
         decode_responses=True,
     )
     return Redis(connection_pool=pool)
