@@ -266,7 +266,8 @@ def _parse_error(answer: RawAnswer) -> _ProviderError:
     match = _CORRELATION.search(sentence)
     return _ProviderError(
         code=str(error.get("code") or ""),
-        sentence=_CORRELATION.sub("", sentence).strip()[:_LONGEST_QUOTE],
+        # Business Central doubles blanks where a placeholder is empty.
+        sentence=" ".join(_CORRELATION.sub("", sentence).split())[:_LONGEST_QUOTE],
         correlation_id=match.group(1) if match else None,
     )
 

@@ -21,6 +21,8 @@ from redis.exceptions import RedisError
 from connectors.business_central import limiter_scripts as scripts
 from schemas.errors import HubError, RetryLater, RetrySoon
 
+_PATIENCE = timedelta(seconds=2)
+
 
 class Slot(Protocol):
     """One of the few places at Business Central, taken. None of its methods raises."""
@@ -132,7 +134,7 @@ class RedisLimiter:
 
     async def release(self, name: str) -> None:
         """See `Limiter.release`. If Redis can't be reached, the lease ends by itself."""
-        with contextlib.suppress(RedisError, OSError):
+        async with _best_effort():
             keys = [self._slots, self._held, self._live, self._history, self._seen]
             await self._release_script(keys=keys, args=[name])
         for freed in self._freed.values():
@@ -141,7 +143,7 @@ class RedisLimiter:
     async def hold(self, name: str, duration: timedelta) -> bool:
         """Keep a slot for a time; see `Slot.hold`. Also false if Redis can't be reached: then its lease stands."""
         args = [name, _to_ms(duration), self._policy.held_at_most]
-        with contextlib.suppress(RedisError, OSError):
+        async with _best_effort():
             return await _to_int(self._hold_script(keys=[self._slots, self._held], args=args)) == 1
         return False
 
@@ -150,7 +152,7 @@ class RedisLimiter:
         policy = self._policy
         silence = max(policy.silence, retry_after or timedelta(0))
         args = [_to_ms(silence), policy.floor, _to_ms(policy.silence), _to_ms(policy.window), policy.recovery]
-        with contextlib.suppress(RedisError, OSError):
+        async with _best_effort():
             await self._throttled_script(keys=[self._state], args=args)
 
     async def _acquire(self, *, live: bool) -> str:
@@ -242,6 +244,14 @@ class _UnlimitedSlot:
 
     async def throttled(self, retry_after: timedelta | None) -> None:
         """Nothing to slow down."""
+
+
+@asynccontextmanager
+async def _best_effort() -> AsyncGenerator[None]:
+    """For what comes after an exchange: its answer matters more, and must not wait for a Redis that hangs."""
+    with contextlib.suppress(RedisError, OSError):
+        async with asyncio.timeout(_PATIENCE.total_seconds()):
+            yield
 
 
 def _to_ms(duration: timedelta) -> int:

@@ -1,0 +1,349 @@
+"""Every status, code and transport error has one meaning, and a write is never retried on a guess."""
+
+import ssl
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.business_central.errors import Call, RawAnswer, classify_failure, parse_retry_after
+from connectors.business_central.refusals import REFUSALS, REFUSED_ANYHOW
+from schemas.errors import Blocked, HubError, InDoubt, Refused, RetryLater, RetrySoon
+from tests.unit.business_central.fakes import CORRELATION, build_error
+
+READ = Call("GET", "invoice")
+BY_ID = Call("GET", "invoice", by_id=True)
+WRITE = Call("POST", "invoice")
+DELETE = Call("DELETE", "invoice", by_id=True)
+COMPANY = Call("GET", "company", by_id=True)
+
+
+def answer(status: int, code: str = "", message: str = "", headers: dict[str, str] | None = None) -> RawAnswer:
+    response = build_error(status, code, message, headers)
+    return RawAnswer(status, dict(response.headers), response.content)
+
+
+def wrap(cause: Exception) -> Exception:
+    error = httpx.ConnectError("wrapped")
+    error.__cause__ = cause
+    return error
+
+
+@dataclass(frozen=True)
+class Row:
+    call: Call
+    failure: RawAnswer | Exception
+    kind: type[HubError]
+    code: str
+
+
+ROWS = [
+    # credentials, permissions, company, tenant
+    Row(READ, answer(401), Blocked, "bc.credentials.refused"),
+    Row(WRITE, answer(401, "Authentication_InvalidCredentials"), Blocked, "bc.credentials.refused"),
+    Row(READ, answer(400, "Authentication_InvalidCredentials"), Blocked, "bc.credentials.refused"),
+    Row(WRITE, answer(403), Blocked, "bc.credentials.forbidden"),
+    Row(READ, answer(401, "Authorization_RequestDenied"), Blocked, "bc.credentials.forbidden"),
+    Row(READ, answer(404, "Internal_CompanyNotFound"), Blocked, "bc.company.not_found"),
+    Row(WRITE, answer(400, "Internal_CompanyNotFound"), Blocked, "bc.company.not_found"),
+    Row(READ, answer(404), Blocked, "bc.company.not_found"),
+    Row(WRITE, answer(404, "NoEnvironment"), Blocked, "bc.company.not_found"),
+    Row(WRITE, answer(404, "BadRequest_ResourceNotFound"), Blocked, "bc.company.not_found"),
+    Row(COMPANY, answer(404, "Internal_RecordNotFound"), Blocked, "bc.company.not_found"),
+    Row(READ, answer(503, "Internal_TenantUnavailable"), Blocked, "bc.tenant.unavailable"),
+    Row(WRITE, answer(400, "Internal_TenantUnavailable"), Blocked, "bc.tenant.unavailable"),
+    Row(WRITE, answer(503, "Internal_TenantUnavailable"), InDoubt, "bc.invoice.in_doubt"),
+    # records that are not there
+    Row(BY_ID, answer(404), Refused, "bc.invoice.not_found"),
+    Row(BY_ID, answer(404, "Internal_RecordNotFound"), Refused, "bc.invoice.not_found"),
+    Row(DELETE, answer(404, "BadRequest_NotFound"), Refused, "bc.invoice.not_found"),
+    # load and locks
+    Row(READ, answer(429), RetryLater, "bc.limit.reached"),
+    Row(WRITE, answer(429), RetryLater, "bc.limit.reached"),
+    Row(READ, answer(408), RetryLater, "bc.server.unavailable"),
+    Row(WRITE, answer(408), InDoubt, "bc.invoice.in_doubt"),
+    *(Row(READ, answer(status), RetryLater, "bc.server.unavailable") for status in (500, 501, 502, 503, 504, 599)),
+    *(Row(WRITE, answer(status), InDoubt, "bc.invoice.in_doubt") for status in (500, 501, 502, 503, 504, 599)),
+    *(Row(DELETE, answer(status), InDoubt, "bc.invoice.in_doubt") for status in (500, 502, 503, 504)),
+    Row(WRITE, answer(500, "Application_DialogException", "x"), InDoubt, "bc.invoice.in_doubt"),
+    Row(DELETE, answer(409, "Request_EntityChanged"), RetrySoon, "bc.record.changed"),
+    Row(DELETE, answer(400, "Request_EntityChanged"), RetrySoon, "bc.record.changed"),
+    Row(DELETE, answer(412), RetrySoon, "bc.record.changed"),
+    Row(WRITE, answer(409), RetrySoon, "bc.record.changed"),
+    Row(
+        WRITE,
+        answer(400, "Application_DialogException", "The record in table Customer was locked by another user."),
+        RetrySoon,
+        "bc.record.locked",
+    ),
+    Row(WRITE, answer(409, "Internal_ServerError", "deadlock victim"), RetrySoon, "bc.record.locked"),
+    # the address
+    Row(READ, answer(302), Blocked, "bc.connection.address"),
+    Row(WRITE, answer(307), Blocked, "bc.connection.address"),
+    # a success that can't be read
+    Row(READ, RawAnswer(200, {}, b"<html>"), RetrySoon, "bc.answer.unreadable"),
+    Row(WRITE, RawAnswer(201, {}, b""), InDoubt, "bc.invoice.in_doubt"),
+    # before anything was sent
+    *(
+        Row(call, failure, RetrySoon, "bc.connection.failed")
+        for call in (READ, WRITE, DELETE)
+        for failure in (
+            httpx.ConnectError("x"),
+            httpx.ConnectTimeout("x"),
+            httpx.PoolTimeout("x"),
+            httpx.ProxyError("x"),
+        )
+    ),
+    Row(WRITE, wrap(ssl.SSLCertVerificationError("self-signed")), Blocked, "bc.connection.untrusted"),
+    Row(WRITE, httpx.UnsupportedProtocol("x"), Blocked, "bc.connection.address"),
+    Row(WRITE, httpx.InvalidURL("x"), Blocked, "bc.connection.address"),
+    # after something may have been sent
+    *(
+        Row(call, failure, InDoubt, "bc.invoice.in_doubt")
+        for call in (WRITE, DELETE)
+        for failure in (
+            TimeoutError(),
+            httpx.ReadTimeout("x"),
+            httpx.WriteTimeout("x"),
+            httpx.ReadError("x"),
+            httpx.WriteError("x"),
+            httpx.CloseError("x"),
+            httpx.RemoteProtocolError("x"),
+            httpx.LocalProtocolError("x"),
+            httpx.DecodingError("x"),
+            ConnectionResetError(),
+            ValueError("nobody thought of it"),
+        )
+    ),
+    *(Row(READ, failure, RetryLater, "bc.answer.timeout") for failure in (TimeoutError(), httpx.ReadTimeout("x"))),
+    *(
+        Row(READ, failure, RetrySoon, "bc.connection.broken")
+        for failure in (httpx.ReadError("x"), httpx.RemoteProtocolError("x"), ConnectionResetError())
+    ),
+    Row(READ, ValueError("x"), RetrySoon, "bc.connection.unknown"),
+    # other refusals by status
+    *(Row(WRITE, answer(status), Refused, "bc.request.refused") for status in (400, 405, 413, 415, 422)),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.call.method}-{row.failure!r:.60}")
+def test_each_failure_has_its_kind_and_code(row: Row) -> None:
+    error = classify_failure(row.call, row.failure)
+    assert (type(error), error.code) == (row.kind, row.code)
+
+
+# What Business Central really says, and what it means. Each row of the table is hit at least once.
+SENTENCES = [
+    (
+        "Application_DialogException",
+        "You cannot create this type of document when Customer C00120 is blocked with type All.",
+        "bc.customer.blocked",
+    ),
+    (
+        "Application_FieldValidationException",
+        "Gen. Bus. Posting Group must have a value in Customer: No.=C00120. It cannot be zero or empty.",
+        "bc.posting_group.missing",
+    ),
+    (
+        "Application_DialogException",
+        "The VAT Posting Setup does not exist. Identification fields and values: VAT Bus. Posting Group='DOMESTIC'",
+        "bc.posting_setup.missing",
+    ),
+    ("Application_DialogException", 'A "customerNumber" or a "customerId" must be provided.', "bc.customer.missing"),
+    ("Application_DialogException", 'The "customerId" does not match to a Customer.', "bc.customer.unknown"),
+    (
+        "Application_DialogException",
+        "There is no Currency Exchange Rate within the filter. Filters: Currency Code: EUR",
+        "bc.currency.rate_missing",
+    ),
+    ("Application_DialogException", 'The "currencyCode" does not match to a Currency.', "bc.currency.unknown"),
+    (
+        "Application_DialogException",
+        (
+            "You may not enter numbers manually. If you want to enter numbers manually, please activate Manual Nos. in "
+            "No. Series CUST."
+        ),
+        "bc.customer.number_series",
+    ),
+    (
+        "Internal_EntityWithSameKeyExists",
+        "The Customer already exists. Identification fields and values: No.='C00120'",
+        "bc.record.exists",
+    ),
+    (
+        "Application_FieldValidationException",
+        "Direct Posting must be equal to 'Yes'  in G/L Account: No.=1000. Current value is 'No'.",
+        "bc.account.not_postable",
+    ),
+    (
+        "Application_FieldValidationException",
+        "Blocked must be equal to 'No'  in G/L Account: No.=6110. Current value is 'Yes'.",
+        "bc.account.blocked",
+    ),
+    (
+        "Application_FieldValidationException",
+        "Blocked must be equal to 'No'  in Item: No.=SVC-100. Current value is 'Yes'.",
+        "bc.item.blocked",
+    ),
+    (
+        "Internal_RecordNotFound",
+        "The G/L Account does not exist. Identification fields and values: No.='9999'",
+        "bc.account.unknown",
+    ),
+    (
+        "Internal_InvalidTableRelation",
+        (
+            "The field No. of table Sales Line contains a value (9999) that cannot be found in the related table "
+            "(G/L Account)."
+        ),
+        "bc.account.unknown",
+    ),
+    (
+        "Internal_RecordNotFound",
+        "The Item does not exist. Identification fields and values: No.='X'",
+        "bc.item.unknown",
+    ),
+    (
+        "Internal_InvalidTableRelation",
+        (
+            "The field VAT Prod. Posting Group of table Sales Line contains a value (V9) that cannot be found in the "
+            "related table (VAT Product Posting Group)."
+        ),
+        "bc.tax_code.unknown",
+    ),
+    (
+        "Application_DialogException",
+        "The invoice has been posted and can no longer be modified.",
+        "bc.invoice.posted",
+    ),
+    (
+        "Application_StringExceededLength",
+        "The length of the string is 41, but it must be less than or equal to 35 characters. Value: x",
+        "bc.text.too_long",
+    ),
+    (
+        "Internal_InvalidTableRelation",
+        (
+            "The field Salesperson Code of table Customer contains a value (ZZ) that cannot be found in the related "
+            "table (Salesperson/Purchaser)."
+        ),
+        "bc.value.unknown",
+    ),
+    ("Application_FieldValidationException", "Some Field must have a value.", "bc.field.missing"),
+    ("BadRequest_RequiredParamNotProvided", "displayName must not be blank.", "bc.field.missing"),
+    ("Application_CallbackNotAllowed", "Confirm is not allowed.", "bc.dialog.needed"),
+    ("Application_EvaluateException", "The value can't be evaluated.", "bc.value.malformed"),
+    ("Application_InvalidGUID", "x", "bc.value.malformed"),
+    ("Application_FilterErrorException", "x", "bc.filter.refused"),
+    ("BadRequest", "Control 'number' is read-only.", "bc.request.field_not_writable"),
+    (
+        "BadRequest",
+        "Could not find a property named 'x' on type 'Microsoft.NAV.salesInvoice'.",
+        "bc.request.field_not_writable",
+    ),
+    ("BadRequest_InvalidOperation", "x", "bc.request.field_not_writable"),
+    ("BadRequest_InvalidToken", "Could not validate the client concurrency token.", "bc.request.version_missing"),
+    ("BadRequest_MethodNotAllowed", "'POST' requests are not allowed.", "bc.request.not_offered"),
+    ("BadRequest_MethodNotImplemented", "x", "bc.request.not_offered"),
+    ("Internal_DataNotFoundFilter", "x", "bc.value.unknown"),
+    ("Application_DialogException", "Our partner's rule says no.", "bc.rule.violated"),
+    ("Unknown", "'Foo' is not an option. The existing options are: ,Ship,Invoice,All", "bc.request.refused"),
+]
+
+
+@pytest.mark.parametrize(("provider_code", "sentence", "code"), SENTENCES, ids=lambda text: text[:40])
+def test_each_refusal_has_plain_words_and_a_fix(provider_code: str, sentence: str, code: str) -> None:
+    error = classify_failure(WRITE, answer(400, provider_code, sentence))
+    assert isinstance(error, Refused)
+    assert error.code == code
+    assert error.fix
+    assert " ".join(sentence.split()) in error.message
+    assert CORRELATION not in error.message
+
+
+def test_the_sentences_above_hit_every_row_of_the_table() -> None:
+    assert {code for _, _, code in SENTENCES} == {row.code for row in (*REFUSALS, REFUSED_ANYHOW)}
+
+
+def test_the_ids_of_the_request_are_kept_for_the_log() -> None:
+    headers = {"request-id": "req-1", "x-ms-correlation-id": "other"}
+    error = classify_failure(WRITE, answer(400, "Application_DialogException", "No.", headers))
+    assert error.context == {
+        "method": "POST",
+        "subject": "invoice",
+        "status": "400",
+        "provider_code": "Application_DialogException",
+        "request_id": "req-1",
+        "correlation_id": CORRELATION,
+    }
+
+
+def test_an_error_page_of_a_gateway_does_not_reach_the_reader() -> None:
+    error = classify_failure(WRITE, RawAnswer(400, {}, b"<html>Traceback at 0x7f secret</html>"))
+    assert "Traceback" not in error.message
+    assert error.code == "bc.request.refused"
+
+
+def test_an_error_that_is_one_of_ours_stays_as_it_is() -> None:
+    ours = Blocked("x", code="bc.sign_in.expired")
+    assert classify_failure(READ, ours) is ours
+
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "wait"),
+    [
+        ("7", timedelta(seconds=7)),
+        ("Mon, 02 Mar 2026 09:00:30 GMT", timedelta(seconds=30)),
+        ("Mon, 02 Mar 2026 09:00:30 -0000", timedelta(seconds=30)),
+        ("Mon, 02 Mar 2026 08:00:00 GMT", timedelta(0)),
+        ("99999999999999999999", timedelta(hours=24)),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", timedelta(hours=24)),
+        ("-5", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(text: str, wait: timedelta | None) -> None:
+    assert parse_retry_after({"retry-after": text}, now=NOW) == wait
+
+
+def test_no_retry_after_is_none() -> None:
+    assert parse_retry_after({}) is None
+
+
+@pytest.mark.parametrize("call", [READ, WRITE])
+def test_a_wait_that_business_central_names_is_passed_on(call: Call) -> None:
+    error = classify_failure(call, answer(503, headers={"Retry-After": "120"}))
+    assert isinstance(error, RetryLater)
+    assert error.retry_after == timedelta(seconds=120)
+
+
+METHODS: st.SearchStrategy[Literal["GET", "POST", "DELETE"]] = st.sampled_from(("GET", "POST", "DELETE"))
+CALLS = st.builds(Call, METHODS, st.sampled_from(("invoice", "customer", "company")), st.booleans())
+ANSWERS = st.builds(
+    RawAnswer,
+    st.integers(200, 599),
+    st.dictionaries(st.sampled_from(("retry-after", "request-id")), st.text(max_size=20)),
+    st.binary(max_size=40) | st.sampled_from((b'{"error": 1}', b'{"error": {"code": 1, "message": []}}', b"[]", b"1")),
+)
+
+
+@given(call=CALLS, failure=ANSWERS)
+def test_any_answer_at_all_has_a_defined_kind(call: Call, failure: RawAnswer) -> None:
+    error = classify_failure(call, failure)
+    assert error.kind != "unexpected"
+    assert error.code.startswith("bc.")
+    if call.writes and (failure.status >= 500 or failure.status < 300):
+        assert isinstance(error, InDoubt)
+
+
+def test_no_read_is_ever_in_doubt() -> None:
+    for row in ROWS:
+        assert not isinstance(classify_failure(replace(row.call, method="GET"), row.failure), InDoubt)
