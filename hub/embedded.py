@@ -5,49 +5,30 @@ and a child is not tied to the life of its parent.
 """
 
 import asyncio
-import fcntl
 import os
 import random
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from hub.child_process import START_TIMEOUT, ChildProcess, wait_until_ready
 from schemas.errors import ConfigurationError
 
 HOST = "127.0.0.1"
-START_TIMEOUT = timedelta(seconds=15)  # the broker needs 0.1 s, Redis 0.1 s and more with a long append-only file
-STOP_TIMEOUT = timedelta(seconds=10)
-_PROBE_INTERVAL = timedelta(milliseconds=20)
-_LAST_LINES = 8
 
 # Below the ports Linux gives to outgoing connections (32768 and up): a client that retries on such a port while its
 # server is down can connect to itself, and then the server cannot come back.
 _PORTS = range(20_000, 32_000)
-
-# Runs between fork and the real program, in a Python of its own: `preexec_fn` is unsafe with threads. PR_SET_PDEATHSIG
-# is 1. The parent may have died before the call, hence the comparison.
-_DIE_WITH_PARENT = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the parent is gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 def find_free_port() -> int:
@@ -125,139 +106,6 @@ def redis_command(port: int, data_dir: Path, binary: Path) -> list[str]:
         "maxmemory-policy": "noeviction",
     }
     return [str(binary), *(word for key, value in options.items() for word in (f"--{key}", value))]
-
-
-class ChildProcess:
-    """One child process and its log. Blocking; usable from any thread.
-
-    The child leads its own process group, so Ctrl-C in a terminal reaches the hub alone, which stops the child last.
-    On Linux the child is killed when this interpreter ends, however it ends.
-    """
-
-    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
-        self.name = name
-        self.command = tuple(command)
-        self.log = log
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log_start = 0
-
-    @property
-    def pid(self) -> int | None:
-        """The id of the running process, None if there is none."""
-        return self._process.pid if self._process is not None and self.alive else None
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process runs; a paused one does."""
-        return self._process is not None and self._process.poll() is None
-
-    def spawn(self) -> None:
-        """Start the process unless it runs; its output is appended to the log.
-
-        Raises:
-            ConfigurationError: Another process of this kind already works in the same directory.
-        """
-        if self.alive:
-            return
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._lock(log)
-            self._log_start = log.tell()
-            self._process = _spawner().submit(self._popen, log).result()
-
-    def stop(self, timeout: timedelta = STOP_TIMEOUT) -> None:
-        """Ask the process to end, and kill it if it has not by then. A second call does nothing."""
-        if self._process is None:
-            return
-        self.resume()  # a paused process would not see the request
-        self._signal(signal.SIGTERM)
-        try:
-            self._process.wait(timeout.total_seconds())
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def kill(self) -> None:
-        """End the process at once, as a crash would."""
-        self._signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-
-    def pause(self) -> None:
-        """Freeze the process: connections stay open and nothing answers."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let a paused process go on."""
-        self._signal(signal.SIGCONT)
-
-    def build_failure(self, what: str) -> ConfigurationError:
-        """Return an error that says what happened and quotes the end of the log."""
-        return ConfigurationError(
-            f"The embedded {self.name} {what}. Log: {self.log}. It ends with:\n{self._last_lines()}",
-            code=f"embedded.{self.name}.not_started",
-        )
-
-    def _lock(self, log: IO[bytes]) -> None:
-        """Lock the log: the child inherits the lock with its output and holds it until it is gone."""
-        try:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise ConfigurationError(
-                f"Another embedded {self.name} runs in {self.log.parent}. Stop it, or choose another data directory.",
-                code=f"embedded.{self.name}.in_use",
-            ) from exc
-
-    def _popen(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        prefix: list[str] = []
-        if sys.platform == "linux":
-            prefix = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
-        return subprocess.Popen(  # noqa: S603 - the command is ours
-            [*prefix, *self.command],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self.alive:
-            os.killpg(self._process.pid, number)
-
-    def _last_lines(self) -> str:
-        with self.log.open("rb") as log:
-            log.seek(self._log_start)
-            lines = log.read().decode(errors="replace").splitlines()
-        return "\n".join(lines[-_LAST_LINES:]) or "(nothing)"
-
-
-@cache
-def _spawner() -> ThreadPoolExecutor:
-    """Return the thread that starts all children.
-
-    The kernel sends the parent-death signal when the *thread* that forked ends, so a worker thread that comes and goes
-    would take its children along. This one lasts as long as the interpreter.
-    """
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
-
-
-async def wait_until_ready(
-    child: ChildProcess, is_ready: Callable[[], Awaitable[bool]], within: timedelta = START_TIMEOUT
-) -> None:
-    """Return once the child answers its protocol.
-
-    Raises:
-        ConfigurationError: It ended, or did not answer in time.
-    """
-    try:
-        async with asyncio.timeout(within.total_seconds()):
-            while not await is_ready():
-                if not child.alive:
-                    raise child.build_failure("ended while starting")
-                await asyncio.sleep(_PROBE_INTERVAL.total_seconds())
-    except TimeoutError as exc:
-        raise child.build_failure(f"did not answer within {within.total_seconds():g} s") from exc
-    if not child.alive:  # then something else answered on its port
-        raise child.build_failure("ended while starting")
 
 
 async def is_broker_ready(bootstrap: str) -> bool:

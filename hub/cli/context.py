@@ -1,7 +1,7 @@
 """What every command shares: finding the running hub, opening what it needs, and speaking to people or to scripts.
 
-Exit codes: 0 done; 1 done, but something is not as it should be (a check failed, an invoice was refused); 2 wrong usage or
-configuration; 3 a dependency does not answer; 4 what was named does not exist.
+Exit codes: 0 done; 1 done, but something is not as it should be (a check failed, an invoice was refused); 2 wrong usage
+or configuration; 3 a dependency does not answer; 4 what was named does not exist.
 """
 
 import asyncio

@@ -14,6 +14,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hub import embedded
+from hub.child_process import ChildProcess
 from hub.embedded import EmbeddedBroker, EmbeddedProcess, EmbeddedRedis, is_broker_ready, is_redis_ready
 from schemas.errors import ConfigurationError
 
@@ -111,7 +112,7 @@ async def test_redis_never_evicts_a_key(tmp_path: Path) -> None:
 async def test_two_redis_never_share_a_data_directory(tmp_path: Path) -> None:
     """Two servers appending to one file would destroy the ledger."""
     async with EmbeddedRedis(tmp_path):
-        with pytest.raises(ConfigurationError, match="Another embedded redis runs in"):
+        with pytest.raises(ConfigurationError, match="Another redis runs in"):
             await EmbeddedRedis(tmp_path).start()
 
 
@@ -151,7 +152,7 @@ async def test_a_program_that_never_answers_is_killed_at_the_deadline(tmp_path: 
 
 
 async def test_a_part_started_in_a_worker_thread_outlives_the_thread(tmp_path: Path) -> None:
-    child = embedded.ChildProcess("sleeper", ["/bin/sleep", "600"], tmp_path / "sleeper.log")
+    child = ChildProcess("sleeper", ["/bin/sleep", "600"], tmp_path / "sleeper.log")
     await asyncio.to_thread(child.spawn)
     await asyncio.get_running_loop().shutdown_default_executor()
 

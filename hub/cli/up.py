@@ -1,0 +1,101 @@
+"""`hub up`: all services on one machine, with the parts that are not given."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+from hub.broker import apply_topics
+from hub.cli.context import RUNNING, SECRET_KEY, find_data_dir, out, run_command
+from hub.cli.processes import ServiceProcesses
+from hub.cli.run import SERVICES
+from hub.config import load_config
+from hub.embedded import EmbeddedBroker, EmbeddedRedis
+from hub.log import configure_logging
+
+NAME = "up"
+# What the embedded broker lacks or needs (hub/embedded.py).
+EMBEDDED_BROKER_ENVIRONMENT = {"HUB_KAFKA_IDEMPOTENCE": "false", "HUB_KAFKA_SESSION_SECONDS": "3"}
+
+
+def command() -> None:
+    """Run all services on this machine until Ctrl-C. Kafka and Redis are embedded unless HUB_… names them."""
+    run_command(_up())
+
+
+async def _up() -> None:
+    directory = find_data_dir()
+    configure_logging("up", fmt="auto")
+    async with open_parts(directory, dict(os.environ)) as environment:
+        config = load_config(environment)
+        await apply_topics(config.kafka_bootstrap)
+        processes = ServiceProcesses(environment, directory / "logs")
+        processes.start(SERVICES, ports={"ingest": config.http_port})
+        try:
+            with announce(directory, environment):
+                await processes.wait_until_ready()
+                out.print(
+                    f"[green]The hub is up.[/] Webhooks: http://127.0.0.1:{config.http_port}/webhooks/stripe/ACCOUNT"
+                )
+                out.print(f"Logs: {directory / 'logs'}. Add a connection: [bold]hub connections add --help[/]")
+                await _until_stopped(processes)
+        finally:
+            await processes.stop()
+
+
+@asynccontextmanager
+async def open_parts(directory: Path, environ: dict[str, str]) -> AsyncGenerator[dict[str, str]]:
+    """Start the embedded parts that the environment does not name, and yield the environment that names them all."""
+    environment = {**environ, "HUB_DATA_DIR": str(directory.resolve())}
+    environment.setdefault("HUB_SECRET_KEYS", _load_secret_key(directory))
+    async with AsyncExitStack() as stack:
+        if "HUB_REDIS_URL" not in environment:
+            environment["HUB_REDIS_URL"] = (await stack.enter_async_context(EmbeddedRedis(directory))).url
+        if "HUB_KAFKA_BOOTSTRAP" not in environment:
+            out.print(
+                "[bold yellow]The message broker is the embedded one: what is in flight is lost when it stops.[/] "
+                "Ledger and catch-up restore it at the next start. For production, set HUB_KAFKA_BOOTSTRAP."
+            )
+            broker = await stack.enter_async_context(EmbeddedBroker(directory))
+            environment |= {"HUB_KAFKA_BOOTSTRAP": broker.bootstrap, **EMBEDDED_BROKER_ENVIRONMENT}
+        yield environment
+
+
+def _load_secret_key(directory: Path) -> str:
+    """Return this machine's key for secrets at rest, made at the first start and readable by its owner only."""
+    path = directory / SECRET_KEY
+    if not path.is_file():
+        directory.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32))
+    return path.read_text().strip()
+
+
+@contextmanager
+def announce(directory: Path, environment: dict[str, str]) -> Generator[None]:
+    """Leave the running hub's address for other commands, without secrets, for as long as it runs."""
+    named = ("HUB_KAFKA_BOOTSTRAP", "HUB_REDIS_URL", *EMBEDDED_BROKER_ENVIRONMENT)
+    path = directory / RUNNING
+    path.write_text(json.dumps({name: environment[name] for name in named if name in environment}))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def _until_stopped(processes: ServiceProcesses) -> None:
+    """Watch over the services until SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    watch = asyncio.create_task(processes.supervise())
+    await stopped.wait()
+    watch.cancel()
+    with suppress(asyncio.CancelledError):
+        await watch
+    out.print("Stopping: services finish what they have in hand.")
