@@ -2,7 +2,8 @@
 
 import typer
 
-from hub.cli import connections, dead, demo, doctor, events, replay, run, settings, simulate, topics, up, waiting
+from hub.cli import connections, dead, doctor, events, replay, run, settings, simulate, topics, up, waiting
+from hub.cli.demo import show as demo
 
 app = typer.Typer(
     name="hub",

@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import signal
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +21,11 @@ NAME = "up"
 # What the embedded broker lacks or needs (hub/embedded.py).
 EMBEDDED_BROKER_ENVIRONMENT = {"HUB_KAFKA_IDEMPOTENCE": "false", "HUB_KAFKA_SESSION_SECONDS": "3"}
 
+_EMBEDDED_WARNING = (
+    "[bold yellow]The message broker is the embedded one: what is in flight is lost when it stops.[/] "
+    "Ledger and catch-up restore it at the next start. For production, set HUB_KAFKA_BOOTSTRAP."
+)
+
 
 def command() -> None:
     """Run all services on this machine until Ctrl-C. Kafka and Redis are embedded unless HUB_… names them."""
@@ -28,7 +33,7 @@ def command() -> None:
 
 
 async def _up() -> None:
-    directory = find_data_dir()
+    directory = find_data_dir().resolve()
     configure_logging("up", fmt="auto")
     async with open_parts(directory, dict(os.environ)) as environment:
         config = load_config(environment)
@@ -48,18 +53,17 @@ async def _up() -> None:
 
 
 @asynccontextmanager
-async def open_parts(directory: Path, environ: dict[str, str]) -> AsyncGenerator[dict[str, str]]:
+async def open_parts(
+    directory: Path, environ: Mapping[str, str], *, quiet: bool = False
+) -> AsyncGenerator[dict[str, str]]:
     """Start the embedded parts that the environment does not name, and yield the environment that names them all."""
-    environment = {**environ, "HUB_DATA_DIR": str(directory.resolve())}
-    environment.setdefault("HUB_SECRET_KEYS", _load_secret_key(directory))
+    environment = {"HUB_SECRET_KEYS": _load_secret_key(directory), **environ, "HUB_DATA_DIR": str(directory)}
     async with AsyncExitStack() as stack:
         if "HUB_REDIS_URL" not in environment:
             environment["HUB_REDIS_URL"] = (await stack.enter_async_context(EmbeddedRedis(directory))).url
         if "HUB_KAFKA_BOOTSTRAP" not in environment:
-            out.print(
-                "[bold yellow]The message broker is the embedded one: what is in flight is lost when it stops.[/] "
-                "Ledger and catch-up restore it at the next start. For production, set HUB_KAFKA_BOOTSTRAP."
-            )
+            if not quiet:
+                out.print(_EMBEDDED_WARNING)
             broker = await stack.enter_async_context(EmbeddedBroker(directory))
             environment |= {"HUB_KAFKA_BOOTSTRAP": broker.bootstrap, **EMBEDDED_BROKER_ENVIRONMENT}
         yield environment

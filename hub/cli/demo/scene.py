@@ -1,0 +1,130 @@
+"""The scene of the demonstration: broker, ledger, simulators, four services and one connection, all for one run."""
+
+import asyncio
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hub.broker import apply_topics
+from hub.cli.demo.faults import build_bc_faults, build_stripe_faults, build_webhook_faults
+from hub.cli.demo.simulators import (
+    BC_ACCOUNT,
+    BC_CLIENT_ID,
+    BC_CLIENT_SECRET,
+    BC_COMPANY,
+    BC_ENVIRONMENT,
+    Simulators,
+    run_simulators,
+)
+from hub.cli.processes import ServiceProcesses
+from hub.cli.run import SERVICES
+from hub.cli.up import open_parts
+from schemas.errors import ConfigurationError
+
+# Minutes in production, seconds here: the simulator's longest operation takes 1.5 s.
+DOUBT_SECONDS = 6
+_PACE = {
+    "HUB_RETRY_WAITS": ",".join(["0.5", "1", "2", "4", *["5"] * 60]),
+    "HUB_CATCH_UP_SECONDS": "3",
+    "HUB_LEASE_SECONDS": "12",
+    "HUB_LOG_FORMAT": "json",
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that runs."""
+
+    simulators: Simulators
+    services: ServiceProcesses
+    environment: Mapping[str, str]
+
+    async def make_invoices(self, number: int, *, seed: int, per_second: float | None) -> str:
+        """Let the Stripe simulator make and finalize invoices in the background; returns the job."""
+        order = {
+            "invoices": number,
+            "customers": max(1, number // 10),
+            "seed": seed,
+            "per_second": per_second,
+            "mode": "finalize",
+            "wait": False,
+        }
+        return str((await self.simulators.call(self.simulators.stripe, "POST", "bulk", order))["job"])
+
+    async def is_made(self, job: str) -> bool:
+        """Tell whether all invoices of a job are finalized."""
+        return bool((await self.simulators.call(self.simulators.stripe, "GET", f"bulk/{job}"))["finished"])
+
+    async def begin_faults(self, seed: int) -> None:
+        """Turn the seeded faults on."""
+        simulators = self.simulators
+        for system, rules in ((simulators.bc, build_bc_faults(seed)), (simulators.stripe, build_stripe_faults(seed))):
+            await simulators.call(system, "POST", "seed_rng", {"seed": seed})
+            for rule in rules:
+                await simulators.call(system, "POST", "faults", rule)
+        await simulators.call(simulators.stripe, "POST", "webhook_faults", build_webhook_faults())
+
+    async def restart(self, service: str) -> None:
+        """Kill a service as a crash would, and start it again."""
+        process = self.services.services[service]
+        await asyncio.to_thread(process.child.kill)
+        process.child.spawn()
+
+
+@asynccontextmanager
+async def open_scene(directory: Path, environ: Mapping[str, str]) -> AsyncGenerator[Scene]:
+    """Build the scene in a directory of its own. Kafka and Redis are embedded unless the environment names them."""
+    given = {name: value for name, value in environ.items() if name != "HUB_SECRET_KEYS"}
+    async with run_simulators(directory) as simulators, open_parts(directory, given, quiet=True) as parts:
+        environment = {**parts, **_PACE, **_name_simulators(simulators)}
+        await apply_topics(environment["HUB_KAFKA_BOOTSTRAP"])
+        webhook_secret = f"whsec_{secrets.token_hex(16)}"
+        await asyncio.to_thread(_add_connection, simulators, environment, webhook_secret)
+        services = ServiceProcesses(environment, directory / "logs")
+        services.start(SERVICES)
+        try:
+            await services.wait_until_ready()
+            address = f"http://127.0.0.1:{services.services['ingest'].port}"
+            await simulators.register_webhook(
+                f"{address}/webhooks/stripe/{simulators.stripe['account']}", webhook_secret
+            )
+            yield Scene(simulators, services, environment)
+        finally:
+            await services.stop()
+
+
+def _name_simulators(simulators: Simulators) -> dict[str, str]:
+    return {
+        "HUB_STRIPE_API_BASE": simulators.stripe["api_base"],
+        "HUB_BC_API_BASE": simulators.bc["api_base"],
+        "HUB_ENTRA_AUTHORITY": simulators.bc["authority"],
+        "HUB_CA_BUNDLE": simulators.bc["ca_bundle"],
+    }
+
+
+def _add_connection(simulators: Simulators, environment: Mapping[str, str], webhook_secret: str) -> dict[str, Any]:
+    """Connect by the same command that a user types."""
+    words = (
+        *("--stripe-account", simulators.stripe["account"], "--stripe-key", simulators.stripe["api_key"]),
+        *("--webhook-secret", webhook_secret, "--bc-tenant", simulators.bc["tenant"]),
+        *("--bc-environment", BC_ENVIRONMENT, "--bc-company", BC_COMPANY),
+        *("--bc-client-id", BC_CLIENT_ID, "--bc-client-secret", BC_CLIENT_SECRET),
+        *("--line-account", BC_ACCOUNT, "--doubt-window", str(DOUBT_SECONDS), "--json"),
+    )
+    done = subprocess.run(  # noqa: S603 - the command is ours
+        (sys.executable, "-m", "hub", "connections", "add", *words),
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        raise ConfigurationError(f"The connection could not be added: {done.stderr.strip()}", code="demo.connection")
+    return dict(json.loads(done.stdout.splitlines()[-1]))

@@ -1,0 +1,201 @@
+"""`hub demo`: the whole hub with no set-up, real messages over a real broker, counted in the two simulators."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from aiokafka import AIOKafkaConsumer
+from rich.live import Live
+from rich.table import Table
+
+from hub.cli.context import Exit, find_data_dir, out, print_json, run_command
+from hub.cli.demo.count import Count, count
+from hub.cli.demo.scene import Scene, open_scene
+from hub.log import configure_logging
+from schemas.topics import TOPICS
+
+NAME = "demo"
+_SERVICES_OF = {
+    "stripe.events": "ingest → contacts",
+    "contacts.resolved": "contacts → invoices",
+    "invoices.results": "invoices → metadata_writer",
+    "metadata.updated": "metadata_writer → (dashboard)",
+    "hub.dead": "what nobody could read",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to show."""
+
+    invoices: int
+    seed: int
+    faults: bool
+    kill: str | None
+    quiet: bool
+    patience: float
+
+
+@dataclass
+class Progress:
+    """What has been seen so far."""
+
+    plan: Plan
+    begun: float = field(default_factory=time.monotonic)
+    messages: Counter[str] = field(default_factory=Counter[str])
+    counted: Count | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the first invoice was made."""
+        return time.monotonic() - self.begun
+
+    def render(self) -> Table:
+        """Draw the flow: messages by topic, then both sides' counts."""
+        table = Table(title=f"{self.plan.invoices} Stripe invoices on their way to Business Central", min_width=72)
+        for name, side in (("topic", "left"), ("from → to", "left"), ("messages", "right")):
+            table.add_column(name, justify="right" if side == "right" else "left")
+        for topic in TOPICS:
+            table.add_row(topic.name, _SERVICES_OF[topic.name], str(self.messages[topic.name]))
+        if (counted := self.counted) is not None:
+            table.add_section()
+            table.add_row("Stripe", "invoices finalized", str(counted.invoices))
+            table.add_row("Business Central", "drafts", str(counted.drafts))
+            table.add_row("Stripe", "metadata say synced", str(counted.metadata_written))
+        table.caption = f"{self.seconds:.0f} s"
+        return table
+
+
+def command(
+    invoices: Annotated[int, typer.Option(min=1, help="How many Stripe invoices to send through.")] = 50,
+    seed: Annotated[int, typer.Option(help="Makes invoices and faults repeatable.")] = 1,
+    faults: Annotated[bool, typer.Option("--faults", help="Resets, time-outs, 429s, lost webhooks and more.")] = False,
+    kill: Annotated[str | None, typer.Option(help="SIGKILL this service in the middle and start it again.")] = None,
+    patience: Annotated[float, typer.Option(help="Give up after this many seconds without progress.")] = 90,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the logs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object last, nothing else.")] = False,
+) -> None:
+    """Run the hub against simulators of Stripe and Business Central. Needs no set-up and touches nothing outside."""
+    plan = Plan(invoices, seed, faults, kill, as_json, patience)
+    counted, seconds = run_command(_demo(plan, keep=keep))
+    if as_json:
+        rate = round(counted.drafts / seconds, 2)
+        print_json({**asdict(counted), "seconds": round(seconds, 2), "invoices_per_second": rate})
+    else:
+        _conclude(counted, seconds)
+    if not counted.is_perfect:
+        raise typer.Exit(int(Exit.PROBLEM))
+
+
+async def _demo(plan: Plan, *, keep: bool) -> tuple[Count, float]:
+    configure_logging("demo", fmt="console", level="error")
+    async with _workplace(keep=keep) as directory, open_scene(directory, os.environ) as scene:
+        if plan.faults:
+            await scene.begin_faults(plan.seed)
+        return await _watch(plan, scene)
+
+
+@asynccontextmanager
+async def _workplace(*, keep: bool) -> AsyncGenerator[Path]:
+    """A folder of its own for each run, so that two demos do not meet."""
+    base = find_data_dir()
+    await asyncio.to_thread(base.mkdir, parents=True, exist_ok=True)
+    directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="demo-", dir=base)).absolute()
+    try:
+        yield directory
+    except BaseException:
+        out.print(f"Logs of this run: {directory}")
+        raise
+    else:
+        if keep:
+            out.print(f"Logs of this run: {directory}")
+        else:
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+async def _watch(plan: Plan, scene: Scene) -> tuple[Count, float]:
+    """Count both sides until all is done, or until nothing moves any more."""
+    async with AsyncExitStack() as stack:
+        progress = Progress(plan)
+        if not plan.quiet:
+            await stack.enter_async_context(_follow(scene, progress))
+            stack.enter_context(Live(get_renderable=progress.render, console=out, refresh_per_second=4))
+        progress.begun = time.monotonic()
+        job = await scene.make_invoices(plan.invoices, seed=plan.seed, per_second=_choose_rate(plan))
+        kill = asyncio.create_task(_kill_in_the_middle(plan, scene, progress))
+        stack.callback(kill.cancel)
+        await _until_still(plan, scene, progress, job)
+    if progress.counted is None:
+        raise RuntimeError("nothing was counted")
+    return progress.counted, progress.seconds
+
+
+def _choose_rate(plan: Plan) -> float:
+    """Spread the invoices over a quarter of a minute at most, so that there is something to watch."""
+    return max(20.0, plan.invoices / 15)
+
+
+async def _until_still(plan: Plan, scene: Scene, progress: Progress, job: str) -> None:
+    last_change = time.monotonic()
+    while True:
+        now = count(await scene.simulators.dump_stripe(), await scene.simulators.dump_bc())
+        if now != progress.counted:
+            progress.counted, last_change = now, time.monotonic()
+        all_made = now.invoices >= plan.invoices and await scene.is_made(job)
+        if all_made and now.metadata_written + now.failed >= now.invoices:
+            return
+        if time.monotonic() - last_change > plan.patience:
+            return
+        await asyncio.sleep(0.5)
+
+
+async def _kill_in_the_middle(plan: Plan, scene: Scene, progress: Progress) -> None:
+    """Wait for a third of the drafts, then let a service crash."""
+    if plan.kill is None:
+        return
+    while progress.counted is None or progress.counted.drafts < plan.invoices / 3:
+        await asyncio.sleep(0.1)
+    await scene.restart(plan.kill)
+
+
+@asynccontextmanager
+async def _follow(scene: Scene, progress: Progress) -> AsyncGenerator[None]:
+    """Count the messages on the topics, as a reader beside the services, without a group."""
+    consumer = AIOKafkaConsumer(
+        *(topic.name for topic in TOPICS),
+        bootstrap_servers=scene.environment["HUB_KAFKA_BOOTSTRAP"],
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+
+    async def read() -> None:
+        async for record in consumer:
+            progress.messages[str(record.topic)] += 1
+
+    task = asyncio.create_task(read())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await consumer.stop()
+
+
+def _conclude(counted: Count, seconds: float) -> None:
+    style = "green" if counted.is_perfect else "bold red"
+    out.print(
+        f"[{style}]{counted.invoices} invoices, {counted.drafts} drafts in Business Central, "
+        f"{counted.duplicates} doubled, "
+        f"{counted.lost} lost, {counted.failed} failed, {counted.wrong_total} with a wrong total; "
+        f"{counted.metadata_written} Stripe invoices say so. {seconds:.1f} s.[/]"
+    )
+    out.print(f"{counted.customers} customers in Business Central, {counted.duplicate_customers} of them twice.")
