@@ -1,1 +1,1 @@
-"""The demonstration: the whole hub against the two simulators, counted from outside. Only `hub demo` and tests use it."""
+"""The demonstration: the whole hub against the two simulators, counted from outside."""

@@ -104,12 +104,16 @@ async def _demo(plan: Plan, *, keep: bool) -> tuple[Count, float]:
         return await _watch(plan, scene)
 
 
+def _make_directory() -> Path:
+    base = find_data_dir().absolute()
+    base.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="demo-", dir=base))
+
+
 @asynccontextmanager
 async def _workplace(*, keep: bool) -> AsyncGenerator[Path]:
     """A folder of its own for each run, so that two demos do not meet."""
-    base = find_data_dir()
-    await asyncio.to_thread(base.mkdir, parents=True, exist_ok=True)
-    directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="demo-", dir=base)).absolute()
+    directory = _make_directory()
     try:
         yield directory
     except BaseException:
@@ -131,8 +135,6 @@ async def _watch(plan: Plan, scene: Scene) -> tuple[Count, float]:
             stack.enter_context(Live(get_renderable=progress.render, console=out, refresh_per_second=4))
         progress.begun = time.monotonic()
         job = await scene.make_invoices(plan.invoices, seed=plan.seed, per_second=_choose_rate(plan))
-        kill = asyncio.create_task(_kill_in_the_middle(plan, scene, progress))
-        stack.callback(kill.cancel)
         await _until_still(plan, scene, progress, job)
     if progress.counted is None:
         raise RuntimeError("nothing was counted")
@@ -146,25 +148,20 @@ def _choose_rate(plan: Plan) -> float:
 
 async def _until_still(plan: Plan, scene: Scene, progress: Progress, job: str) -> None:
     last_change = time.monotonic()
+    victim = plan.kill
     while True:
         now = count(await scene.simulators.dump_stripe(), await scene.simulators.dump_bc())
         if now != progress.counted:
             progress.counted, last_change = now, time.monotonic()
+        if victim is not None and now.drafts >= plan.invoices / 3:
+            await scene.restart(victim)
+            victim = None
         all_made = now.invoices >= plan.invoices and await scene.is_made(job)
         if all_made and now.metadata_written + now.failed >= now.invoices:
             return
         if time.monotonic() - last_change > plan.patience:
             return
         await asyncio.sleep(0.5)
-
-
-async def _kill_in_the_middle(plan: Plan, scene: Scene, progress: Progress) -> None:
-    """Wait for a third of the drafts, then let a service crash."""
-    if plan.kill is None:
-        return
-    while progress.counted is None or progress.counted.drafts < plan.invoices / 3:
-        await asyncio.sleep(0.1)
-    await scene.restart(plan.kill)
 
 
 @asynccontextmanager
