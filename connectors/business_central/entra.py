@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msal
 import requests
@@ -71,29 +71,41 @@ def require_token(result: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """
     if result is not None and "access_token" in result:
         return result
-    raise classify_sign_in_failure(result or {"error": "interaction_required"})
+    raise classify_sign_in_failure({"error": "interaction_required"} if result is None else result)
 
 
 def _run(app: EntraApp, work: Callable[[msal.ClientApplication], T], cache: msal.TokenCache | None) -> T:
-    application = _build_application(app, cache)
-    try:
-        return work(application)
-    finally:
-        application.http_client.close()
+    # Closed here, for MSAL's own session would stay open when the discovery fails.
+    with _Session(app.ca_bundle) as session:
+        return work(_build_application(app, cache, session))
 
 
-def _build_application(app: EntraApp, cache: msal.TokenCache | None) -> msal.ClientApplication:
+def _build_application(
+    app: EntraApp, cache: msal.TokenCache | None, session: requests.Session
+) -> msal.ClientApplication:
     kind = msal.PublicClientApplication if app.client_secret is None else msal.ConfidentialClientApplication
     return kind(
         app.client_id,
         client_credential=app.client_secret.get_secret_value() if app.client_secret else None,
         authority=f"{app.authority.rstrip('/')}/{app.tenant}",
         instance_discovery=False,
-        # requests takes a path here too, which MSAL's annotation leaves out.
-        verify=cast("bool", str(app.ca_bundle)) if app.ca_bundle else True,
         token_cache=cache,
-        timeout=_REQUEST_SECONDS,
+        http_client=session,
     )
+
+
+class _Session(requests.Session):
+    """Sets time-out and certificates on each request: REQUESTS_CA_BUNDLE overrides what is set on the session."""
+
+    def __init__(self, ca_bundle: Path | None) -> None:
+        super().__init__()
+        self._fixed: dict[str, Any] = {"timeout": _REQUEST_SECONDS}
+        if ca_bundle is not None:
+            self._fixed["verify"] = str(ca_bundle)
+
+    def request(self, *args: Any, **options: Any) -> requests.Response:
+        """Send a request, as MSAL does through `get` and `post`."""
+        return super().request(*args, **{**options, **self._fixed})
 
 
 @dataclass(frozen=True)
@@ -178,7 +190,8 @@ _BY_NAME: dict[str, _SignInRefusal] = {
     "interaction_required": _EXPIRED,
     "invalid_grant": _EXPIRED,
 }
-# Trouble of the service itself, which it names with these numbers: 50196 is a client that asks too often.
+# Trouble of the service itself: 50196 is a client that asks too often. A refusal always has a name; a gateway's 429 may
+# come without one.
 _TRANSIENT_NUMBERS = frozenset({50196, 90033, 90055, 90094, 900441})
 _TRANSIENT_NAMES = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 
@@ -223,7 +236,7 @@ def _classify_result(result: Mapping[str, Any]) -> HubError:
         "trace_id": str(result.get("trace_id") or ""),
     }
     context = {key: text for key, text in context.items() if text}
-    if name in _TRANSIENT_NAMES or _TRANSIENT_NUMBERS.intersection(numbers):
+    if not name or name in _TRANSIENT_NAMES or _TRANSIENT_NUMBERS.intersection(numbers):
         return RetryLater("The sign-in service of Microsoft is busy.", code="bc.sign_in.unavailable", context=context)
     known = next((_BY_NUMBER[number] for number in numbers if number in _BY_NUMBER), None)
     refusal = known or _BY_NAME.get(name, _REFUSED)

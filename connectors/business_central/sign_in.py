@@ -277,7 +277,7 @@ def _begin_device_flow(application: msal.ClientApplication) -> dict[str, Any]:
 
 def _poll_once(code: DeviceCode, application: msal.ClientApplication) -> Mapping[str, Any]:
     def is_enough(_: object) -> bool:
-        return True  # MSAL would sleep between its tries, holding a thread
+        return True  # MSAL would sleep between its tries, holding a thread; it asks only if the interval is not 0
 
     public = cast("msal.PublicClientApplication", application)
-    return public.acquire_token_by_device_flow(dict(code.flow), exit_condition=is_enough)
+    return public.acquire_token_by_device_flow({**code.flow, "interval": 1}, exit_condition=is_enough)

@@ -54,7 +54,8 @@ def build_http_client(*, ca_bundle: Path | None = None, limits: ConnectionLimits
     kept = limits or ConnectionLimits()
     inner = AiohttpTransport(
         verify=ssl.create_default_context(cafile=str(ca_bundle)) if ca_bundle else True,
-        trust_env=False,
+        # Of the environment, the inner transport takes SSL_CERT_FILE and SSL_CERT_DIR only.
+        trust_env=True,
         limits=httpx.Limits(
             max_connections=kept.connections,
             max_keepalive_connections=kept.connections,

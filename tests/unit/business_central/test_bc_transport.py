@@ -1,6 +1,7 @@
 """What the wire does, told honestly: whether anything was sent decides whether a write may be sent again."""
 
 import asyncio
+import contextlib
 import re
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -43,16 +44,25 @@ class RawServer:
             pass
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 @asynccontextmanager
 async def run_server(*behaviours: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncGenerator[RawServer]:
     raw = RawServer(*behaviours)
-    server = await asyncio.start_server(raw.serve, "127.0.0.1", 0, ssl=tls)
+    connections: set[asyncio.Task[None]] = set()
+
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(asyncio.create_task(raw.serve(reader, writer)))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     scheme = "https" if tls else "http"
     raw.url = f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}"
     async with server:
         yield raw
+        # The clients are gone, so each connection comes to its end.
+        await asyncio.gather(*connections)
 
 
 def send(content: bytes) -> Behaviour:
