@@ -13,7 +13,7 @@ from simulators.stripe.forms import flatten, parse_form
 from simulators.stripe.idempotency import Answer, IdempotencyStore
 from simulators.stripe.params import check_params
 from simulators.stripe.routes import Route, build_router
-from simulators.stripe.state import Call, Realm, World
+from simulators.stripe.state import Call, World
 from simulators.stripe.versions import CURRENT
 from simulators.stripe.wire import Reply, Request
 
@@ -55,8 +55,8 @@ class StripeApi:
             realm = open_realm(self._world, request.headers)
             check_version(request.headers)
             route, args = self._find(request)
-            given = parse_form(request.text())
-            call = Call(self._world, realm, request_id, key, given, args)
+            given = parse_form(_source_of(request))
+            call = Call(self._world, realm, request_id, key, params=given, args=args)
             if key:
                 return await self._once(call, request, route, key, hits)
             answer, _ = await self._work(call, route, hits)
@@ -116,17 +116,24 @@ class StripeApi:
             return _error_answer(ApiError(_SERVER_ERROR, "Simulator defect", kind="api_error"), request_id), True
 
 
+def _source_of(request: Request) -> str:
+    try:
+        return request.text()
+    except UnicodeDecodeError as exc:
+        raise ApiError(400, "Invalid request: the body is not UTF-8.", stored=False) from exc
+
+
 def _run(call: Call, route: Route) -> bytes:
     call.params = check_params(call.params, route.params)
     paths: list[str] = call.params.pop("expand", [])
     shown: Any = route.handler(call)
     if isinstance(shown, bytes):
         return shown
-    return dump_json(_expanded(call.realm, shown, paths) if paths else shown)
-
-
-def _expanded(realm: Realm, shown: Any, paths: list[str]) -> Any:
-    return expand_paths(realm, shown, paths)
+    if paths:
+        return dump_json(expand_paths(call.realm, shown, paths))
+    if call.dumped is not None and call.dumped[0] is shown:
+        return call.dumped[1]
+    return dump_json(shown)
 
 
 def _error_answer(exc: ApiError, request_id: str) -> Answer:

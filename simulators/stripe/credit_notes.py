@@ -1,5 +1,6 @@
 """Credit notes: before payment they lower what is due, after it they go to the balance (Stripe facts §43)."""
 
+from decimal import Decimal
 from typing import Any
 
 from simulators.stripe.catalog import number_text
@@ -76,18 +77,9 @@ def _line(call: Call, invoice: Json, given: Json) -> Json:
     amount, quantity = given.get("amount"), given.get("quantity")
     if amount is None:
         quantity = source["quantity"] if quantity is None else quantity
-        amount = round_half_up(_net(source) * _one(quantity) / _one(source["quantity"]))
+        amount = round_half_up(Decimal(_net(source)) * quantity / (source["quantity"] or 1))
     shown = {"amount": amount, "description": source["description"], "quantity": quantity, "source": source}
     return _line_shape(call, shown, _taxes_of(call, source, amount))
-
-
-def _one(number: int) -> Any:
-    return line_decimal(number or 1)
-
-
-def line_decimal(number: int) -> Any:
-    """Return the number as a Decimal for exact division."""
-    return decimal(str(number), "quantity")
 
 
 def _net(line: Json) -> int:
@@ -99,8 +91,7 @@ def _taxes_of(call: Call, source: Json, amount: int) -> list[Json]:
     rules: list[TaxRule] = []
     for tax in source["taxes"]:
         rate: Any = call.realm.tax_rates.get(tax["tax_rate_details"]["tax_rate"])
-        percentage: Any = decimal(str(rate["percentage"]), "percentage")
-        rules.append(TaxRule(rate["id"], percentage, rate["inclusive"]))
+        rules.append(TaxRule(rate["id"], Decimal(str(rate["percentage"])), rate["inclusive"]))
     untaxed = any(tax["taxability_reason"] in {"reverse_charge", "customer_exempt"} for tax in source["taxes"])
     sums = add_up([LineInput(amount, rules)], taxed=not untaxed).lines[0]
     return [
@@ -112,8 +103,8 @@ def _taxes_of(call: Call, source: Json, amount: int) -> list[Json]:
 def _custom_line(call: Call, given: Json) -> Json:
     quantity = 1 if given.get("quantity") is None else given["quantity"]
     unit = given.get("unit_amount_decimal")
-    unit = line_decimal(required(given, "unit_amount")) if unit is None else unit
-    shown = {"amount": line_amount(unit, line_decimal(quantity)), "quantity": quantity, "unit": unit}
+    unit = Decimal(required(given, "unit_amount")) if unit is None else unit
+    shown = {"amount": line_amount(unit, Decimal(quantity)), "quantity": quantity, "unit": unit}
     return _line_shape(call, shown | {"description": required(given, "description")}, [])
 
 
@@ -121,7 +112,7 @@ def _line_shape(call: Call, shown: Json, taxes: list[Json]) -> Json:
     source = shown.get("source")
     unit = shown.get("unit")
     if source is not None and source["pricing"]["unit_amount_decimal"] is not None:
-        unit = decimal(source["pricing"]["unit_amount_decimal"], "unit_amount_decimal")
+        unit = Decimal(source["pricing"]["unit_amount_decimal"])
     whole = unit is not None and unit == unit.to_integral_value()
     return {
         "id": call.world.ids.new("cnli"),

@@ -58,6 +58,8 @@ def _full_shipping(given: Json | None) -> Json | None:
 
 def add_customer(ctx: Context, params: Json) -> Json:
     """Create a customer and its tax ids, with their events."""
+    for given in params.get("tax_id_data", []):
+        _check_tax_id(given)
     customer = _new_customer(ctx, params)
     ctx.realm.customers.add(customer["id"], customer)
     ctx.realm.tax_ids[customer["id"]] = Shelf()
@@ -178,9 +180,8 @@ def listing(call: Call) -> Json:
 
 def add_tax_id(ctx: Context, customer: Json, given: Json) -> Json:
     """Attach a tax id; `customer.tax_id.created`, no `customer.updated` (facts §41)."""
-    kind, value = required(given, "type"), required(given, "value")
-    if "_" not in kind:
-        raise invalid(f"Invalid type: {kind}", "type")
+    _check_tax_id(given)
+    kind, value = given["type"], given["value"]
     tax_id: Json = {
         "id": ctx.world.ids.new("txi"),
         "object": "tax_id",
@@ -198,6 +199,12 @@ def add_tax_id(ctx: Context, customer: Json, given: Json) -> Json:
     refresh_drafts(ctx, customer)
     emit(ctx, [("customer.tax_id.created", None)], tax_id)
     return tax_id
+
+
+def _check_tax_id(given: Json) -> None:
+    required(given, "value")
+    if "_" not in required(given, "type"):
+        raise invalid(f"Invalid type: {given['type']}", "type")
 
 
 def create_tax_id(call: Call) -> Json:

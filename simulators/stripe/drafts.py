@@ -131,9 +131,14 @@ def _write_sums(invoice: Json, sums: InvoiceSums) -> None:
         }
 
 
-def _write_balance(realm: Realm, invoice: Json) -> None:
+def balance_for(realm: Realm, invoice: Json) -> int:
+    """Return the customer balance an invoice may use: none in another currency."""
     customer = realm.customers.get(invoice["customer"])
-    balance = customer["balance"] if customer else 0
+    return customer["balance"] if customer and customer["currency"] == invoice["currency"] else 0
+
+
+def _write_balance(realm: Realm, invoice: Json) -> None:
+    balance = balance_for(realm, invoice)
     due = settle(invoice["total"], balance, invoice["currency"]).amount_due
     invoice["starting_balance"] = balance
     invoice["amount_due"] = due

@@ -11,6 +11,7 @@ from simulators.stripe.state import Call, Context, Event, Json
 from simulators.stripe.versions import CURRENT, render_old
 
 MAX_TYPES = 20
+KEPT_S = 30 * 24 * 3600
 LIST: dict[str, Check] = {
     **PAGING, "type": text(), "types": list_of(text()), "created": time_range, "delivery_success": boolean,
 }  # fmt: skip
@@ -24,6 +25,7 @@ def dump_json(shown: Any) -> bytes:
 def emit(ctx: Context, kinds: list[tuple[str, Json | None]], shown: Json) -> list[Event]:
     """Record one event per (type, previous_attributes) about the same state of an object, and publish them."""
     object_json = dump_json(shown)
+    ctx.dumped = (shown, object_json)
     return [_record(ctx, kind, previous, shown.get("id"), object_json) for kind, previous in kinds]
 
 
@@ -66,10 +68,15 @@ def render_event(event: Event, version: str = CURRENT, *, account: str | None = 
     return dump_json(head)[:-1] + b',"data":' + data + b"}," + dump_json(tail)[1:]
 
 
+def _oldest(ctx: Context) -> int:
+    """Return the time before which events are gone (facts §58, §60)."""
+    return ctx.world.clock.stamp() - KEPT_S
+
+
 def get_event(call: Call) -> bytes:
     """GET /v1/events/{id}."""
     event = call.realm.events.get(call.args[0])
-    if event is None:
+    if event is None or event.created < _oldest(call):
         raise missing("event", call.args[0], "id")
     return render_event(event)
 
@@ -77,6 +84,11 @@ def get_event(call: Call) -> bytes:
 def list_events(call: Call) -> bytes:
     """GET /v1/events: newest first, each in the version of its creation."""
     floor, ceiling = bounds_of(call.params.get("created"))
+    floor = max(floor, _oldest(call))
+    for name in ("starting_after", "ending_before"):
+        cursor = call.realm.events.get(call.params.get(name) or "")
+        if cursor is not None and cursor.created < _oldest(call):
+            raise missing("event", cursor.id, name, status=400)
     wanted_types = _wanted_types(call.params)
     delivered = call.params.get("delivery_success")
 

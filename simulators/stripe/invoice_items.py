@@ -134,9 +134,9 @@ def _product_name(ctx: Context, product: str) -> str | None:
 
 def _price_of(ctx: Context, code: str, params: Json) -> tuple[Json, Decimal | None, Decimal, int]:
     """Find or make the price; returns price, unit amount, quantity and the line amount."""
-    quantity: Decimal = params.get("quantity_decimal") or Decimal(
-        1 if params.get("quantity") is None else params["quantity"]
-    )
+    quantity = params.get("quantity_decimal")
+    if quantity is None:
+        quantity = Decimal(1 if params.get("quantity") is None else params["quantity"])
     if params.get("pricing"):
         price: Any = ctx.realm.prices.get(required(params["pricing"], "price"))
         if price is None:

@@ -12,10 +12,9 @@ from simulators.stripe.events import emit
 from simulators.stripe.invoice_shape import EDITABLE_WHEN_FINAL, blank_invoice, plain_changes
 from simulators.stripe.metadata import changed_members, merge_metadata
 from simulators.stripe.paging import bounds_of, limit_of, list_body, list_objects
-from simulators.stripe.params import EXPAND, PAGING, Check, hash_of, list_of, no_such, required, untouched
+from simulators.stripe.params import EXPAND, Check, hash_of, list_of, no_such, required, untouched
 from simulators.stripe.state import Call, Context, Item, Json, Realm
 
-LINES: dict[str, Check] = PAGING
 ADD_LINES: dict[str, Check] = {
     "lines": list_of(hash_of(invoice_items.LINE)), "invoice_metadata": untouched, "expand": EXPAND,
 }  # fmt: skip
@@ -209,12 +208,14 @@ def add_lines(call: Call) -> Json:
     if invoice["status"] != "draft":
         raise refused("You can only add lines to a draft invoice.", code="invoice_not_editable")
     before = dict(invoice)
-    for given in required(call.params, "lines"):
-        item = _new_line(call, invoice, given)
+    metadata = invoice["metadata"]
+    if "invoice_metadata" in call.params:
+        metadata = merge_metadata(metadata, call.params["invoice_metadata"])
+    made = [_new_line(call, invoice, given) for given in required(call.params, "lines")]
+    invoice["metadata"] = metadata
+    for item in made:
         call.realm.items.add(item.public["id"], item)
         invoice_items.attach(call, invoice, item)
-    if "invoice_metadata" in call.params:
-        invoice["metadata"] = merge_metadata(invoice["metadata"], call.params["invoice_metadata"])
     recompute(call.realm, invoice)
     emit_update(call, before, invoice)
     return invoice

@@ -2,6 +2,7 @@
 
 from simulators.stripe.currencies import payable_step
 from simulators.stripe.customers import change_customer
+from simulators.stripe.drafts import balance_for
 from simulators.stripe.errors import ALREADY_FINAL, ALREADY_PAID, NOT_OPEN, PAID_NOT_VOIDABLE, ApiError, refused
 from simulators.stripe.events import emit
 from simulators.stripe.invoices import find_invoice
@@ -14,7 +15,7 @@ from simulators.stripe.totals import settle
 FINALIZE: dict[str, Check] = {"auto_advance": boolean, "expand": EXPAND}
 PAY: dict[str, Check] = {
     "paid_out_of_band": boolean, "payment_method": text(), "off_session": boolean, "expand": EXPAND,
-    "forgive": boolean, "mandate": not_simulated, "source": not_simulated,
+    "forgive": not_simulated, "mandate": not_simulated, "source": not_simulated,
 }  # fmt: skip
 _DECLINED = ("pm_card_chargeDeclined", "pm_card_visa_chargeDeclined", "pm_card_chargeCustomerFail")
 PAYABLE = frozenset({"open", "uncollectible"})
@@ -69,8 +70,7 @@ def _freeze(ctx: Context, invoice: Json) -> None:
 
 def _settle_with_balance(ctx: Context, invoice: Json) -> None:
     """Apply the customer balance for good and write it back to the customer."""
-    customer = ctx.realm.customers.get(invoice["customer"])
-    balance = customer["balance"] if customer else 0
+    balance = balance_for(ctx.realm, invoice)
     settled = settle(invoice["total"], balance, invoice["currency"])
     invoice["starting_balance"] = balance
     invoice["ending_balance"] = settled.ending_balance
@@ -79,14 +79,16 @@ def _settle_with_balance(ctx: Context, invoice: Json) -> None:
     if settled.amount_due == 0:
         _mark_paid(ctx, invoice)
         invoice["attempted"] = True
+    customer = ctx.realm.customers.get(invoice["customer"])
     if customer is not None:
-        numbered = {"next_invoice_sequence": customer["next_invoice_sequence"] + 1}
-        customer.update(numbered)  # Stripe counts without an event
-        change_customer(ctx, customer, {"balance": settled.ending_balance})
+        customer["next_invoice_sequence"] += 1  # Stripe counts without an event
+        if customer["currency"] == invoice["currency"]:
+            change_customer(ctx, customer, {"balance": settled.ending_balance})
 
 
 def _mark_paid(ctx: Context, invoice: Json) -> None:
     invoice["status"] = "paid"
+    invoice["status_details"] = None
     invoice["auto_advance"] = False
     invoice["status_transitions"] = invoice["status_transitions"] | {"paid_at": ctx.world.clock.stamp()}
 

@@ -1,13 +1,16 @@
 """Checks that turn nested text parameters into values and refuse what Stripe refuses, unknown names above all."""
 
+import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from simulators.stripe.currencies import is_known_currency
 from simulators.stripe.errors import invalid, missing
 
 Check = Callable[[Any, str], Any]
+_INTEGER = re.compile(r"-?[0-9]{1,15}")
+_DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")
 _ANY_TEXT = 5000  # Stripe's generic ceiling, facts §12
 
 
@@ -40,10 +43,9 @@ def integer(value: Any, full: str) -> int | None:
     """Accept a whole number; the empty text unsets the field."""
     if value == "":
         return None
-    try:
-        return int(str(value))
-    except ValueError:
-        raise invalid(f"Invalid integer: {value}", full, code="parameter_invalid_integer") from None
+    if not isinstance(value, str) or not _INTEGER.fullmatch(value):
+        raise invalid(f"Invalid integer: {value}", full, code="parameter_invalid_integer")
+    return int(value)
 
 
 def boolean(value: Any, full: str) -> bool:
@@ -57,13 +59,9 @@ def decimal(value: Any, full: str) -> Decimal | None:
     """Accept a decimal number; the empty text unsets the field."""
     if value == "":
         return None
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        raise invalid(f"Invalid decimal: {value}", full) from None
-    if not number.is_finite():
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
         raise invalid(f"Invalid decimal: {value}", full)
-    return number
+    return Decimal(value)
 
 
 def currency(value: Any, full: str) -> str:

@@ -140,7 +140,7 @@ def _events(router: Router) -> None:
     router.add("GET", "events", events.list_events, events.LIST)
     router.add("GET", "events/{}", events.get_event, ONLY_EXPAND)
     router.add("POST", "webhook_endpoints", webhook_endpoints.create, webhook_endpoints.CREATE)
-    router.add("GET", "webhook_endpoints", webhook_endpoints.listing, webhook_endpoints.LIST)
+    router.add("GET", "webhook_endpoints", webhook_endpoints.listing, PAGING)
     router.add("GET", "webhook_endpoints/{}", webhook_endpoints.get, ONLY_EXPAND)
     router.add("POST", "webhook_endpoints/{}", webhook_endpoints.update, webhook_endpoints.UPDATE)
     router.add("DELETE", "webhook_endpoints/{}", webhook_endpoints.delete, {})

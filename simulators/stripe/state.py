@@ -153,6 +153,8 @@ class Context:
     realm: Realm
     request_id: str | None = None
     idempotency_key: str | None = None
+    # The object of the last event and its bytes: most answers are just that, and encoding is the dearest step.
+    dumped: tuple[Json, bytes] | None = None
 
 
 @dataclass(slots=True)

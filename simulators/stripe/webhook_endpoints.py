@@ -3,7 +3,7 @@
 from simulators.stripe.errors import invalid, missing
 from simulators.stripe.metadata import merge_metadata
 from simulators.stripe.paging import list_body, page_of
-from simulators.stripe.params import EXPAND, PAGING, Check, boolean, list_of, required, text, untouched
+from simulators.stripe.params import EXPAND, Check, boolean, list_of, required, text, untouched
 from simulators.stripe.state import Call, Endpoint, Json
 from simulators.stripe.versions import CURRENT, KNOWN
 
@@ -97,6 +97,3 @@ def listing(call: Call) -> Json:
     """GET /v1/webhook_endpoints."""
     page = page_of(call.realm.endpoints, call.params, lambda _held: True)
     return list_body([held.public for held in page.entries], has_more=page.has_more, url="/v1/webhook_endpoints")
-
-
-LIST: dict[str, Check] = PAGING

@@ -17,6 +17,7 @@ from simulators.stripe.webhook_faults import SMOOTH, Fate, WebhookFaults, draw_f
 
 _LOG_LENGTH = 10_000
 _HELD_AT_MOST_S = 0.2
+_BEHIND_S = 0.02  # long enough for the delivery that overtakes to be answered first
 _STALE_S = 3600
 _TWO_HUNDREDS = range(200, 300)
 _MAX_RETRY_S = 3600.0
@@ -117,7 +118,8 @@ class Outbox:
             self._later(fate.delay_s, lambda: self._queue.put_nowait(delivery))
         else:
             self._queue.put_nowait(delivery)
-            self._release(self._held)
+            if (held := self._held) is not None:
+                self._later(_BEHIND_S, lambda: self._release(held))
         if fate.double and not fate.drop:
             twin = Delivery(delivery.event, delivery.endpoint, delivery.account, counted=False)
             self._post(twin)

@@ -25,8 +25,8 @@ class Request:
     body: bytes
 
     def text(self) -> str:
-        """Return the parameters' source: the query of GET and DELETE, else the body (Stripe reads both)."""
-        body = self.body.decode("utf-8", "surrogateescape")
+        """Return the parameters: query and body together, as Stripe reads them; raises UnicodeDecodeError."""
+        body = self.body.decode()
         return f"{self.query}&{body}" if self.query and body else self.query or body
 
     def json(self) -> dict[str, Any]:

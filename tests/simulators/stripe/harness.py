@@ -64,11 +64,12 @@ class Simulator:
 def running_simulator() -> Generator[Simulator]:
     world = World(Settings(retry_base_ms=10, timeout_ms=2000))
     add_account(world, {"account": ACCOUNT, "api_keys": [TEST_KEY, LIVE_KEY], "invoice_prefix": "NLS"})
+    simulator = StripeSimulator(world)
     started: queue.Queue[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = queue.Queue()
 
     async def serve() -> None:
         stop = asyncio.Event()
-        async with serving(StripeSimulator(world), "127.0.0.1", 0) as port:
+        async with serving(simulator, "127.0.0.1", 0) as port:
             started.put((port, asyncio.get_running_loop(), stop))
             await stop.wait()
 

@@ -220,3 +220,65 @@ def test_a_draft_can_be_changed_everywhere(client: stripe.StripeClient) -> None:
     )
     assert changed.to_dict()["custom_fields"] == [{"name": "PO", "value": "4711"}]
     assert (changed.description, changed.footer) == ("KW 45", None)
+
+
+def test_events_are_gone_after_thirty_days(sim: Simulator, client: stripe.StripeClient) -> None:
+    make_customer(client)
+    cursor = client.v1.events.list({"limit": 1}).data[0].id
+    sim.admin("POST", "clock", {"advance_seconds": 30 * 24 * 3600 + 1})
+    recent = make_customer(client)
+    shown = client.v1.events.list().data
+    assert [event.to_dict()["data"]["object"]["id"] for event in shown] == [recent]
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        client.v1.events.list({"ending_before": cursor})
+    assert (caught.value.http_status, caught.value.code) == (400, "resource_missing")
+
+
+@pytest.mark.parametrize("amount", ["1.0", "1e3", "1_000", " 1", "x"])
+def test_integers_are_read_strictly(sim: Simulator, client: stripe.StripeClient, amount: str) -> None:
+    data = {"customer": make_customer(client), "currency": "eur", "amount": amount}
+    assert sim.call("POST", "/v1/invoiceitems", data).json()["error"]["code"] == "parameter_invalid_integer"
+
+
+def test_a_body_that_is_not_utf8_is_refused(sim: Simulator) -> None:
+    headers = {"Authorization": f"Bearer {TEST_KEY}", "Content-Type": "application/x-www-form-urlencoded"}
+    for body in (b"name=M\xfcller", b"name=M%FCller"):
+        answer = sim.http.post(f"{sim.base}/v1/customers", content=body, headers=headers)
+        assert answer.status_code == 400
+
+
+def test_lines_are_added_all_or_none(sim: Simulator, client: stripe.StripeClient) -> None:
+    draft = make_draft(client, make_customer(client), (100,))
+    path = f"/v1/invoices/{draft}/add_lines"
+    data = {"lines[0][amount]": "200", "lines[0][description]": "Two", "lines[1][pricing][price]": "price_none"}
+    assert sim.call("POST", path, data).status_code == 400
+    assert client.v1.invoices.retrieve(draft).total == 100
+    data = {"lines[0][amount]": "200", "lines[0][description]": "Two", "lines[1][amount]": "300"}
+    assert sim.call("POST", path, data).json()["total"] == 600
+
+
+def test_a_balance_in_one_currency_does_not_pay_an_invoice_in_another(client: stripe.StripeClient) -> None:
+    customer = make_customer(client)
+    make_open(client, customer, (-5000,))
+    draft = make_draft(client, customer, (1000,), currency="usd")
+    invoice = client.v1.invoices.finalize_invoice(draft)
+    assert (invoice.amount_due, invoice.starting_balance) == (1000, 0)
+    assert client.v1.customers.retrieve(customer).balance == -5000
+
+
+def test_payments_are_found_by_their_payment_intent(client: stripe.StripeClient) -> None:
+    customer = make_customer(client)
+    paid = [client.v1.invoices.pay(make_open(client, customer).id).id for _ in range(2)]
+    intent = client.v1.invoice_payments.list({"invoice": paid[0]}).data[0].payment.payment_intent
+    assert isinstance(intent, str)
+    found = client.v1.invoice_payments.list({"payment": {"type": "payment_intent", "payment_intent": intent}})
+    assert [entry.invoice for entry in found.data] == [paid[0]]
+
+
+def test_an_unexpandable_member_is_refused(client: stripe.StripeClient) -> None:
+    invoice = make_open(client, make_customer(client))
+    for path in ("number", "nonsense", "customer.name"):
+        with pytest.raises(stripe.InvalidRequestError, match="cannot be expanded"):
+            client.v1.invoices.retrieve(invoice.id, {"expand": [path]})
+    shown = client.v1.invoices.list({"expand": ["data.customer"]})
+    assert isinstance(shown.data[0].customer, stripe.Customer)
