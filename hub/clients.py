@@ -3,19 +3,19 @@
 The only module of `hub` outside the command line that knows connectors.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from connectors.stripe.client import StripeApi
-from connectors.stripe.transport import StripeHttp
 from pydantic import SecretStr
 
 from connectors.business_central.client import BusinessCentralClient
 from connectors.business_central.deadlines import Deadlines
 from connectors.business_central.entra import EntraApp
-from connectors.business_central.limiter import RedisLimiter, build_limiter_key
+from connectors.business_central.limiter import LimiterPolicy, RedisLimiter, build_limiter_key
 from connectors.business_central.sign_in import ClientCredentialsTokens, DelegatedTokens, TokenSource
 from connectors.business_central.transport import build_http_client
+from connectors.stripe.client import StripeApi
+from connectors.stripe.transport import StripeHttp
 from hub.config import HubConfig
 from hub.directory import Directory, Snapshot
 from schemas.connections import Connection
@@ -99,8 +99,14 @@ class Clients:
         """One limiter per app and process: its waiters queue in order."""
         key = build_limiter_key(connection.bc_tenant, connection.bc_environment, connection.bc_client_id)
         if key not in self._limiters:
-            self._limiters[key] = RedisLimiter(self.redis, key)
+            self._limiters[key] = RedisLimiter(self.redis, key, policy=self._build_limits())
         return self._limiters[key]
+
+    def _build_limits(self) -> LimiterPolicy:
+        """Above the default, the burst grows with the rest: the server is then known to take it."""
+        standard = LimiterPolicy()
+        requests = self.config.bc_requests
+        return replace(standard, requests=requests, burst=max(standard.burst, requests // 10 - 390))
 
     async def close(self) -> None:
         """Close the HTTP pools."""

@@ -74,6 +74,13 @@ class HubConfig(BaseSettings):
         description="Seconds between rounds of a message that has to wait, comma-separated. After the last: failed.",
     )
     catch_up_seconds: float = Field(default=30, gt=0, description="Seconds between two looks at Stripe's Events API.")
+    bc_requests: int = Field(
+        default=5900,
+        ge=300,
+        description="Requests to Business Central in 5 minutes, per app. Its own limit online is 6,000; on "
+        "premises the "
+        "server's configuration decides.",
+    )
     lease_seconds: float = Field(
         default=120, gt=0, description="Life of an invoice's lease; longer than the deadline of any request (60 s)."
     )

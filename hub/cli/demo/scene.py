@@ -45,11 +45,13 @@ class Scene:
     services: ServiceProcesses
     environment: Mapping[str, str]
 
-    async def make_invoices(self, number: int, *, seed: int, per_second: float | None) -> str:
+    async def make_invoices(
+        self, number: int, *, seed: int, per_second: float | None, customers: int | None = None
+    ) -> str:
         """Let the Stripe simulator make and finalize invoices in the background; returns the job."""
         order = {
             "invoices": number,
-            "customers": max(1, number // 10),
+            "customers": customers or max(1, number // 10),
             "seed": seed,
             "per_second": per_second,
             "mode": "finalize",
@@ -60,6 +62,11 @@ class Scene:
     async def is_made(self, job: str) -> bool:
         """Tell whether all invoices of a job are finalized."""
         return bool((await self.simulators.call(self.simulators.stripe, "GET", f"bulk/{job}"))["finished"])
+
+    async def lift_bc_limits(self) -> None:
+        """Let the simulator take any number of requests: for measuring the hub alone."""
+        limits = {"requests": 1_000_000_000, "concurrent": 1000, "queue": 10_000}
+        await self.simulators.call(self.simulators.bc, "POST", "limits", limits)
 
     async def begin_faults(self, seed: int) -> None:
         """Turn the seeded faults on."""
