@@ -63,7 +63,8 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     Refusal(
         r".*",
-        r"\"?customer(Id|Number)\"? does not match to a customer|the customer does not exist",
+        r"\"?customer(Id|Number)\"? does not match to a customer|the customer does not exist|"
+        r"customer (cannot be found|values do not match)",
         "bc.customer.unknown",
         "The customer is not in Business Central any more.",
         "Replay the invoice: the hub looks for the customer again, or creates it if settings allow.",
@@ -112,14 +113,14 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     Refusal(
         r".*",
-        r"(blocked must (be equal to 'no'|not be .*) in item|item .*is blocked)",
+        r"blocked must (be equal to 'no'|not be .*) in item|item .*is blocked|cannot sell item",
         "bc.item.blocked",
         "The item is blocked in Business Central.",
         "Unblock the item, or choose another one in the hub's settings; then replay.",
     ),
     Refusal(
         r".*",
-        r"g/l account .*(does not exist|cannot be found)|does not match to an? account|related table \(g/l account\)",
+        r"\baccount .*(does not exist|cannot be found)|does not match to an? account|related table \(g/l account\)",
         "bc.account.unknown",
         "The G/L account of a line does not exist in Business Central.",
         "Correct the account number in the hub's settings, or add the account; then replay.",
@@ -145,6 +146,13 @@ REFUSALS: tuple[Refusal, ...] = (
         "bc.invoice.posted",
         "The invoice is posted in Business Central and can't be changed any more.",
         "Nothing is wrong with the posted invoice. To correct it, cancel it in Business Central.",
+    ),
+    Refusal(
+        r".*",
+        r"status must be equal to 'open'",
+        "bc.invoice.released",
+        "The draft is released or waits for approval in Business Central, so it can't be changed.",
+        "Reopen the draft in Business Central, then replay the invoice.",
     ),
     Refusal(
         r"Application_StringExceededLength",

@@ -202,6 +202,26 @@ SENTENCES = [
         ),
         "bc.account.unknown",
     ),
+    ("Application_DialogException", "Account does not exist.", "bc.account.unknown"),
+    ("Application_DialogException", "The sell-to customer cannot be found.", "bc.customer.unknown"),
+    (
+        "Application_DialogException",
+        "You cannot sell Item SVC-100 because the Sales Blocked check box is selected.",
+        "bc.item.blocked",
+    ),
+    (
+        "Application_FieldValidationException",
+        "Status must be equal to 'Open'  in Sales Header: No.=S-INV1. Current value is 'Released'.",
+        "bc.invoice.released",
+    ),
+    (
+        "Internal_InvalidTableRelation",
+        (
+            "The field Unit of Measure Code of table Sales Line contains a value (X) that cannot be found in the "
+            "related table (Item Unit of Measure)."
+        ),
+        "bc.value.unknown",
+    ),
     (
         "Internal_RecordNotFound",
         "The Item does not exist. Identification fields and values: No.='X'",
