@@ -33,7 +33,7 @@ def build_stripe_faults(seed: int) -> list[dict[str, Any]]:
     """Faults of Stripe's API."""
     return [
         {"match": _ANY_STRIPE, "kind": "status", "status": 429, "probability": 0.02, "seed": seed},
-        {"match": _ANY_STRIPE, "kind": "status", "status": 500, "stored": False, "probability": 0.02, "seed": seed + 1},
+        {"match": _ANY_STRIPE, "kind": "status", "status": 500, "probability": 0.02, "seed": seed + 1},
         {"match": _ANY_STRIPE, "kind": "reset_before", "probability": 0.01, "seed": seed + 2},
         {"match": _ANY_STRIPE, "kind": "reset_after", "probability": 0.02, "seed": seed + 3},
         {"match": _ANY_STRIPE, "kind": "bad_body", "probability": 0.01, "seed": seed + 4},
