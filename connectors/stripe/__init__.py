@@ -1,0 +1,1 @@
+"""Stripe: client, signatures, paging, metadata limits. The only place that knows its HTTP and JSON."""

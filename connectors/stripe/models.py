@@ -1,0 +1,65 @@
+"""What the client returns beyond `schemas.stripe_objects`."""
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from schemas.stripe_objects import Address, StripeObject
+
+
+class Customer(StripeObject):
+    """A customer that is not deleted. Unknown fields are kept; tax ids are not part of it (they must be expanded)."""
+
+    id: str
+    livemode: bool
+    created: int
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    description: str | None = None
+    address: Address | None = None
+    tax_exempt: str | None = None
+    preferred_locales: tuple[str, ...] | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StripeAccount:
+    """Whom a key belongs to, and in which mode it works."""
+
+    id: str
+    livemode: bool
+    name: str | None = None
+    country: str | None = None
+
+
+@dataclass(frozen=True)
+class MetadataWritten:
+    """The invoice's whole metadata after a write, the merchant's own keys included."""
+
+    metadata: dict[str, str]
+    request_id: str | None
+
+
+class MetadataBody(StripeObject):
+    """An object of which only the metadata is read."""
+
+    metadata: dict[str, str]
+
+
+class BusinessProfile(StripeObject):
+    """How the business calls itself towards customers."""
+
+    name: str | None = None
+
+
+class AccountBody(StripeObject):
+    """The account as Stripe shows it; it does not tell its mode."""
+
+    id: str = Field(pattern=r"^acct_")
+    country: str | None = None
+    business_profile: BusinessProfile | None = None
+
+    def find_name(self) -> str | None:
+        """Return a name to show to people, if the account has one."""
+        return self.business_profile.name if self.business_profile else None

@@ -1,0 +1,153 @@
+"""Whether a webhook comes from Stripe, and what event it holds.
+
+The check is our own, on `hmac`, because the SDK's `WebhookSignature` (16.1.0) accepts timestamps from the future, takes
+one secret at a time, decodes the whole body for each, and lets TypeError and UnicodeDecodeError out for odd input.
+"""
+
+import hmac
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from schemas.stripe_objects import Event
+
+SignatureReason = Literal["no_secret", "no_header", "malformed_header", "wrong_signature", "too_old", "from_the_future"]
+EventReason = Literal["not_json", "thin_event", "not_an_event"]
+
+_SIGNATURE_SENTENCES: dict[SignatureReason, str] = {
+    "no_secret": "No signing secret is stored for this endpoint.",
+    "no_header": "The request has no Stripe-Signature header.",
+    "malformed_header": "The Stripe-Signature header has not the form t=<time>,v1=<signature>.",
+    "wrong_signature": "The signature fits none of the endpoint's signing secrets.",
+    "too_old": "The signature is too old: the request was held up or repeated, or the hub's clock is ahead.",
+    "from_the_future": "The signature is from the future: the hub's clock is behind.",
+}
+_EVENT_SENTENCES: dict[EventReason, str] = {
+    "not_json": "The body is not JSON.",
+    "thin_event": "The body is a thin event; register the endpoint for snapshot events.",
+    "not_an_event": "The body is not a Stripe event.",
+}
+_DEFAULT_TOLERANCE = timedelta(minutes=5)
+_DIGEST_LENGTH = 64
+# Seconds until the year 33658; int() of an endless row of digits would be work for an attacker's pleasure.
+_LONGEST_TIMESTAMP = 12
+
+
+class SignatureRefused(Exception):  # noqa: N818 - an answer to the sender, not a fault
+    """The request does not prove that it comes from Stripe, now. Answer 400. Holds nothing of the body."""
+
+    def __init__(self, reason: SignatureReason) -> None:
+        super().__init__(_SIGNATURE_SENTENCES[reason])
+        self.reason: SignatureReason = reason
+
+
+class EventRefused(Exception):  # noqa: N818
+    """The body, though signed, is no event the hub can read. Answer 400. Holds nothing of the body."""
+
+    def __init__(self, reason: EventReason) -> None:
+        super().__init__(_EVENT_SENTENCES[reason])
+        self.reason: EventReason = reason
+
+
+def verify_webhook(
+    payload: bytes,
+    header: str | None,
+    secrets: Sequence[str],
+    *,
+    now: datetime,
+    tolerance: timedelta = _DEFAULT_TOLERANCE,
+) -> int:
+    """Return the index of the secret that signed the payload.
+
+    Args:
+        payload: The body exactly as received.
+        header: The value of `Stripe-Signature`.
+        secrets: All that are valid now; blank ones count for nothing, outer blanks are taken off.
+        now: The time of receipt, aware.
+        tolerance: How far the signature's time may lie from now, on either side.
+
+    Raises:
+        SignatureRefused: whatever is wrong with the request; nothing else is raised for any input.
+    """
+    timestamp, signatures = _parse_header(header)
+    index = _find_secret(b"%d.%b" % (timestamp, payload), signatures, secrets)
+    age = now.timestamp() - timestamp
+    # After the signature, so that the reason tells a wrong secret from a wrong clock.
+    if age > tolerance.total_seconds():
+        raise SignatureRefused("too_old")
+    if -age > tolerance.total_seconds():
+        raise SignatureRefused("from_the_future")
+    return index
+
+
+def parse_event(payload: bytes) -> Event:
+    """Read the body of a verified webhook.
+
+    Raises:
+        EventRefused: it is not JSON, or not a snapshot event with id, type and data.object.
+    """
+    try:
+        event = Event.model_validate_json(payload)
+    except ValidationError as error:
+        raise EventRefused(_explain(error)) from None
+    if (b"NaN" in payload or b"Infinity" in payload) and not _is_strict_json(payload):
+        raise EventRefused("not_json")
+    return event
+
+
+def _parse_header(header: str | None) -> tuple[int, list[bytes]]:
+    if not header or not header.strip():
+        raise SignatureRefused("no_header")
+    items = [item.partition("=") for item in header.split(",")]
+    timestamps = [value for name, _, value in items if name == "t"]
+    signatures = [value for name, _, value in items if name == "v1"]
+    if len(timestamps) != 1 or not signatures:
+        raise SignatureRefused("malformed_header")
+    # compare_digest wants ASCII; "?" is in no digest.
+    return _parse_timestamp(timestamps[0]), [text.encode("ascii", "replace") for text in signatures]
+
+
+def _parse_timestamp(text: str) -> int:
+    """Read what Stripe writes, and not all that int() takes: blanks, signs, underscores, other digits."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_TIMESTAMP and str(int(text)) == text):
+        raise SignatureRefused("malformed_header")
+    return int(text)
+
+
+def _find_secret(signed: bytes, signatures: Sequence[bytes], secrets: Sequence[str]) -> int:
+    usable = [(index, secret.strip()) for index, secret in enumerate(secrets) if secret.strip()]
+    if not usable:
+        raise SignatureRefused("no_secret")
+    candidates = [signature for signature in signatures if len(signature) == _DIGEST_LENGTH]
+    for index, secret in usable if candidates else ():
+        expected = hmac.digest(secret.encode("utf-8", "replace"), signed, "sha256").hex().encode()
+        if any(hmac.compare_digest(expected, candidate) for candidate in candidates):
+            return index
+    raise SignatureRefused("wrong_signature")
+
+
+def _explain(error: ValidationError) -> EventReason:
+    first = error.errors(include_url=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return "not_json"
+    body: Any = first["input"]
+    for one in error.errors(include_url=False, include_context=False):
+        if one["loc"] == ("object",) and one["input"] == "v2.core.event":
+            return "thin_event"
+    return "thin_event" if isinstance(body, dict) and body.get("object") == "v2.core.event" else "not_an_event"
+
+
+def _is_strict_json(payload: bytes) -> bool:
+    """NaN and Infinity are no JSON: an event with them could not be passed on."""
+    try:
+        json.loads(payload, parse_constant=_refuse_constant)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
