@@ -1,0 +1,154 @@
+"""Bound actions of sales documents: post, cancel, corrective credit memo, send (BC facts §5)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from simulators.business_central.company import Company
+from simulators.business_central.entities import ENTITIES
+from simulators.business_central.errors import dialog, test_field
+from simulators.business_central.sales_documents import (
+    CREDIT_MEMO,
+    INVOICE,
+    SalesDocument,
+    document_of,
+    fresh_document,
+    save_document,
+)
+from simulators.business_central.sales_headers import check_customer
+from simulators.business_central.store import Row
+from simulators.business_central.vat import ZERO, recalculate
+
+
+def _draft(row: Row) -> SalesDocument:
+    document = document_of(row)
+    if document.posted:
+        raise dialog(f"The action can be applied to a draft {document.kind.word} only.")
+    return document.copy()
+
+
+def _posted(row: Row) -> SalesDocument:
+    document = document_of(row)
+    if not document.posted:
+        raise dialog(f"The action can be applied to a posted {document.kind.word} only.")
+    return document.copy()
+
+
+def post(company: Company, row: Row) -> None:
+    """Post a draft: amounts are recomputed by VAT amount lines, the number changes, the id stays."""
+    document = _draft(row)
+    _check_before_posting(company, document)
+    recalculate(
+        document.lines, prices_include_vat=document.prices_include_vat, precision=document.currency.precision
+    )  # fmt: skip
+    document.posted, document.state = True, "Open"
+    document.header["number"] = company.take_number(document.kind.posted_series)
+    document.remaining = document.total()
+    if not document.remaining:
+        document.state = "Paid"
+    save_document(company, document, row)
+    if company.core.journal is not None:
+        # Posting commits, so a snapshot batch cannot take it back (BC facts §13).
+        company.core.journal.commit()
+
+
+def _check_before_posting(company: Company, document: SalesDocument) -> None:
+    if not document.lines:
+        raise dialog(f"Please add at least one line item to the {document.kind.word}.")
+    customer = company.get("customers", document.header["billToCustomerId"])
+    if customer is None:
+        raise dialog("The bill-to customer cannot be found.")
+    check_customer(customer, document.kind)
+    day, setup = document.header["postingDate"], company.setup
+    if (setup.allow_posting_from and day < setup.allow_posting_from) or (
+        setup.allow_posting_to and day > setup.allow_posting_to
+    ):
+        raise dialog("Posting Date is not within your range of allowed posting dates.")
+    if setup.external_document_number_mandatory and not document.header["externalDocumentNumber"]:
+        raise test_field("External Document No.", "Sales Header", document.key_text())
+    if all(not line.quantity for line in document.lines):
+        raise dialog("There is nothing to post.")
+
+
+def send(_company: Company, row: Row) -> None:
+    """Mail the document; it needs an address, and nothing is really sent."""
+    if not row.wire["email"]:
+        raise dialog(
+            "The send-to email is empty. Specify email either for the customer or for the invoice in email preview."
+        )
+
+
+def post_and_send(company: Company, row: Row) -> None:
+    """Post, commit, then mail: a mail error leaves a posted invoice behind."""
+    post(company, row)
+    send(company, company.table(document_of(row).kind.set_name).rows[row.wire["id"]])
+
+
+def cancel(company: Company, row: Row) -> None:
+    """Cancel a posted document by a posted credit memo."""
+    document = _posted(row)
+    if document.state == "Canceled":
+        raise dialog(f"The {document.kind.word} cannot be canceled because it has already been canceled.")
+    if document.state == "Paid":
+        raise dialog(f"You cannot cancel this posted sales {document.kind.word} because it is fully or partially paid.")
+    if document.kind is INVOICE:
+        memo = _credit_memo_for(company, document)
+        memo.posted, memo.state = True, "Corrective"
+        memo.header["number"] = company.take_number(CREDIT_MEMO.posted_series)
+        save_document(company, memo, None)
+    document.state, document.remaining = "Canceled", ZERO
+    save_document(company, document, row)
+
+
+def cancel_and_send(company: Company, row: Row) -> None:
+    """Cancel, then mail."""
+    cancel(company, row)
+    send(company, row)
+
+
+def make_corrective_credit_memo(company: Company, row: Row) -> None:
+    """Make a DRAFT credit memo for a posted invoice; its id is not in the answer, it must be searched."""
+    document = _posted(row)
+    if document.state in {"Paid", "Canceled"}:
+        raise dialog("The invoice is closed. The corrective credit memo will not be applied to the invoice.")
+    if document.remaining != document.total():
+        raise dialog(
+            "The invoice is partially paid or credited. The corrective credit memo may not be fully closed by the "
+            "invoice."
+        )
+    memo = _credit_memo_for(company, document)
+    memo.header["number"] = company.take_number(CREDIT_MEMO.series)
+    save_document(company, memo, None)
+
+
+def _credit_memo_for(company: Company, invoice: SalesDocument) -> SalesDocument:
+    entity = ENTITIES[CREDIT_MEMO.set_name]
+    shared = {name: value for name, value in invoice.header.items() if name in entity.properties}
+    header = entity.blank() | shared | {"id": company.core.ids.guid()}
+    memo = fresh_document(company, CREDIT_MEMO, header)
+    memo.header |= {
+        "invoiceId": invoice.id,
+        "invoiceNumber": invoice.header["number"],
+        **company.shown_currency(invoice.currency.code),
+    }
+    memo.currency = invoice.currency
+    memo.vat_business_group, memo.prices_include_vat = invoice.vat_business_group, invoice.prices_include_vat
+    memo.general_business_group = invoice.general_business_group
+    memo.dimensions = dict(invoice.dimensions)
+    memo.lines = [
+        replace(line, id=company.core.ids.guid(), dimensions=dict(line.dimensions)) for line in invoice.lines
+    ]  # fmt: skip
+    return memo
+
+
+Action = Callable[[Company, Row], None]
+_SHARED: dict[str, Action] = {
+    "post": post,
+    "postAndSend": post_and_send,
+    "send": send,
+    "cancel": cancel,
+    "cancelAndSend": cancel_and_send,
+}
+ACTIONS: dict[tuple[str, str], Action] = {
+    (kind.set_name, f"Microsoft.NAV.{name}"): act for kind in (INVOICE, CREDIT_MEMO) for name, act in _SHARED.items()
+}
+ACTIONS[INVOICE.set_name, "Microsoft.NAV.makeCorrectiveCreditMemo"] = make_corrective_credit_memo
