@@ -1,0 +1,172 @@
+"""Checks: one sentence each, and how to fix what is wrong. What a connection needs; `hub doctor` adds the rest."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Literal
+
+from rich.table import Table
+
+from connectors.business_central.limiter import RedisLimiter, build_limiter_key
+from hub.app import Foundation
+from hub.cli.connect import check_stripe_key
+from hub.cli.context import out, print_json
+from hub.cli.line_target import resolve_line_target
+from hub.directory import Snapshot
+from schemas.connections import Connection
+from schemas.errors import HubError, Refused
+from services.ingest.decide import CAUGHT_UP
+
+Verdict = Literal["ok", "warning", "problem", "skipped"]
+_MARKS: dict[Verdict, str] = {
+    "ok": "[green]✓[/]",
+    "warning": "[yellow]![/]",
+    "problem": "[bold red]✗[/]",
+    "skipped": "[dim]-[/]",
+}
+# A filter that matches nothing still shows whether the app may ask.
+_NOBODY = "HUB-CHECK-0"
+_SLOW = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, how it is, and what to do."""
+
+    name: str
+    verdict: Verdict
+    words: str
+    fix: str = ""
+
+
+async def try_check(name: str, look: Callable[[], Awaitable[str | Check]], fix: str = "") -> Check:
+    """Run one look. A sentence means that all is well; a HubError says what is not."""
+    try:
+        found = await look()
+    except HubError as error:
+        return Check(name, "problem", error.message, getattr(error, "fix", "") or fix)
+    return found if isinstance(found, Check) else Check(name, "ok", found)
+
+
+async def check_connection(foundation: Foundation, snapshot: Snapshot) -> list[Check]:
+    """Try all that a connection needs, without writing."""
+    looks = _ConnectionLooks(foundation, snapshot)
+    return [
+        await try_check("Stripe key", looks.stripe_key, "Add the connection again with a working key."),
+        await try_check("Stripe events", looks.stripe_events, "Give the restricted key the permission Events: Read."),
+        await try_check("Stripe invoices", looks.stripe_invoices, "Give the restricted key Invoices: Write."),
+        looks.webhooks(),
+        await try_check("Sign-in and company", looks.company, "Check the sign-in: see docs/cli.md, connections add."),
+        await try_check("Customers", looks.customers, "Give the app permission to read and insert customers."),
+        await try_check(
+            "Sales invoices", looks.invoices, "Give the app permission to read drafts and posted invoices."
+        ),
+        await try_check("Invoice lines", looks.lines, "Change invoices.lines: hub settings import."),
+        await try_check("Request limiter", looks.limiter),
+        looks.state(),
+    ]
+
+
+def count_problems(checks: Sequence[Check]) -> int:
+    """Count what is wrong."""
+    return sum(check.verdict == "problem" for check in checks)
+
+
+def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
+    """Print checks as a table, or as JSON."""
+    if as_json:
+        print_json({"ok": not count_problems(checks), "checks": [asdict(check) for check in checks]})
+        return
+    table = Table("", "Check", "Result", "How to fix")
+    for check in checks:
+        table.add_row(_MARKS[check.verdict], check.name, check.words, check.fix if check.verdict != "ok" else "")
+    out.print(table)
+
+
+@dataclass(frozen=True)
+class _ConnectionLooks:
+    foundation: Foundation
+    snapshot: Snapshot
+
+    @property
+    def _connection(self) -> Connection:
+        return self.snapshot.connection
+
+    async def stripe_key(self) -> str:
+        stripe = self.foundation.clients.stripe(self.snapshot)
+        account = await check_stripe_key(stripe, self._connection.stripe_account)
+        if account.livemode != self._connection.livemode:
+            raise Refused("The Stripe key is of the other mode, live or test.", code="stripe.account.mode")
+        return f"belongs to {account.id}, {'live' if account.livemode else 'test'} mode"
+
+    async def stripe_events(self) -> str:
+        hour_ago = self.foundation.clock.now() - timedelta(hours=1)
+        events = self.foundation.clients.stripe(self.snapshot).list_events(
+            types=CAUGHT_UP, created_gte=int(hour_ago.timestamp()), limit_pages=1
+        )
+        count = len([event async for event in events])
+        return f"can be read; {count or 'none'} in the last hour"
+
+    async def stripe_invoices(self) -> str:
+        async for _ in self.foundation.clients.stripe(self.snapshot).list_invoices():
+            break
+        return "can be read; writing metadata is proved by the first result"
+
+    def webhooks(self) -> Check:
+        count = len(self.snapshot.secrets.webhook_secrets)
+        if count:
+            return Check("Webhook secret", "ok", f"{count} stored")
+        words = "none stored: webhooks are refused, invoices arrive by polling"
+        return Check("Webhook secret", "warning", words, "Add the connection again with --webhook-secret.")
+
+    async def company(self) -> str:
+        companies = await self.foundation.clients.business_central(self.snapshot).fetch_companies()
+        if all(one.id != self._connection.bc_company_id for one in companies):
+            names = ", ".join(one.name for one in companies) or "none"
+            raise Refused(
+                f"The company {self._connection.bc_company!r} is not there any more. Found: {names}.",
+                code="bc.company.unknown",
+                fix="Connect to one of these: hub connections add.",
+            )
+        return f"signed in, {self._connection.bc_company!r} is there"
+
+    async def customers(self) -> str:
+        await self.foundation.clients.business_central(self.snapshot).find_customers("number", _NOBODY, top=1)
+        return "may be asked for"
+
+    async def invoices(self) -> Check:
+        """Business Central hides rows where a permission is missing: only a draft that was seen again proves it."""
+        await self.foundation.clients.business_central(self.snapshot).find_invoices(_NOBODY)
+        if self.snapshot.proved:
+            return Check("Sales invoices", "ok", "may be asked for, and the first draft was seen again")
+        words = "may be asked for; that drafts are not hidden is proved by the first one made"
+        return Check("Sales invoices", "ok", words)
+
+    async def lines(self) -> str:
+        target = self.snapshot.settings.invoices.lines
+        if target is None:
+            raise Refused("No account or item is set for invoice lines.", code="settings.lines.missing")
+        chosen = await resolve_line_target(target, self.foundation.clients.business_central(self.snapshot))
+        return f"are booked on {chosen.words}"
+
+    async def limiter(self) -> Check:
+        connection = self._connection
+        key = build_limiter_key(connection.bc_tenant, connection.bc_environment, connection.bc_client_id)
+        begin = time.monotonic()
+        async with RedisLimiter(self.foundation.redis, key).slot():
+            waited = timedelta(seconds=time.monotonic() - begin)
+        words = f"a slot was free after {waited.total_seconds() * 1000:.0f} ms"
+        if waited < _SLOW:
+            return Check("Request limiter", "ok", words)
+        return Check("Request limiter", "warning", words, "Business Central's limits are used up for now; it recovers.")
+
+    def state(self) -> Check:
+        if self._connection.paused:
+            return Check("State", "warning", "paused by a person", "hub connections resume")
+        for system, block in self.snapshot.blocks.items():
+            words = f"blocked on {system} since {block.since:%Y-%m-%d %H:%M} UTC: {block.message}"
+            return Check(
+                "State", "problem", words, "Repair the cause; it goes on by itself, or: hub connections resume"
+            )
+        return Check("State", "ok", "dry run: nothing is written" if self._connection.dry_run else "active")

@@ -1,0 +1,288 @@
+"""What `hub connections add` finds out before anything is saved: key, sign-in, company, where lines are booked."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from pydantic import SecretStr, ValidationError
+
+from connectors.business_central.models import Company
+from connectors.stripe.models import StripeAccount
+from hub.app import Foundation
+from hub.cli.line_target import ChosenTarget, resolve_line_target
+from hub.cli.settings_file import build_settings
+from hub.clients import Clients
+from hub.directory import Directory, Snapshot
+from hub.redis import connection_key, run
+from schemas.connections import Connection, ConnectionSecrets, SignIn
+from schemas.errors import ConfigurationError, Refused
+from schemas.settings import Settings
+
+Say = Callable[[str], None]
+SignInByCode = Callable[[Clients, Connection, Directory], Awaitable[None]]
+"""Lets a person sign in by device code, and stores the sign-in in the directory given."""
+
+
+@dataclass(frozen=True)
+class ConnectionRequest:
+    """What the operator gave. None means: as it was, or the default."""
+
+    stripe_account: str
+    stripe_key: SecretStr
+    webhook_secrets: tuple[SecretStr, ...]
+    bc_tenant: str
+    bc_environment: str
+    bc_company: str
+    bc_client_id: str
+    bc_client_secret: SecretStr | None
+    sign_in: SignIn = "client_credentials"
+    go_live: datetime | None = None
+    dry_run: bool | None = None
+    settings_file: Settings | None = None
+    settings_changes: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Whole settings by name, as options give them; `invoices` and `customers` merged by their own names."""
+
+
+@dataclass(frozen=True)
+class PreparedConnection:
+    """A connection that was checked, not yet saved."""
+
+    connection: Connection
+    secrets: ConnectionSecrets
+    settings: Settings
+    account: StripeAccount
+    lines: ChosenTarget
+    sign_in_cache: str | None
+    replaces: bool
+    remarks: tuple[str, ...]
+
+
+class StripeAccounts(Protocol):
+    """Tells whom a key belongs to."""
+
+    async def fetch_account(self) -> StripeAccount:
+        """Return the account and mode of the key."""
+        ...
+
+
+async def prepare_connection(
+    foundation: Foundation, request: ConnectionRequest, *, say: Say, sign_in_by_code: SignInByCode
+) -> PreparedConnection:
+    """Check everything, and write nothing.
+
+    Raises:
+        HubError: what is wrong, and what to change.
+    """
+    stripe = foundation.clients.build_stripe(request.stripe_key.get_secret_value())
+    account = await check_stripe_key(stripe, request.stripe_account)
+    say(f"Stripe: the key belongs to {_name(account)}, {'live' if account.livemode else 'test'} mode.")
+    desk = _SignInDesk(foundation)
+    try:
+        return await _prepare(foundation, request, account, desk, say, sign_in_by_code)
+    finally:
+        await desk.clients.close()
+
+
+async def save_connection(foundation: Foundation, prepared: PreparedConnection) -> None:
+    """Save a checked connection. What blocked an earlier one with the same parts is over: all was just tried."""
+    connection = prepared.connection.id
+    if prepared.sign_in_cache is not None:
+        await foundation.directory.build_token_store(connection).save(prepared.sign_in_cache)
+    await foundation.directory.add(prepared.connection, prepared.secrets, prepared.settings)
+    await release_connection(foundation, connection)
+
+
+async def release_connection(foundation: Foundation, connection: str) -> int:
+    """Clear what blocks a connection, and let all that waits be due now; returns how many wait."""
+    snapshot = await foundation.directory.load(connection)
+    for system in snapshot.blocks:
+        await foundation.directory.save_block(connection, system, None)
+    return await foundation.waiting.make_due(connection, foundation.clock.now())
+
+
+async def check_stripe_key(stripe: StripeAccounts, wanted: str) -> StripeAccount:
+    """Make sure that the key belongs to the account.
+
+    Raises:
+        Refused: it belongs to another one.
+    """
+    account = await stripe.fetch_account()
+    if account.id != wanted:
+        raise Refused(
+            f"The Stripe key belongs to {_name(account)}, not to {wanted}.",
+            code="stripe.account.different",
+            fix=f"Give a key of {wanted}, or --stripe-account {account.id}.",
+        )
+    return account
+
+
+def choose_company(companies: Sequence[Company], wanted: str) -> Company:
+    """Find a company by its name, else by its display name, without regard to case.
+
+    Raises:
+        Refused: there is none, or several; the companies that were found are named.
+    """
+    folded = wanted.strip().casefold()
+    by_name = [one for one in companies if one.name.casefold() == folded]
+    found = by_name or [one for one in companies if one.display_name.casefold() == folded]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(repr(one.name) for one in companies) or "none that the app may see"
+    raise Refused(
+        f"{'Several companies are' if found else 'No company is'} called {wanted!r} in this environment of Business "
+        f"Central. Found: {names}.",
+        code="bc.company.unknown",
+        fix="Give one of these with --bc-company. If yours is missing, let the app in: Microsoft Entra Applications.",
+    )
+
+
+def merge_settings(request: ConnectionRequest, stored: Settings | None) -> Settings:
+    """Start from the file, else from what was stored, else from the defaults; then apply the options.
+
+    Raises:
+        ConfigurationError: an option's value is not allowed.
+    """
+    base = (request.settings_file or stored or Settings()).model_dump()
+    for name, change in request.settings_changes.items():
+        base[name] = {**base[name], **change} if isinstance(change, dict) else change
+    return build_settings(base)
+
+
+class _OneSlot:
+    """Holds one value in memory under whatever key, in place of Redis: a sign-in that is not to be saved yet."""
+
+    def __init__(self) -> None:
+        self._value: str | None = None
+
+    async def get(self, _key: str) -> str | None:
+        return self._value
+
+    async def set(self, _key: str, value: str) -> None:
+        self._value = value
+
+
+class _SignInDesk:
+    """Clients whose sign-in tokens stay in memory until the connection is saved."""
+
+    def __init__(self, foundation: Foundation) -> None:
+        self.directory = Directory(_OneSlot(), foundation.directory.box, foundation.clock)
+        self.clients = Clients(foundation.config, foundation.redis, self.directory)
+
+
+async def _prepare(
+    foundation: Foundation,
+    request: ConnectionRequest,
+    account: StripeAccount,
+    desk: _SignInDesk,
+    say: Say,
+    sign_in_by_code: SignInByCode,
+) -> PreparedConnection:
+    secrets = ConnectionSecrets(
+        stripe_key=request.stripe_key,
+        webhook_secrets=request.webhook_secrets,
+        bc_client_secret=request.bc_client_secret,
+    )
+    draft = _build_connection(request, account, foundation.clock.now())
+    if request.sign_in == "delegated":
+        await sign_in_by_code(desk.clients, draft, desk.directory)
+    bc = desk.clients.build_business_central(_build_snapshot(draft, secrets, Settings()))
+    company = choose_company(await bc.fetch_companies(), request.bc_company)
+    say(f"Business Central: signed in, company {company.name!r} found.")
+    known = draft.model_copy(update={"bc_company": company.name, "bc_company_id": company.id})
+    stored = await _load_stored(foundation, known)
+    settings = merge_settings(request, stored[1] if stored else None)
+    bc = desk.clients.build_business_central(_build_snapshot(known, secrets, settings))
+    lines = await resolve_line_target(settings.invoices.lines, bc)
+    return PreparedConnection(
+        connection=_keep_history(known, stored[0] if stored else None, request),
+        secrets=secrets,
+        settings=_with_lines(settings, lines),
+        account=account,
+        lines=lines,
+        sign_in_cache=await desk.directory.build_token_store(known.id).load(),
+        replaces=stored is not None,
+        remarks=tuple(await _list_remarks(foundation, known, settings, request)),
+    )
+
+
+def _build_connection(request: ConnectionRequest, account: StripeAccount, now: datetime) -> Connection:
+    try:
+        return Connection(
+            stripe_account=account.id,
+            livemode=account.livemode,
+            bc_tenant=request.bc_tenant,
+            bc_environment=request.bc_environment,
+            bc_company=request.bc_company,
+            bc_company_id="",
+            bc_client_id=request.bc_client_id,
+            sign_in=request.sign_in,
+            created_at=now,
+            # Stripe tells time in whole seconds: an invoice finalized in this very second counts as after.
+            go_live=request.go_live or now.replace(microsecond=0),
+            dry_run=bool(request.dry_run),
+        )
+    except ValidationError as error:
+        words = "\n".join(
+            f"--{str(one['loc'][0]).replace('_', '-')}: {one['msg']}." for one in error.errors(include_url=False)
+        )
+        raise ConfigurationError(words, code="connection.invalid") from None
+
+
+def _keep_history(connection: Connection, stored: Connection | None, request: ConnectionRequest) -> Connection:
+    """Adding again changes what was given: new keys must not move the go-live date, or end a pause."""
+    if stored is None:
+        return connection
+    kept: dict[str, Any] = {"created_at": stored.created_at, "paused": stored.paused}
+    if request.go_live is None:
+        kept["go_live"] = stored.go_live
+    if request.dry_run is None:
+        kept["dry_run"] = stored.dry_run
+    return connection.model_copy(update=kept)
+
+
+async def _load_stored(foundation: Foundation, connection: Connection) -> tuple[Connection, Settings] | None:
+    """Load an earlier one with the same parts, without its secrets: their key may be lost, which is why it is added."""
+    fields = await run(foundation.redis.hmget(connection_key(connection.id), "connection", "settings"))
+    if fields[0] is None or fields[1] is None:
+        return None
+    return Connection.model_validate_json(fields[0]), Settings.model_validate_json(fields[1])
+
+
+def _build_snapshot(connection: Connection, secrets: ConnectionSecrets, settings: Settings) -> Snapshot:
+    return Snapshot(connection, secrets, settings, settings_version=0, blocks={})
+
+
+def _with_lines(settings: Settings, lines: ChosenTarget) -> Settings:
+    invoices = settings.invoices.model_copy(update={"lines": lines.target})
+    return settings.model_copy(update={"invoices": invoices})
+
+
+async def _list_remarks(
+    foundation: Foundation, connection: Connection, settings: Settings, request: ConnectionRequest
+) -> list[str]:
+    """List what works but wants attention."""
+    remarks: list[str] = []
+    if not request.webhook_secrets:
+        remarks.append(
+            "No webhook secret: invoices arrive by polling Stripe's events every "
+            f"{foundation.config.catch_up_seconds:g} s. For webhooks, add again with --webhook-secret."
+        )
+    if not settings.invoices.external_document_prefix and await _has_neighbour(foundation, connection):
+        remarks.append(
+            "Another connection books into the same company: set invoices.external_document_prefix, "
+            "or two invoices could claim the same external document number."
+        )
+    return remarks
+
+
+async def _has_neighbour(foundation: Foundation, connection: Connection) -> bool:
+    for other in await foundation.directory.list_ids():
+        stored = await run(foundation.redis.hget(connection_key(other), "connection"))
+        if other != connection.id and Connection.model_validate_json(stored).company_key == connection.company_key:
+            return True
+    return False
+
+
+def _name(account: StripeAccount) -> str:
+    return f"{account.id} ({account.name})" if account.name else account.id

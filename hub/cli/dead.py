@@ -1,0 +1,172 @@
+"""`hub dead`: messages that could not be decoded or met a defect: list them, look at one, send them round again."""
+
+import asyncio
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.progress import Progress
+from rich.table import Table
+
+from hub.cli.context import Exit, err, fail, load_cli_config, out, print_json, run_command
+from hub.cli.moments import parse_moment
+from hub.cli.topic_reader import RawWriter, StoredRecord, open_reader, open_writer
+from hub.config import HubConfig
+from schemas.messages import DeadMessage
+from schemas.topics import DEAD, TOPICS
+
+NAME = "dead"
+app = typer.Typer(help="Look at dead messages, and send them round again.", no_args_is_help=True)
+
+Stage = Annotated[str | None, typer.Option(help="Only of this service.")]
+Reason = Annotated[str | None, typer.Option(help="Only of this reason: poison or unexpected.")]
+Since = Annotated[str | None, typer.Option(metavar="DATE", help="Only since this date or date-time, UTC.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for scripts.")]
+_SHOWN_BYTES = 2_000
+
+
+@dataclass(frozen=True)
+class DeadRecord:
+    """A dead message and where it lies: `partition-offset`."""
+
+    id: str
+    message: DeadMessage
+
+    def fits(self, stage: str | None, reason: str | None, since: datetime | None) -> bool:
+        """Tell whether it passes the filters."""
+        one = self.message
+        return stage in {None, one.stage} and reason in {None, one.reason} and (since is None or one.at >= since)
+
+
+@app.command("list")
+def list_(stage: Stage = None, reason: Reason = None, since: Since = None, as_json: AsJson = False) -> None:
+    """List dead messages, oldest first. They stay 30 days, also after a replay."""
+    found = _select(run_command(_load()), stage, reason, since)
+    if as_json:
+        print_json([_to_row(one) for one in found])
+    elif not found:
+        out.print("No dead messages.")
+    else:
+        table = Table("Id", "When (UTC)", "Stage", "Reason", "From", "Error")
+        for one in found:
+            message = one.message
+            place = f"{message.topic} {message.partition}-{message.offset}"
+            when = f"{message.at:%Y-%m-%d %H:%M:%S}"
+            table.add_row(one.id, when, message.stage, message.reason, place, message.error)
+        out.print(table)
+
+
+@app.command()
+def show(
+    id_: Annotated[str, typer.Argument(metavar="OFFSET_ID", help="As hub dead list shows it: partition-offset.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show one dead message whole: error, trace, key, headers, body."""
+    one = _find(run_command(_load()), [id_])[0]
+    if as_json:
+        print_json({**_to_row(one), "trace": one.message.trace, "value": _decode(one.message.value)})
+        return
+    for name, value in _to_row(one).items():
+        out.print(f"[bold]{name}[/]: ", end="")
+        out.print(str(value), markup=False, highlight=False)
+    for title, text in (("body", _decode(one.message.value)), ("trace", one.message.trace)):
+        if text:
+            out.print(f"[bold]{title}[/]:")
+            out.print(text[:_SHOWN_BYTES], markup=False, highlight=False)
+
+
+@app.command()
+def replay(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[OFFSET_ID]...", help="Which; else give --all.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All that pass the filters.")] = False,
+    stage: Stage = None,
+    reason: Reason = None,
+    since: Since = None,
+    rate: Annotated[float, typer.Option(min=0.1, help="Messages per second at most.")] = 20,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish the original bytes, with key and headers, to the topic they came from. Twice does no harm."""
+    if bool(ids) == all_:
+        fail("Give ids, or --all with or without filters.", Exit.USAGE)
+    dead = run_command(_load())
+    found = _select(_find(dead, ids) if ids else dead, stage, reason, since)
+    if found and not yes:
+        typer.confirm(f"Publish {len(found)} messages again?", abort=True, err=True)
+    run_command(_replay(load_cli_config(), found, rate))
+    if as_json:
+        print_json({"published": [one.id for one in found]})
+    else:
+        out.print(f"{len(found)} messages were published again.")
+
+
+async def _load() -> list[DeadRecord]:
+    async with open_reader(load_cli_config(), [DEAD.name]) as reader:
+        found = [_parse(record) async for record in reader.read_stored()]
+    return sorted((one for one in found if one is not None), key=lambda one: one.message.at)
+
+
+def _parse(record: StoredRecord) -> DeadRecord | None:
+    place = f"{record.partition}-{record.offset}"
+    try:
+        return DeadRecord(place, DeadMessage.model_validate_json(record.value or b""))
+    except ValidationError:
+        err.print(f"The record {place} of {DEAD.name} can't be read and is left out.", style="yellow", highlight=False)
+        return None
+
+
+def _select(found: Iterable[DeadRecord], stage: str | None, reason: str | None, since: str | None) -> list[DeadRecord]:
+    moment = parse_moment(since, "--since") if since else None
+    return [one for one in found if one.fits(stage, reason, moment)]
+
+
+def _find(dead: Iterable[DeadRecord], ids: Iterable[str]) -> list[DeadRecord]:
+    by_id = {one.id: one for one in dead}
+    if unknown := [id_ for id_ in ids if id_ not in by_id]:
+        fail(f"There is no dead message {unknown[0]!r}. See hub dead list.", Exit.NOT_FOUND)
+    return [by_id[id_] for id_ in ids]
+
+
+async def _replay(config: HubConfig, found: list[DeadRecord], rate: float) -> None:
+    async with open_writer(config) as writer:
+        with Progress(console=err, transient=True) as progress:
+            for one in progress.track(found, description="Publishing…"):
+                await send_again(writer, one.message)
+                await asyncio.sleep(1 / rate)
+
+
+async def send_again(writer: RawWriter, message: DeadMessage) -> None:
+    """Publish the original bytes to the topic they came from."""
+    if message.topic not in {topic.name for topic in TOPICS}:
+        fail(f"The topic {message.topic!r} is none of the hub's.", Exit.PROBLEM)
+    headers = [(name, base64.b64decode(value)) for name, value in message.headers]
+    await writer.send(message.topic, key=_bytes(message.key), value=_bytes(message.value), headers=headers)
+
+
+def _bytes(encoded: str | None) -> bytes | None:
+    return None if encoded is None else base64.b64decode(encoded)
+
+
+def _decode(encoded: str | None) -> str:
+    return (_bytes(encoded) or b"").decode("utf-8", "backslashreplace")
+
+
+def _to_row(one: DeadRecord) -> dict[str, Any]:
+    message = one.message
+    return {
+        "id": one.id,
+        "at": message.at.isoformat(),
+        "stage": message.stage,
+        "reason": message.reason,
+        "code": message.code,
+        "error": message.error,
+        "attempts": message.attempts,
+        "topic": message.topic,
+        "partition": message.partition,
+        "offset": message.offset,
+        "key": _decode(message.key),
+    }

@@ -1,0 +1,129 @@
+"""Settings as a YAML file: read with messages that name the path and what is allowed there, written, compared."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from schemas.errors import ConfigurationError
+from schemas.settings import Settings
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads scalars as they are written: 6110 and 0100 are account numbers, NO is a code, not false."""
+
+
+# Only null, true and false keep a meaning of their own; everything else is text, which the settings' types read.
+_PlainLoader.yaml_implicit_resolvers = {}
+_PlainLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|false)$", re.IGNORECASE), list("tTfF"))
+_PlainLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile(r"^(~|null|)$", re.IGNORECASE), ["~", "n", "N", ""]
+)
+
+
+def load_settings_file(path: Path) -> Settings:
+    """Read and check a file.
+
+    Raises:
+        ConfigurationError: it can't be read; or it is wrong, and the message lists every place.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _refuse([f"The file {path} can't be read: {type(error).__name__}."]) from error
+    return parse_settings(text)
+
+
+def parse_settings(text: str) -> Settings:
+    """Read settings from YAML.
+
+    Raises:
+        ConfigurationError: the message lists every place that is wrong.
+    """
+    try:
+        values: object = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader that knows less
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise _refuse([f"The file is not YAML: {error.problem}{line}."]) from error
+    except yaml.YAMLError as error:
+        raise _refuse(["The file is not YAML."]) from error
+    if not isinstance(values, dict):
+        raise _refuse(["The file must hold settings, one `name: value` a line."])
+    return build_settings(cast("dict[str, Any]", values))
+
+
+def build_settings(values: dict[str, Any]) -> Settings:
+    """Check values.
+
+    Raises:
+        ConfigurationError: the message lists every place that is wrong.
+    """
+    try:
+        return Settings.model_validate(_read_seconds(values))
+    except ValidationError as error:
+        raise _refuse([_describe(one) for one in error.errors(include_url=False)]) from None
+
+
+def dump_settings(settings: Settings) -> str:
+    """Write settings as YAML; `parse_settings` gives the same back."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def compare_settings(old: Settings, new: Settings) -> list[str]:
+    """List the lines that change, in the form of `diff -u`; empty when nothing does."""
+    before, after = dump_settings(old).splitlines(), dump_settings(new).splitlines()
+    return list(difflib.unified_diff(before, after, "now", "new", lineterm="", n=2))
+
+
+def _read_seconds(values: dict[str, Any]) -> dict[str, Any]:
+    """A bare number is seconds; written as text, pydantic takes it for nothing."""
+    window = values.get("doubt_window")
+    is_number = isinstance(window, str) and re.fullmatch(r"\d+(\.\d+)?", window) is not None
+    return {**values, "doubt_window": float(cast("str", window))} if is_number else values
+
+
+def _describe(error: Any) -> str:
+    path: tuple[str | int, ...] = error["loc"]
+    where = ".".join(str(part) for part in path)
+    match error["type"]:
+        case "extra_forbidden":
+            return f"{where} is not a setting; did you mean {_find_nearest(path)}?"
+        case "literal_error":
+            return f"{where} must be {error['ctx']['expected']}."
+        case "missing":
+            return f"{where} is missing."
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case _:
+            return f"{where}: {error['msg']}."
+
+
+def _find_nearest(path: Sequence[str | int]) -> str:
+    names = list(_find_model(path[:-1]).model_fields)
+    nearest = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.0)[0]
+    return ".".join(map(str, (*path[:-1], nearest)))
+
+
+def _find_model(path: Sequence[str | int]) -> type[BaseModel]:
+    """Find the part of the settings that a path leads to."""
+    model: type[BaseModel] = Settings
+    for part in path:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _unwrap(model.model_fields[part].annotation) or model
+    return model
+
+
+def _unwrap(annotation: Any) -> type[BaseModel] | None:
+    """Take the model out of `Model | None` or `tuple[Model, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_unwrap(part) for part in get_args(annotation))
+    return next((model for model in inner if model is not None), None)
+
+
+def _refuse(problems: Sequence[str]) -> ConfigurationError:
+    return ConfigurationError("\n".join(problems), code="settings.invalid")

@@ -1,0 +1,67 @@
+"""`hub waiting`: what waits, until when, and why."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from hub.app import Foundation
+from hub.cli.context import choose_connection, open_foundation, out, print_json, run_command
+from hub.cli.moments import tell_duration
+from hub.waiting import WaitingEntry
+
+NAME = "waiting"
+
+
+def command(
+    connection: Annotated[
+        str | None, typer.Option("--connection", help="Connection id or Stripe account. Default: all connections.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for scripts.")] = False,
+) -> None:
+    """List what waits: until when, since when, and why. It goes on by itself."""
+    rows, now = run_command(_list(connection))
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        out.print("Nothing waits.")
+    else:
+        _show(rows, now)
+
+
+async def _list(wanted: str | None) -> tuple[list[dict[str, Any]], datetime]:
+    async with open_foundation() as foundation:
+        chosen = [await choose_connection(foundation, wanted)] if wanted else await foundation.directory.list_ids()
+        rows = [row for connection in chosen for row in await _list_one(foundation, connection)]
+        return rows, foundation.clock.now()
+
+
+async def _list_one(foundation: Foundation, connection: str) -> list[dict[str, Any]]:
+    return [_to_row(connection, entry) for entry in await foundation.waiting.list_entries(connection)]
+
+
+def _to_row(connection: str, entry: WaitingEntry) -> dict[str, Any]:
+    return {
+        "connection": connection,
+        "invoice": entry.wakeup.object_id,
+        "due": entry.due.isoformat(timespec="seconds"),
+        "since": entry.since.isoformat(timespec="seconds"),
+        "stage": entry.stage,
+        "cause": entry.wakeup.cause,
+        "attempt": entry.wakeup.attempt,
+        "code": entry.code,
+        "reason": entry.reason,
+    }
+
+
+def _show(rows: list[dict[str, Any]], now: datetime) -> None:
+    table = Table("Invoice", "Due", "Waiting for", "Attempt", "Stage", "Why")
+    for row in rows:
+        due, since = datetime.fromisoformat(row["due"]), datetime.fromisoformat(row["since"])
+        waits = tell_duration((now - since).total_seconds())
+        left = (due - now).total_seconds()
+        told = f"in {tell_duration(left)}" if left > 0 else "now"
+        table.add_row(row["invoice"], told, waits, str(row["attempt"]), row["stage"], row["reason"])
+    out.print(table)
+    out.print(f"{len(rows)} wait. To let them be due now: hub connections resume", highlight=False)
