@@ -26,6 +26,7 @@ _CUSTOMER_FIELD_LENGTHS: dict[CustomerField, int] = {"email": 80, "displayName":
 DOCUMENT_NUMBER_LENGTH = 35
 # With `*` or `?` in the value, `eq` may match more than meant; so ask for more before comparing again.
 _WILDCARD_TOP = 200
+_AL_FILTER_SIGNS = frozenset("&|<>=()*?'\"%")
 # A read before a write must not come from a replica, which may lag.
 _FROM_THE_SOURCE = {"Data-Access-Intent": "ReadWrite"}
 _MAY_LAG = {"Data-Access-Intent": "ReadOnly"}
@@ -79,18 +80,22 @@ class BusinessCentralClient:
     ) -> tuple[Customer, ...]:
         """Return up to `top` customers whose field equals the value, without regard to case and outer blanks.
 
-        An empty or over-long value finds nobody.
+        An empty or over-long value finds nobody. Takes a second request where the value holds signs of AL's filter
+        language and the first found nobody.
         """
         wanted = value.strip()
         if not wanted or len(wanted) > _CUSTOMER_FIELD_LENGTHS[field]:
             return ()
         asked_for = max(top, _WILDCARD_TOP) if set(wanted) & set("*?") else top
-        url = self._company_url("customers", filter=f"{field} eq {quote_literal(wanted)}", top=str(asked_for))
-        call = Call("GET", "customer")
-        answer = await self._channel.send(Request(call, url, _FROM_THE_SOURCE), live=live)
-        rows, _ = _parse_page(call, answer)
-        equal = [row for row in rows if str(row.get(field, "")).strip().casefold() == wanted.casefold()]
-        return _parse_all(call, Customer, equal[:top])
+        rows: dict[str, dict[str, Any]] = {}
+        for condition in _build_conditions(field, wanted):
+            url = self._company_url("customers", filter=condition, top=str(asked_for))
+            request = Request(Call("GET", "customer"), url, _FROM_THE_SOURCE)
+            page, _ = _parse_page(request.call, await self._channel.send(request, live=live))
+            rows |= {str(row.get("id")): row for row in page if _equals(row.get(field), wanted)}
+            if rows:
+                break
+        return _parse_all(Call("GET", "customer"), Customer, list(rows.values())[:top])
 
     async def create_customer(
         self, payload: Mapping[str, Any], *, before_send: BeforeSend, live: bool = True
@@ -273,6 +278,24 @@ class BusinessCentralClient:
             rows, link = _parse_page(request.call, await self._channel.send(follow(request, link), live=live))
             for row in rows:
                 yield row
+
+
+def _build_conditions(field: CustomerField, value: str) -> tuple[str, ...]:
+    """Write the filters to try one after the other.
+
+    `eq` is case-sensitive on texts, and `tolower` switches that off by an AL filter. Whether signs that mean something
+    in AL filters are escaped on the way is not documented, so a value with one of them is asked for plainly too.
+    """
+    if field == "number":
+        return (f"number eq {quote_literal(value.upper())}",)
+    folded = f"tolower({field}) eq {quote_literal(value.lower())}"
+    if set(value) & _AL_FILTER_SIGNS or ".." in value:
+        return (folded, f"{field} eq {quote_literal(value)}")
+    return (folded,)
+
+
+def _equals(found: object, wanted: str) -> bool:
+    return str(found).strip().casefold() == wanted.casefold()
 
 
 def _normalize(number: str) -> str:

@@ -199,7 +199,8 @@ def _classify_account(error: _ProviderError, answer: RawAnswer, context: dict[st
         )
     if error.code == "Internal_CompanyNotFound":
         return _build_company_missing(context)
-    if error.code == "Internal_TenantUnavailable":
+    # One that comes with a Retry-After is a passing one, and sorted under load.
+    if error.code == "Internal_TenantUnavailable" and parse_retry_after(answer.headers) is None:
         return Blocked(
             "The Business Central environment is not available: stopped, being updated, or gone. "
             "The hub goes on by itself once it is back.",

@@ -8,7 +8,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from connectors.business_central.client import BusinessCentralClient
+from connectors.business_central.client import BusinessCentralClient, CustomerField
 from connectors.business_central.deadlines import Deadlines
 from schemas.errors import Blocked, ConfigurationError, InDoubt, Refused, RetryLater, RetrySoon
 from tests.unit.business_central.fakes import (
@@ -121,12 +121,34 @@ async def test_a_customer_is_found_by_an_escaped_filter_and_compared_again() -> 
 
     assert [customer.display_name for customer in found] == [name.upper()]
     assert found[0].blocked == ""
-    assert fake.last.url.params["$filter"] == "displayName eq 'O''Brien & Sons #1 + 50%'"
+    assert fake.last.url.params["$filter"] == "tolower(displayName) eq 'o''brien & sons #1 + 50%'"
     assert fake.last.url.params["$top"] == "10"
 
 
+async def test_a_value_with_filter_signs_is_asked_for_plainly_too_before_nobody_is_found() -> None:
+    fake = FakeBusinessCentral(build_page(), build_page(build_customer(displayName="A & B")))
+    assert len(await build_client(fake).find_customers("displayName", "A & B")) == 1
+    assert [request.url.params["$filter"] for request in fake.requests] == [
+        "tolower(displayName) eq 'a & b'",
+        "displayName eq 'A & B'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "condition"),
+    [
+        ("email", "Max+1@Mustermann.example", "tolower(email) eq 'max+1@mustermann.example'"),
+        ("number", "c001", "number eq 'C001'"),
+    ],
+)
+async def test_a_plain_value_takes_one_request(field: CustomerField, value: str, condition: str) -> None:
+    fake = FakeBusinessCentral(build_page())
+    assert await build_client(fake).find_customers(field, value) == ()
+    assert [request.url.params["$filter"] for request in fake.requests] == [condition]
+
+
 async def test_wildcards_in_a_value_do_not_crowd_out_the_exact_customer() -> None:
-    crowd = [build_customer(displayName=f"What{letter}") for letter in "abcdefghijklmnop"]
+    crowd = [build_customer(id=letter, displayName=f"What{letter}") for letter in "abcdefghijklmnop"]
     fake = FakeBusinessCentral(build_page(*crowd, build_customer(displayName="What?")))
     found = await build_client(fake).find_customers("displayName", "What?")
 

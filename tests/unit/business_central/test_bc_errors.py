@@ -55,6 +55,12 @@ ROWS = [
     Row(WRITE, answer(404, "BadRequest_ResourceNotFound"), Blocked, "bc.company.not_found"),
     Row(COMPANY, answer(404, "Internal_RecordNotFound"), Blocked, "bc.company.not_found"),
     Row(READ, answer(503, "Internal_TenantUnavailable"), Blocked, "bc.tenant.unavailable"),
+    Row(
+        READ,
+        answer(503, "Internal_TenantUnavailable", headers={"Retry-After": "9"}),
+        RetryLater,
+        "bc.server.unavailable",
+    ),
     Row(WRITE, answer(400, "Internal_TenantUnavailable"), Blocked, "bc.tenant.unavailable"),
     Row(WRITE, answer(503, "Internal_TenantUnavailable"), InDoubt, "bc.invoice.in_doubt"),
     # records that are not there
