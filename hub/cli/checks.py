@@ -6,24 +6,25 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Literal
 
-from rich.table import Table
+from rich.text import Text
 
 from connectors.business_central.limiter import RedisLimiter, build_limiter_key
 from hub.app import Foundation
 from hub.cli.connect import check_stripe_key
-from hub.cli.context import out, print_json
+from hub.cli.context import print_json
 from hub.cli.line_target import resolve_line_target
+from hub.cli.wording import show_table
 from hub.directory import Snapshot
 from schemas.connections import Connection
 from schemas.errors import HubError, Refused
 from services.ingest.decide import CAUGHT_UP
 
 Verdict = Literal["ok", "warning", "problem", "skipped"]
-_MARKS: dict[Verdict, str] = {
-    "ok": "[green]✓[/]",
-    "warning": "[yellow]![/]",
-    "problem": "[bold red]✗[/]",
-    "skipped": "[dim]-[/]",
+_MARKS: dict[Verdict, Text] = {
+    "ok": Text("✓", "green"),
+    "warning": Text("!", "yellow"),
+    "problem": Text("✗", "bold red"),
+    "skipped": Text("-", "dim"),
 }
 # A filter that matches nothing still shows whether the app may ask.
 _NOBODY = "HUB-CHECK-0"
@@ -78,10 +79,10 @@ def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
     if as_json:
         print_json({"ok": not count_problems(checks), "checks": [asdict(check) for check in checks]})
         return
-    table = Table("", "Check", "Result", "How to fix")
-    for check in checks:
-        table.add_row(_MARKS[check.verdict], check.name, check.words, check.fix if check.verdict != "ok" else "")
-    out.print(table)
+    rows = [
+        (_MARKS[check.verdict], check.name, check.words, check.fix if check.verdict != "ok" else "") for check in checks
+    ]
+    show_table(("", "Check", "Result", "How to fix"), rows)
 
 
 @dataclass(frozen=True)

@@ -2,31 +2,20 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from pydantic import SecretStr
-from rich.table import Table
 
-from connectors.business_central.entra import EntraApp
-from connectors.business_central.sign_in import begin_device_code, complete_device_code
-from hub.app import Foundation
 from hub.cli.checks import check_connection, count_problems, show_checks
-from hub.cli.connect import (
-    ConnectionRequest,
-    PreparedConnection,
-    prepare_connection,
-    release_connection,
-    save_connection,
-)
-from hub.cli.context import Exit, choose_connection, err, fail, open_foundation, out, print_json, run_command
+from hub.cli.connect import ConnectionRequest, prepare_connection, release_connection, save_connection
+from hub.cli.connection_view import describe_added, describe_connection, show_added, show_list
+from hub.cli.context import Exit, choose_connection, err, fail, open_foundation, print_json, run_command
+from hub.cli.device_sign_in import sign_in_by_code
 from hub.cli.key_rotation import rotate_all
 from hub.cli.moments import parse_moment
 from hub.cli.settings_file import load_settings_file
-from hub.clients import Clients
-from hub.directory import Directory, Snapshot
-from schemas.connections import Connection
-from services.ingest.decide import CAUGHT_UP
+from hub.cli.wording import say
 
 NAME = "connections"
 app = typer.Typer(help="Add, check, pause and resume connections.", no_args_is_help=True)
@@ -116,13 +105,13 @@ def list_(as_json: AsJson = False) -> None:
 
     async def work() -> None:
         async with open_foundation() as foundation:
-            rows = [await _describe(foundation, one) for one in await foundation.directory.list_ids()]
+            rows = [await describe_connection(foundation, one) for one in await foundation.directory.list_ids()]
         if as_json:
             print_json(rows)
         elif not rows:
-            out.print("There is no connection yet: hub connections add --help")
+            say("There is no connection yet: hub connections add --help")
         else:
-            _show_list(rows)
+            show_list(rows)
 
     run_command(work())
 
@@ -133,14 +122,13 @@ def show(connection: Wanted = None, as_json: AsJson = False) -> None:
 
     async def work() -> None:
         async with open_foundation() as foundation:
-            row = await _describe(foundation, await choose_connection(foundation, connection))
+            row = await describe_connection(foundation, await choose_connection(foundation, connection))
         if as_json:
             print_json(row)
             return
-        table = Table(show_header=False, box=None)
         for name, value in row.items():
-            table.add_row(name.replace("_", " "), ", ".join(value) if isinstance(value, list) else str(value))
-        out.print(table)
+            told = ", ".join(cast("list[str]", value)) if isinstance(value, list) else str(value)
+            say((f"{name.replace('_', ' '):<18}", "dim"), told)
 
     run_command(work())
 
@@ -169,7 +157,7 @@ def pause(connection: Wanted = None) -> None:
         async with open_foundation() as foundation:
             chosen = await choose_connection(foundation, connection)
             await foundation.directory.set_paused(chosen, paused=True)
-        out.print(f"{chosen} is paused within a second; what comes in waits. Go on: hub connections resume")
+        say(f"{chosen} is paused within a second; what comes in waits. Go on: hub connections resume")
 
     run_command(work())
 
@@ -183,7 +171,7 @@ def resume(connection: Wanted = None) -> None:
             chosen = await choose_connection(foundation, connection)
             await foundation.directory.set_paused(chosen, paused=False)
             waiting = await release_connection(foundation, chosen)
-        out.print(f"{chosen} goes on. {waiting} waiting invoices are due now.")
+        say(f"{chosen} goes on. {waiting} waiting invoices are due now.")
 
     run_command(work())
 
@@ -198,10 +186,10 @@ def login(connection: Wanted = None) -> None:
             snapshot = await foundation.directory.load(chosen)
             if snapshot.connection.sign_in != "delegated":
                 fail(f"{chosen} signs in with a client secret: replace it with hub connections add.", Exit.USAGE)
-            await _sign_in_by_code(foundation.clients, snapshot.connection, foundation.directory)
+            await sign_in_by_code(foundation.clients, snapshot.connection, foundation.directory)
             await foundation.directory.save_block(chosen, "bc", None)
             await foundation.waiting.make_due(chosen, foundation.clock.now())
-        out.print(f"Signed in. {chosen} goes on.")
+        say(f"Signed in. {chosen} goes on.")
 
     run_command(work())
 
@@ -216,23 +204,23 @@ def rotate_secrets(as_json: AsJson = False) -> None:
         if as_json:
             print_json({"rotated": rotated})
         else:
-            out.print(f"The secrets of {len(rotated)} connections are encrypted with the first key of HUB_SECRET_KEYS.")
+            say(f"The secrets of {len(rotated)} connections are encrypted with the first key of HUB_SECRET_KEYS.")
 
     run_command(work())
 
 
 async def _add(request: ConnectionRequest, *, as_json: bool) -> None:
-    def say(sentence: str) -> None:
+    def report(sentence: str) -> None:
         if not as_json:
-            out.print(f"[green]✓[/] {sentence}", highlight=False)
+            say(("✓ ", "green"), sentence)
 
     async with open_foundation() as foundation:
-        prepared = await prepare_connection(foundation, request, say=say, sign_in_by_code=_sign_in_by_code)
+        prepared = await prepare_connection(foundation, request, say=report, sign_in_by_code=sign_in_by_code)
         await save_connection(foundation, prepared)
     if as_json:
-        print_json(_describe_added(prepared))
+        print_json(describe_added(prepared))
     else:
-        _show_added(prepared)
+        show_added(prepared)
 
 
 def _collect_changes(
@@ -269,113 +257,3 @@ def _read_secret(given: str, option: str) -> SecretStr:
     if not text.strip():
         fail(f"{option} is empty.", Exit.USAGE)
     return SecretStr(text.strip())
-
-
-async def _sign_in_by_code(clients: Clients, connection: Connection, directory: Directory) -> None:
-    """Show the code on stderr, for stdout may be a script's, and wait until it was typed."""
-    app_registration: EntraApp = clients.build_entra_app(connection, None)
-    code = await begin_device_code(app_registration)
-    err.print(f"Open [bold]{code.verification_uri}[/] and enter the code [bold]{code.user_code}[/].", highlight=False)
-
-    with err.status("Waiting for the sign-in…") as status:
-
-        async def progress(left: timedelta) -> None:
-            status.update(f"Waiting for the sign-in… {left.total_seconds() / 60:.0f} min left")
-
-        store = directory.build_token_store(connection.id)
-        await complete_device_code(app_registration, code, store, progress=progress)
-
-
-def _describe_added(prepared: PreparedConnection) -> dict[str, Any]:
-    connection = prepared.connection
-    return {
-        "connection": connection.id,
-        "replaced": prepared.replaces,
-        "stripe_account": connection.stripe_account,
-        "livemode": connection.livemode,
-        "bc_company": connection.bc_company,
-        "lines": prepared.lines.target.model_dump(mode="json"),
-        "lines_chosen_because": prepared.lines.because,
-        "go_live": connection.go_live.isoformat(),
-        "dry_run": connection.dry_run,
-        "paused": connection.paused,
-        "webhook_path": _webhook_path(connection),
-        "webhook_events": list(CAUGHT_UP),
-        "remarks": list(prepared.remarks),
-    }
-
-
-def _show_added(prepared: PreparedConnection) -> None:
-    connection, lines = prepared.connection, prepared.lines
-    if lines.because:
-        out.print(
-            f"[bold yellow]Invoice lines will be booked on {lines.words}[/], because {lines.because}. "
-            "Change with [bold]hub settings import[/].",
-            highlight=False,
-        )
-    else:
-        out.print(f"[green]✓[/] Invoice lines are booked on {lines.words}.", highlight=False)
-    out.print(f"\n[bold]{'Replaced' if prepared.replaces else 'Added'}: {connection.id}[/]", highlight=False)
-    out.print(f"Invoices finalized before {connection.go_live:%Y-%m-%d %H:%M} UTC are left alone.", highlight=False)
-    out.print(f"Webhook to register in Stripe: POST {_webhook_path(connection)}", highlight=False)
-    out.print(f"  with the events {', '.join(CAUGHT_UP)}", highlight=False)
-    if connection.dry_run:
-        out.print("[yellow]Dry run: nothing is written. End it by adding again with --no-dry-run.[/]")
-    if connection.paused:
-        out.print("[yellow]It is paused: hub connections resume[/]")
-    for remark in prepared.remarks:
-        out.print(f"[yellow]{remark}[/]", highlight=False)
-
-
-def _webhook_path(connection: Connection) -> str:
-    return f"/webhooks/stripe/{connection.stripe_account}"
-
-
-async def _describe(foundation: Foundation, connection: str) -> dict[str, Any]:
-    snapshot = await foundation.directory.load(connection)
-    found = snapshot.connection
-    return {
-        "connection": found.id,
-        "stripe_account": found.stripe_account,
-        "mode": "live" if found.livemode else "test",
-        "bc_tenant": found.bc_tenant,
-        "bc_environment": found.bc_environment,
-        "bc_company": found.bc_company,
-        "bc_client_id": found.bc_client_id,
-        "sign_in": found.sign_in,
-        "go_live": found.go_live.isoformat(),
-        "created_at": found.created_at.isoformat(),
-        "state": _name_state(snapshot),
-        "blocks": [f"{system}: {state.message}" for system, state in snapshot.blocks.items()],
-        "settings_version": snapshot.settings_version,
-        "webhook_secrets": len(snapshot.secrets.webhook_secrets),
-        "webhook_path": _webhook_path(found),
-        "waiting": await foundation.waiting.count(connection),
-        "failed": len(await foundation.ledger.list_failed(connection)),
-    }
-
-
-def _name_state(snapshot: Snapshot) -> str:
-    if snapshot.connection.paused:
-        return "paused"
-    if snapshot.blocks:
-        return "blocked"
-    return "dry run" if snapshot.connection.dry_run else "active"
-
-
-def _show_list(rows: list[dict[str, Any]]) -> None:
-    table = Table("Connection", "Stripe", "Business Central", "State", "Waiting", "Failed")
-    colours = {"active": "green", "dry run": "yellow", "paused": "yellow", "blocked": "bold red"}
-    for row in rows:
-        table.add_row(
-            row["connection"],
-            f"{row['stripe_account']} ({row['mode']})",
-            f"{row['bc_company']} ({row['bc_environment']})",
-            f"[{colours[row['state']]}]{row['state']}[/]",
-            str(row["waiting"]),
-            str(row["failed"]),
-        )
-    out.print(table)
-    for row in rows:
-        for block in row["blocks"]:
-            out.print(f"[bold red]{row['connection']} is blocked on {block}[/]", highlight=False)

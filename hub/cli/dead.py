@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from rich.progress import Progress
-from rich.table import Table
 
-from hub.cli.context import Exit, err, fail, load_cli_config, out, print_json, run_command
+from hub.cli.context import Exit, err, fail, load_cli_config, print_json, run_command
 from hub.cli.moments import parse_moment
 from hub.cli.topic_reader import RawWriter, StoredRecord, open_reader, open_writer
+from hub.cli.wording import say, show_table
 from hub.config import HubConfig
 from schemas.messages import DeadMessage
 from schemas.topics import DEAD, TOPICS
@@ -26,7 +26,8 @@ Stage = Annotated[str | None, typer.Option(help="Only of this service.")]
 Reason = Annotated[str | None, typer.Option(help="Only of this reason: poison or unexpected.")]
 Since = Annotated[str | None, typer.Option(metavar="DATE", help="Only since this date or date-time, UTC.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for scripts.")]
-_SHOWN_BYTES = 2_000
+# A body can have megabytes; --json gives it whole.
+_SHOWN_CHARACTERS = 4_000
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,10 @@ def list_(stage: Stage = None, reason: Reason = None, since: Since = None, as_js
     if as_json:
         print_json([_to_row(one) for one in found])
     elif not found:
-        out.print("No dead messages.")
+        say("No dead messages.")
     else:
-        table = Table("Id", "When (UTC)", "Stage", "Reason", "From", "Error")
-        for one in found:
-            message = one.message
-            place = f"{message.topic} {message.partition}-{message.offset}"
-            when = f"{message.at:%Y-%m-%d %H:%M:%S}"
-            table.add_row(one.id, when, message.stage, message.reason, place, message.error)
-        out.print(table)
+        columns = ("Id", "When (UTC)", "Stage", "Reason", "From", "Error")
+        show_table(columns, [_to_cells(one) for one in found], whole=("Id",))
 
 
 @app.command()
@@ -71,12 +67,11 @@ def show(
         print_json({**_to_row(one), "trace": one.message.trace, "value": _decode(one.message.value)})
         return
     for name, value in _to_row(one).items():
-        out.print(f"[bold]{name}[/]: ", end="")
-        out.print(str(value), markup=False, highlight=False)
+        say((f"{name}: ", "bold"), str(value))
     for title, text in (("body", _decode(one.message.value)), ("trace", one.message.trace)):
         if text:
-            out.print(f"[bold]{title}[/]:")
-            out.print(text[:_SHOWN_BYTES], markup=False, highlight=False)
+            say((f"{title}:", "bold"))
+            say(text[:_SHOWN_CHARACTERS])
 
 
 @app.command()
@@ -101,7 +96,7 @@ def replay(
     if as_json:
         print_json({"published": [one.id for one in found]})
     else:
-        out.print(f"{len(found)} messages were published again.")
+        say(f"{len(found)} messages were published again.")
 
 
 async def _load() -> list[DeadRecord]:
@@ -115,7 +110,7 @@ def _parse(record: StoredRecord) -> DeadRecord | None:
     try:
         return DeadRecord(place, DeadMessage.model_validate_json(record.value or b""))
     except ValidationError:
-        err.print(f"The record {place} of {DEAD.name} can't be read and is left out.", style="yellow", highlight=False)
+        err.print(f"The record {place} of {DEAD.name} can't be read and is left out.", style="yellow", soft_wrap=True)
         return None
 
 
@@ -153,6 +148,12 @@ def _bytes(encoded: str | None) -> bytes | None:
 
 def _decode(encoded: str | None) -> str:
     return (_bytes(encoded) or b"").decode("utf-8", "backslashreplace")
+
+
+def _to_cells(one: DeadRecord) -> tuple[str, ...]:
+    message = one.message
+    place = f"{message.topic} {message.partition}-{message.offset}"
+    return one.id, f"{message.at:%Y-%m-%d %H:%M:%S}", message.stage, message.reason, place, message.error
 
 
 def _to_row(one: DeadRecord) -> dict[str, Any]:

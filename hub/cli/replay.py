@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
+from rich.text import Text
 
 from hub.app import Foundation
 from hub.broker import open_admin
@@ -19,12 +19,12 @@ from hub.cli.context import (
     fail,
     load_cli_config,
     open_foundation,
-    out,
     print_json,
     run_command,
 )
 from hub.cli.moments import parse_moment
 from hub.cli.replay_plan import PlannedInvoice, ReplayPlanner, Verdict, count_verdicts
+from hub.cli.wording import say, show_table
 from hub.config import HubConfig
 from hub.directory import Snapshot
 from hub.stage.ports import Outgoing
@@ -138,9 +138,9 @@ async def _replay(
     if as_json:
         print_json({"connection": snapshot.connection.id, "published": [one.object_id for one in messages]})
         return
-    out.print(f"{len(messages)} invoices go round again. Watch them: hub events tail")
+    say(f"{len(messages)} invoices go round again. Watch them: hub events tail")
     if snapshot.connection.paused:
-        out.print("[yellow]The connection is paused: they wait until hub connections resume.[/]")
+        say(("The connection is paused: they wait until hub connections resume.", "yellow"))
 
 
 async def build_messages(
@@ -270,15 +270,15 @@ async def _plan_all(planner: ReplayPlanner, ids: Sequence[str], *, quiet: bool) 
 
 def _show(planned: Sequence[PlannedInvoice], snapshot: Snapshot) -> None:
     if not planned:
-        out.print("There is nothing to replay.")
+        say("There is nothing to replay.")
         return
-    table = Table("Invoice", "Number", "What would happen")
-    for one in planned:
-        words = "\n".join((one.words, *one.notes))
-        table.add_row(one.invoice_id, one.number, words, style=_COLOURS.get(one.verdict, ""))
-    out.print(table)
+    rows = [
+        (one.invoice_id, one.number, Text("\n".join((one.words, *one.notes)), _COLOURS.get(one.verdict, "")))
+        for one in planned
+    ]
+    show_table(("Invoice", "Number", "What would happen"), rows, whole=("Invoice",))
     counts = ", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(planned).items())
-    out.print(f"{counts}. Nothing was written.", highlight=False)
+    say(f"{counts}. Nothing was written.")
     if snapshot.connection.paused or snapshot.blocks:
         state = "paused" if snapshot.connection.paused else "blocked"
-        out.print(f"[yellow]The connection is {state}: a replay would wait for it first.[/]")
+        say((f"The connection is {state}: a replay would wait for it first.", "yellow"))

@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from hub.app import Foundation
-from hub.cli.context import choose_connection, open_foundation, out, print_json, run_command
+from hub.cli.context import choose_connection, open_foundation, print_json, run_command
 from hub.cli.line_target import resolve_line_target
 from hub.cli.settings_file import compare_settings, dump_settings, load_settings_file
+from hub.cli.wording import say
 from hub.directory import Snapshot
 from schemas.settings import Settings
 
 NAME = "settings"
 app = typer.Typer(help="Show, export and import the settings of a connection.", no_args_is_help=True)
+_DIFF_COLOURS = {"+": "green", "-": "red", "@": "dim"}
 
 Wanted = Annotated[
     str | None, typer.Option("--connection", help="Connection id or Stripe account; not needed if there is only one.")
@@ -35,8 +36,8 @@ def show(
     if as_json:
         print_json({"version": number, "settings": settings.model_dump(mode="json")})
         return
-    out.print(f"[dim]# {snapshot.connection.id}, settings version {number}[/]", highlight=False)
-    out.print(dump_settings(settings), end="", markup=False)
+    say((f"# {snapshot.connection.id}, settings version {number}", "dim"))
+    typer.echo(dump_settings(settings), nl=False)
 
 
 @app.command()
@@ -53,7 +54,7 @@ def export(
         typer.echo(dump_settings(settings), nl=False)
     else:
         output.write_text(dump_settings(settings), encoding="utf-8")
-        out.print(f"Written to {output}.", highlight=False)
+        say(f"Written to {output}.")
 
 
 @app.command("import")
@@ -87,17 +88,17 @@ async def _check_lines(foundation: Foundation, snapshot: Snapshot, settings: Set
     lines = settings.invoices.lines
     if lines is not None and lines != snapshot.settings.invoices.lines:
         chosen = await resolve_line_target(lines, foundation.clients.business_central(snapshot))
-        out.print(f"Invoice lines will be booked on {chosen.words}.", highlight=False)
+        say(f"Invoice lines will be booked on {chosen.words}.")
 
 
 async def _save(foundation: Foundation, snapshot: Snapshot, settings: Settings, *, yes: bool) -> None:
     changes = compare_settings(snapshot.settings, settings)
     if not changes:
-        out.print(f"Nothing changes: these are the settings of version {snapshot.settings_version}.")
+        say(f"Nothing changes: these are the settings of version {snapshot.settings_version}.")
         return
     for line in changes[2:]:
-        out.print(Text(line, style={"+": "green", "-": "red", "@": "dim"}.get(line[0], "")))
+        say((line, _DIFF_COLOURS.get(line[0], "")))
     if not yes:
         typer.confirm(f"Save this for {snapshot.connection.id}?", abort=True, err=not sys.stdout.isatty())
     version = await foundation.directory.save_settings(snapshot.connection.id, settings)
-    out.print(f"Saved as version {version}; in force within a second, for invoices from now on.", highlight=False)
+    say(f"Saved as version {version}; in force within a second, for invoices from now on.")

@@ -5,10 +5,10 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from hub.broker import TopicProblem, apply_topics, check_topics
-from hub.cli.context import Exit, err, load_cli_config, out, print_json, run_command
+from hub.cli.context import Exit, load_cli_config, print_json, run_command
+from hub.cli.wording import say, show_table
 from schemas.asyncapi import render_asyncapi
 from schemas.topics import TOPICS
 
@@ -31,7 +31,7 @@ def apply(
     if as_json:
         print_json({"created": created, "problems": [asdict(one) for one in problems]})
     else:
-        out.print(f"Created: {', '.join(created)}." if created else f"All {len(TOPICS)} topics are there.")
+        say(f"Created: {', '.join(created)}." if created else f"All {len(TOPICS)} topics are there.")
         _show(problems)
     _end(problems)
 
@@ -43,7 +43,7 @@ def check(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"problems": [asdict(one) for one in problems]})
     elif not problems:
-        out.print(f"All {len(TOPICS)} topics are as the registry says.")
+        say(f"All {len(TOPICS)} topics are as the registry says.")
     else:
         _show(problems)
     _end(problems)
@@ -64,10 +64,8 @@ async def _apply(replication: int | None) -> tuple[list[str], list[TopicProblem]
 def _show(problems: Sequence[TopicProblem]) -> None:
     if not problems:
         return
-    table = Table("Topic", "Problem", "How to fix", title="Topics that differ from the registry", title_justify="left")
-    for one in problems:
-        table.add_row(one.topic, one.problem, one.fix)
-    err.print(table)
+    rows = [(one.topic, one.problem, one.fix) for one in problems]
+    show_table(("Topic", "Problem", "How to fix"), rows, whole=("Topic",))
 
 
 def _end(problems: Sequence[TopicProblem]) -> None:

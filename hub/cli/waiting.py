@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from hub.app import Foundation
-from hub.cli.context import choose_connection, open_foundation, out, print_json, run_command
+from hub.cli.context import choose_connection, open_foundation, print_json, run_command
 from hub.cli.moments import tell_duration
+from hub.cli.wording import say, show_table
 from hub.waiting import WaitingEntry
 
 NAME = "waiting"
@@ -25,7 +25,7 @@ def command(
     if as_json:
         print_json(rows)
     elif not rows:
-        out.print("Nothing waits.")
+        say("Nothing waits.")
     else:
         _show(rows, now)
 
@@ -56,12 +56,13 @@ def _to_row(connection: str, entry: WaitingEntry) -> dict[str, Any]:
 
 
 def _show(rows: list[dict[str, Any]], now: datetime) -> None:
-    table = Table("Invoice", "Due", "Waiting for", "Attempt", "Stage", "Why")
-    for row in rows:
-        due, since = datetime.fromisoformat(row["due"]), datetime.fromisoformat(row["since"])
-        waits = tell_duration((now - since).total_seconds())
-        left = (due - now).total_seconds()
-        told = f"in {tell_duration(left)}" if left > 0 else "now"
-        table.add_row(row["invoice"], told, waits, str(row["attempt"]), row["stage"], row["reason"])
-    out.print(table)
-    out.print(f"{len(rows)} wait. To let them be due now: hub connections resume", highlight=False)
+    columns = ("Invoice", "Due", "Waiting for", "Attempt", "Stage", "Why")
+    show_table(columns, [_to_cells(row, now) for row in rows], whole=("Invoice",))
+    say(f"{len(rows)} wait. To let them be due now: hub connections resume")
+
+
+def _to_cells(row: dict[str, Any], now: datetime) -> tuple[str, ...]:
+    left = (datetime.fromisoformat(row["due"]) - now).total_seconds()
+    waits = tell_duration((now - datetime.fromisoformat(row["since"])).total_seconds())
+    due = f"in {tell_duration(left)}" if left > 0 else "now"
+    return row["invoice"], due, waits, str(row["attempt"]), row["stage"], row["reason"]

@@ -1,0 +1,116 @@
+"""A connection in words: as it was added, as it is."""
+
+from typing import Any
+
+from rich.text import Text
+
+from hub.app import Foundation
+from hub.cli.connect import PreparedConnection
+from hub.cli.wording import say, show_table
+from hub.directory import Snapshot
+from schemas.connections import Connection
+from services.ingest.decide import CAUGHT_UP
+
+_COLOURS = {"active": "green", "dry run": "yellow", "paused": "yellow", "blocked": "bold red"}
+
+
+def describe_added(prepared: PreparedConnection) -> dict[str, Any]:
+    """Describe what was saved, for scripts."""
+    connection = prepared.connection
+    return {
+        "connection": connection.id,
+        "replaced": prepared.replaces,
+        "stripe_account": connection.stripe_account,
+        "livemode": connection.livemode,
+        "bc_company": connection.bc_company,
+        "lines": prepared.lines.target.model_dump(mode="json"),
+        "lines_chosen_because": prepared.lines.because,
+        "go_live": connection.go_live.isoformat(),
+        "dry_run": connection.dry_run,
+        "paused": connection.paused,
+        "webhook_path": _webhook_path(connection),
+        "webhook_events": list(CAUGHT_UP),
+        "remarks": list(prepared.remarks),
+    }
+
+
+def show_added(prepared: PreparedConnection) -> None:
+    """Print what was saved, and what is left to do."""
+    connection = prepared.connection
+    _show_lines(prepared)
+    say((f"\n{'Replaced' if prepared.replaces else 'Added'}: {connection.id}", "bold"))
+    say(f"Invoices finalized before {connection.go_live:%Y-%m-%d %H:%M} UTC are left alone.")
+    say(f"Webhook to register in Stripe: POST {_webhook_path(connection)}")
+    say(f"  with the events {', '.join(CAUGHT_UP)}")
+    if connection.dry_run:
+        say(("Dry run: nothing is written. End it by adding again with --no-dry-run.", "yellow"))
+    if connection.paused:
+        say(("It is paused: hub connections resume", "yellow"))
+    for remark in prepared.remarks:
+        say((remark, "yellow"))
+
+
+def _show_lines(prepared: PreparedConnection) -> None:
+    lines = prepared.lines
+    if lines.because:
+        chosen = (f"Invoice lines will be booked on {lines.words}", "bold yellow")
+        say(chosen, f", because {lines.because}. Change with ", ("hub settings import", "bold"), ".")
+    else:
+        say(("✓ ", "green"), f"Invoice lines are booked on {lines.words}.")
+
+
+def _webhook_path(connection: Connection) -> str:
+    return f"/webhooks/stripe/{connection.stripe_account}"
+
+
+async def describe_connection(foundation: Foundation, connection: str) -> dict[str, Any]:
+    """Describe a connection as it is now. Never a secret."""
+    snapshot = await foundation.directory.load(connection)
+    found = snapshot.connection
+    return {
+        "connection": found.id,
+        "stripe_account": found.stripe_account,
+        "mode": "live" if found.livemode else "test",
+        "bc_tenant": found.bc_tenant,
+        "bc_environment": found.bc_environment,
+        "bc_company": found.bc_company,
+        "bc_client_id": found.bc_client_id,
+        "sign_in": found.sign_in,
+        "go_live": found.go_live.isoformat(),
+        "created_at": found.created_at.isoformat(),
+        "state": _name_state(snapshot),
+        "blocks": [f"{system}: {state.message}" for system, state in snapshot.blocks.items()],
+        "settings_version": snapshot.settings_version,
+        "webhook_secrets": len(snapshot.secrets.webhook_secrets),
+        "webhook_path": _webhook_path(found),
+        "waiting": await foundation.waiting.count(connection),
+        "failed": len(await foundation.ledger.list_failed(connection)),
+    }
+
+
+def _name_state(snapshot: Snapshot) -> str:
+    if snapshot.connection.paused:
+        return "paused"
+    if snapshot.blocks:
+        return "blocked"
+    return "dry run" if snapshot.connection.dry_run else "active"
+
+
+def show_list(rows: list[dict[str, Any]]) -> None:
+    """Print all connections, and what blocks them."""
+    columns = ("Connection", "Stripe", "Business Central", "State", "Waiting", "Failed")
+    show_table(columns, [_to_cells(row) for row in rows], whole=("Connection",))
+    for row in rows:
+        for block in row["blocks"]:
+            say((f"{row['connection']} is blocked on {block}", "bold red"))
+
+
+def _to_cells(row: dict[str, Any]) -> tuple[str | Text, ...]:
+    return (
+        row["connection"],
+        f"{row['stripe_account']} ({row['mode']})",
+        f"{row['bc_company']} ({row['bc_environment']})",
+        Text(row["state"], _COLOURS[row["state"]]),
+        str(row["waiting"]),
+        str(row["failed"]),
+    )

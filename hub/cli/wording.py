@@ -1,0 +1,26 @@
+"""Printing for people. What comes from outside is never taken for markup, and lines are never broken for a pipe."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from hub.cli.context import out
+
+Part = str | tuple[str, str]
+"""Plain text, or text and its style."""
+
+
+def say(*parts: Part) -> None:
+    """Print one line on stdout."""
+    out.print(Text.assemble(*parts), soft_wrap=True)
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, whole: Sequence[str] = ()) -> None:
+    """Print a table on stdout; the columns in `whole` (ids, to be copied) are not broken."""
+    table = Table()
+    for column in columns:
+        table.add_column(column, no_wrap=column in whole, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    out.print(table)
