@@ -12,10 +12,12 @@ from faststream.kafka import KafkaBroker
 
 from hub.config import HubConfig
 from schemas.errors import ConfigurationError
-from schemas.topics import TOPICS, Topic
+from schemas.topics import DEAD, TOPICS, Topic
 
 # A message is at most this large: Stripe's biggest invoices (250 lines with taxes) stay below 1 MB.
 MAX_MESSAGE_BYTES = 4_000_000
+# The dead topic takes any of them whole, in base64, with a trace.
+MAX_DEAD_BYTES = 6_000_000
 
 
 def build_broker(config: HubConfig, service: str) -> KafkaBroker:
@@ -25,7 +27,7 @@ def build_broker(config: HubConfig, service: str) -> KafkaBroker:
         client_id=f"hub-{service}",
         acks="all",
         enable_idempotence=config.kafka_idempotence,
-        max_request_size=MAX_MESSAGE_BYTES,
+        max_request_size=MAX_DEAD_BYTES,
         request_timeout_ms=10_000,
         # Topics are declared by `hub topics apply`; one made by accident would have one partition and no retention.
         allow_auto_create_topics=False,
@@ -95,7 +97,10 @@ def _build_new_topic(topic: Topic, replication: int) -> NewTopic:
         topic.name,
         topic.partitions,
         replication,
-        topic_configs={"retention.ms": _retention_ms(topic), "max.message.bytes": str(MAX_MESSAGE_BYTES)},
+        topic_configs={
+            "retention.ms": _retention_ms(topic),
+            "max.message.bytes": str(MAX_DEAD_BYTES if topic is DEAD else MAX_MESSAGE_BYTES),
+        },
     )
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,6 +10,12 @@ from typing import Any
 from hub.redis import run
 from schemas.errors import RetrySoon
 
+# Takes a free key, or keeps our own: the client repeats a command whose answer was lost, and the first may have worked.
+_TAKE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1 end
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+return 0
+"""
 # Only the holder may renew or release: after expiry the key may be another's.
 _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
@@ -46,12 +52,14 @@ async def hold_lease(redis: Any, key: str, life: timedelta) -> AsyncGenerator[Le
         RetrySoon: someone else holds it.
     """
     lease = Lease(redis, key, secrets.token_hex(16), life)
-    if not await run(redis.set(key, lease.token, nx=True, px=_ms(life))):
+    if not await run(redis.eval(_TAKE, 1, key, lease.token, _ms(life))):
         raise RetrySoon("Another process is at work on this.", code="ledger.lease.taken", context={"key": key})
     try:
         yield lease
     finally:
-        await lease.release()
+        # What the block did, or raised, stands: a lease that can't be given back now ends by itself.
+        with suppress(RetrySoon):
+            await lease.release()
 
 
 @asynccontextmanager
@@ -67,9 +75,7 @@ async def hold_leases(redis: Any, keys: Iterable[str], life: timedelta) -> Async
 
 async def try_role(redis: Any, key: str, token: str, life: timedelta) -> bool:
     """Take or keep the role of the only one: True while this token holds it."""
-    if await run(redis.set(key, token, nx=True, px=_ms(life))):
-        return True
-    return bool(await run(redis.eval(_RENEW, 1, key, token, _ms(life))))
+    return bool(await run(redis.eval(_TAKE, 1, key, token, _ms(life))))
 
 
 def build_lease_lost(key: str) -> RetrySoon:

@@ -9,13 +9,13 @@ import secrets
 from contextvars import ContextVar
 
 HEADER = "traceparent"
-_FORM = re.compile(rb"^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$")
+_FORM = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _current: ContextVar[str] = ContextVar("traceparent", default="")
 
 
 def begin_trace(received: bytes | None = None) -> str:
     """Continue the trace of a received header; begin a new one if it is missing or malformed. Returns the trace id."""
-    match = _FORM.match(received) if received else None
+    match = _FORM.fullmatch(received) if received else None
     trace_id = match[1].decode() if match and match[1] != b"0" * 32 else secrets.token_hex(16)
     _current.set(f"00-{trace_id}-{secrets.token_hex(8)}-01")
     return trace_id

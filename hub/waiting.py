@@ -13,26 +13,44 @@ from hub.redis import run, waiting_entries_key, waiting_key, woken_key
 from hub.stage.ports import Parked
 from schemas.contract import Contract, Moment
 from schemas.ids import ConnectionId
-from schemas.messages import StripeEventReceived, Wakeup
+from schemas.messages import Message, StripeEventReceived, Wakeup
 
 # History (backfill, sweep) sorts after everything live: its scores begin where Unix times will be in the year 2286.
 _HISTORY = 10_000_000_000
 # A woken object that nobody has reported on for so long was lost on the way, and waits again.
 _WOKEN_LIFE = timedelta(seconds=120)
 
+# What a newer message about the same object must not undo: how long it has waited, a person's wish, its place before
+# history.
 _PARK = """
-local old = redis.call('HGET', KEYS[2], ARGV[1])
-local entry = cjson.decode(ARGV[2])
-if old then entry['since'] = cjson.decode(old)['since'] end
+local entry, score = cjson.decode(ARGV[2]), tonumber(ARGV[3])
+local stored = redis.call('HGET', KEYS[2], ARGV[1])
+if stored then
+  local old = cjson.decode(stored)
+  entry.since = old.since
+  if old.wakeup.cause == 'replay' then entry.wakeup.cause = 'replay' end
+  if old.wakeup.recreate then entry.wakeup.recreate = true end
+  local old_score = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or score)
+  local history = tonumber(ARGV[4])
+  if old_score < history and score >= history then
+    entry.wakeup.cause = old.wakeup.cause
+    score = score - history
+  end
+end
 redis.call('HSET', KEYS[2], ARGV[1], cjson.encode(entry))
-redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+redis.call('ZADD', KEYS[1], score, ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
 """
 
 _WAKE = """
 local now, history = tonumber(ARGV[1]), tonumber(ARGV[2])
 for _, lost in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now)) do
-  redis.call('ZADD', KEYS[1], now, lost)
+  local entry = redis.call('HGET', KEYS[2], lost)
+  if entry then
+    local cause = cjson.decode(entry).wakeup.cause
+    local is_history = cause == 'backfill' or cause == 'sweep'
+    redis.call('ZADD', KEYS[1], is_history and history + now or now, lost)
+  end
   redis.call('ZREM', KEYS[3], lost)
 end
 local room = tonumber(ARGV[3]) - redis.call('ZCARD', KEYS[3])
@@ -50,6 +68,21 @@ for _, range in ipairs({{'-inf', now}, {history, history + now}}) do
   end
 end
 return woken
+"""
+
+_SETTLE = """
+redis.call('ZREM', KEYS[3], ARGV[1])
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then redis.call('HDEL', KEYS[2], ARGV[1]) end
+"""
+
+_MAKE_DUE = """
+local now, history = tonumber(ARGV[1]), tonumber(ARGV[2])
+local members = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+for i = 1, #members, 2 do
+  local due = tonumber(members[i + 1]) >= history and history + now or now
+  redis.call('ZADD', KEYS[1], 'LT', due, members[i])
+end
+return #members / 2
 """
 
 
@@ -87,7 +120,11 @@ class RedisWaitingSet:
     in_flight: int = 64
 
     async def park(self, parked: Parked) -> None:
-        """Keep a message's object until it is due."""
+        """Keep a message's object until it is due.
+
+        One entry for each object, the newest; but it keeps `since`, a person's replay stays one, and history does not
+        take the place of something live.
+        """
         wakeup = parked.message.build_wakeup()
         if parked.counts_as_attempt:
             wakeup = wakeup.model_copy(update={"attempt": wakeup.attempt + 1})
@@ -96,7 +133,7 @@ class RedisWaitingSet:
             wakeup=wakeup, due=parked.due, since=now, code=parked.code, reason=parked.reason, stage=parked.stage
         )
         score = parked.due.timestamp() + (_HISTORY if wakeup.cause in {"backfill", "sweep"} else 0)
-        args = (wakeup.object_id, entry.model_dump_json(), score)
+        args = (wakeup.object_id, entry.model_dump_json(), score, _HISTORY)
         await run(self.redis.eval(_PARK, 3, *_keys(parked.message.connection), *args))
 
     async def wake(self, connection: str, now: datetime, *, at_most: int | None = None) -> Sequence[WaitingEntry]:
@@ -111,6 +148,11 @@ class RedisWaitingSet:
         found = cast("list[str]", await run(self.redis.eval(_WAKE, 3, *_keys(connection), *args)))
         return [WaitingEntry.model_validate_json(entry) for entry in found]
 
+    async def settle(self, message: Message) -> None:
+        """Forget a woken object that has arrived, unless it was parked again meanwhile."""
+        object_id = message.build_wakeup().object_id
+        await run(self.redis.eval(_SETTLE, 3, *_keys(message.connection), object_id))
+
     async def list_entries(self, connection: str) -> list[WaitingEntry]:
         """List everything that waits, soonest first."""
         ids = cast("list[str]", await run(self.redis.zrange(waiting_key(connection), 0, -1)))
@@ -124,11 +166,11 @@ class RedisWaitingSet:
         return int(await run(self.redis.zcard(waiting_key(connection))))
 
     async def make_due(self, connection: str, now: datetime) -> int:
-        """Let everything that waits be due now: the connection was resumed or repaired. Returns how many."""
-        ids = cast("list[str]", await run(self.redis.zrange(waiting_key(connection), 0, -1)))
-        if ids:
-            await run(self.redis.zadd(waiting_key(connection), dict.fromkeys(ids, now.timestamp()), lt=True))
-        return len(ids)
+        """Let everything that waits be due now: the connection was resumed or repaired. Returns how many.
+
+        Live still comes before history.
+        """
+        return int(await run(self.redis.eval(_MAKE_DUE, 3, *_keys(connection), now.timestamp(), _HISTORY)))
 
 
 def _keys(connection: str) -> tuple[str, str, str]:

@@ -13,7 +13,7 @@ class DefectRun:
     """
 
     def __init__(self, stage: str, *, limit: int = 5, pause: float = 15.0, longest: float = 600.0) -> None:
-        self._stage = stage
+        self._gauge = PAUSED.labels(stage, "defects")
         self._limit = limit
         self._first_pause = pause
         self._pause = pause
@@ -32,14 +32,15 @@ class DefectRun:
         self._count += 1
         if self.is_tripped:
             self._ended.clear()
-            PAUSED.labels(self._stage, "defects").set(1)
+            self._gauge.set(1)
 
     def count_success(self) -> None:
-        """A message went through."""
-        if self.is_tripped:
-            PAUSED.labels(self._stage, "defects").set(0)
+        """A message went through, or met an error that is in the books: the code works."""
+        if not self._count:
+            return
         self._count = 0
         self._pause = self._first_pause
+        self._gauge.set(0)
         self._ended.set()
 
     async def wait_for_turn(self) -> None:

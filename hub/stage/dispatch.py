@@ -26,8 +26,16 @@ class Window:
 
     @property
     def low_mark(self) -> int:
-        """Partitions resume below this, half the window, so that pausing does not flutter."""
+        """Partitions resume at this, half the window, so that pausing does not flutter."""
         return self.size // 2
+
+
+@dataclass(slots=True, eq=False)
+class _Line(Generic[T]):
+    """What stands in line under one key; the first is being worked on."""
+
+    owner: bytes
+    items: deque[T]
 
 
 class KeyedDispatcher(Generic[T]):
@@ -37,15 +45,14 @@ class KeyedDispatcher(Generic[T]):
     kept for `failure`.
     """
 
-    def __init__(self, work: Callable[[T], Awaitable[None]], window: Window) -> None:
+    def __init__(self, work: Callable[[T], Awaitable[None]], share: int) -> None:
         self._work = work
-        self._window = window
-        self._queues: dict[bytes, deque[T]] = {}
+        self._share = share
+        self._lines: dict[bytes, _Line[T]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._shares: Counter[bytes] = Counter()
         self._in_hand = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._ending = False
         self.failure: BaseException | None = None
 
     @property
@@ -53,87 +60,65 @@ class KeyedDispatcher(Generic[T]):
         """Items submitted and not finished."""
         return self._in_hand
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the window is used up."""
-        return self._in_hand >= self._window.size
-
-    @property
-    def has_room(self) -> bool:
-        """Whether enough is finished to take records again."""
-        return self._in_hand <= self._window.low_mark
-
-    def is_over_share(self, key: bytes) -> bool:
-        """Tell whether the key's connection already holds its share."""
-        return self._shares[_owner_of(key)] >= self._window.share
-
-    def submit(self, key: bytes, item: T) -> None:
-        """Queue an item behind the others of its key."""
-        owner = _owner_of(key)
+    def submit(self, key: bytes, item: T) -> bool:
+        """Queue an item behind the others of its key; False, and nothing done, if its connection has its share."""
+        # A message key is connection/object; the connection is who has a share.
+        owner = key.partition(b"/")[0]
+        if self._shares[owner] >= self._share:
+            return False
         self._count(owner, 1)
-        queue = self._queues.get(key)
-        if queue is not None:
-            queue.append(item)
-            return
-        self._queues[key] = queue = deque((item,))
-        task = asyncio.get_running_loop().create_task(self._drain_key(key, owner, queue))
+        line = self._lines.get(key)
+        if line is not None:
+            line.items.append(item)
+            return True
+        self._lines[key] = line = _Line(owner, deque((item,)))
+        task = asyncio.get_running_loop().create_task(self._work_off(key, line))
         self._tasks.add(task)
         task.add_done_callback(self._finished)
-
-    def drop_queued(self, is_dropped: Callable[[T], bool]) -> None:
-        """Forget items that have not been started; the one being worked on in each key goes on."""
-        for key, queue in self._queues.items():
-            kept = [item for item in list(queue)[1:] if not is_dropped(item)]
-            dropped = len(queue) - 1 - len(kept)
-            if dropped > 0:
-                self._count(_owner_of(key), -dropped)
-                running = queue[0]
-                queue.clear()
-                queue.extend((running, *kept))
-
-    async def wait_idle(self, seconds: float) -> bool:
-        """Wait until nothing is in hand; False if that takes longer than `seconds`. Cancels nothing."""
-        try:
-            await asyncio.wait_for(self._idle.wait(), seconds)
-        except TimeoutError:
-            return False
         return True
+
+    def drop_queued(self, is_dropped: Callable[[T], bool]) -> list[T]:
+        """Forget items that have not been started, and return them; the one being worked on in each key goes on."""
+        dropped: list[T] = []
+        for line in self._lines.values():
+            running = line.items.popleft()
+            kept: deque[T] = deque((running,))
+            for item in line.items:
+                (dropped if is_dropped(item) else kept).append(item)
+            self._count(line.owner, len(kept) - len(line.items) - 1)
+            line.items = kept
+        return dropped
 
     def cancel(self) -> None:
         """Stop everything at once: only when the process ends."""
+        self._ending = True
         for task in self._tasks:
             task.cancel()
 
-    async def _drain_key(self, key: bytes, owner: bytes, queue: deque[T]) -> None:
+    async def _work_off(self, key: bytes, line: _Line[T]) -> None:
         try:
-            while queue:
+            while line.items:
                 try:
-                    await self._work(queue[0])
+                    await self._work(line.items[0])
                 finally:
-                    queue.popleft()
-                    self._count(owner, -1)
+                    line.items.popleft()
+                    self._count(line.owner, -1)
         finally:
-            # Nothing awaits between the loop's last look and here, so no item can slip in unseen. After a cancellation
-            # what was queued is given up: the process is ending.
-            del self._queues[key]
-            self._count(owner, -len(queue))
+            # Nothing awaits between the loop's last look and here, so no item can slip in unseen. After a failure or a
+            # cancellation what was queued is given up: the process is ending.
+            del self._lines[key]
+            self._count(line.owner, -len(line.items))
 
     def _count(self, owner: bytes, change: int) -> None:
         self._in_hand += change
-        self._shares[owner] += change
-        if not self._shares[owner]:
-            del self._shares[owner]
-        if self._in_hand:
-            self._idle.clear()
+        held = self._shares[owner] + change
+        if held:
+            self._shares[owner] = held
         else:
-            self._idle.set()
+            del self._shares[owner]
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (failure := task.exception()) is not None:
-            self.failure = failure
-
-
-def _owner_of(key: bytes) -> bytes:
-    """A message key is connection/object; the connection is who has a share."""
-    return key.partition(b"/")[0]
+        if self._ending:
+            return
+        self.failure = asyncio.CancelledError() if task.cancelled() else task.exception() or self.failure

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Taken(Enum):
-    """What an offset is, seen from those taken before it."""
+class Place(Enum):
+    """Where an offset stands, seen from those taken before it."""
 
-    NEW = "new"
-    DUPLICATE = "duplicate"
-    GAP = "gap"
+    NEXT = "next"
+    BEYOND = "beyond"
+    """One or more before it were never seen."""
+    BACK = "back"
+    """It was taken before, or the log began anew at lower offsets. Which of the two, nobody can tell."""
 
 
 @dataclass(slots=True, eq=False)
@@ -18,7 +20,6 @@ class OffsetSlot:
     """One record's place in line. Whoever finishes the record sets `done`."""
 
     offset: int
-    taken_at: float
     done: bool = False
 
 
@@ -29,45 +30,53 @@ class PartitionOffsets:
     behind an unfinished one is kept back until that one is finished as well.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expected: int | None = None) -> None:
         self._open: deque[OffsetSlot] = deque()
-        self._next: int | None = None
+        self._next = expected
+        self._first: int | None = None
         self._position: int | None = None
         self._committed: int | None = None
 
     @property
     def next_offset(self) -> int | None:
-        """The offset expected next; None before the first record."""
+        """The offset expected next; None before the first record, unless it was told."""
         return self._next
 
     @property
-    def oldest_open(self) -> OffsetSlot | None:
-        """The record that holds the commit back, if any."""
-        return next((slot for slot in self._open if not slot.done), None)
+    def first(self) -> int | None:
+        """The offset taken first; None before it."""
+        return self._first
 
-    def open_slots(self) -> list[OffsetSlot]:
-        """List the records taken and not finished, oldest first."""
-        return [slot for slot in self._open if not slot.done]
+    @property
+    def held_at(self) -> int | None:
+        """The offset of the record that holds the commit back, or else the one expected next."""
+        self._advance()
+        return self._open[0].offset if self._open else self._next
 
-    def judge(self, offset: int) -> Taken:
-        """Say whether `offset` is the next one, was taken before, or lies beyond one that was never seen."""
-        if self._next is None or offset == self._next:
-            return Taken.NEW
-        return Taken.DUPLICATE if offset < self._next else Taken.GAP
+    def judge(self, offset: int) -> Place:
+        """Say whether `offset` is the next one, lies beyond one that was never seen, or before one that was taken."""
+        if offset == self._next or self._next is None:
+            return Place.NEXT
+        return Place.BACK if offset < self._next else Place.BEYOND
 
-    def take(self, offset: int, now: float) -> OffsetSlot:
+    def take(self, offset: int) -> OffsetSlot:
         """Take a record; its offset is held until the slot is done."""
-        slot = OffsetSlot(offset, now)
+        slot = OffsetSlot(offset)
         self._open.append(slot)
         self._next = offset + 1
+        if self._first is None:
+            self._first = offset
         return slot
 
     def committable(self) -> int | None:
         """Return the position to commit, or None if it has not moved since `mark_committed`."""
-        while self._open and self._open[0].done:
-            self._position = self._open.popleft().offset + 1
+        self._advance()
         return self._position if self._position != self._committed else None
 
     def mark_committed(self, position: int) -> None:
         """Remember what the broker has acknowledged."""
         self._committed = position
+
+    def _advance(self) -> None:
+        while self._open and self._open[0].done:
+            self._position = self._open.popleft().offset + 1

@@ -109,6 +109,14 @@ class WaitingSet(Protocol):
         """
         ...
 
+    async def settle(self, message: Message) -> None:
+        """What was woken has arrived: forget it, unless it was parked again. Bears being called for anything.
+
+        Raises:
+            RetrySoon: the ledger can't be reached.
+        """
+        ...
+
 
 def describe(error: HubError) -> ErrorDetail:
     """Turn an error into what results and waiting entries say about it."""
@@ -118,4 +126,5 @@ def describe(error: HubError) -> ErrorDetail:
         message=error.message,
         fix=getattr(error, "fix", ""),
         context=dict(error.context),
+        attempts=error.evidence,
     )

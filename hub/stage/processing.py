@@ -5,20 +5,28 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Generic, Literal, TypeVar, assert_never
+from typing import Generic, Literal, TypeVar, assert_never
 
 from hub.clock import Clock
 from hub.log import get_logger
 from hub.metrics import DEAD as DEAD_COUNT
 from hub.retry import POLICIES, get_wait
+from hub.stage.claim import Claim
 from hub.stage.defects import DefectRun
 from hub.stage.ports import Closed, Failure, Gate, Handler, Outgoing, Parked, Publisher, WaitingSet, describe
 from hub.stage.records import Record, build_dead_message, decode_record
-from schemas.errors import HubError, InDoubt, Poison, RetryLater, RetrySoon
+from schemas.errors import HubError, InDoubt, Poison, Refused, RetryLater, RetrySoon
 from schemas.messages import ErrorDetail, Message, StageName
+from schemas.topics import CONTACTS_RESOLVED
 
 M = TypeVar("M", bound=Message)
-Ending = Literal["done", "waiting", "failed", "dead"]
+Ending = Literal["done", "waiting", "failed", "dead", "dropped"]
+"""`dropped`: the claim was lost before the end; the record is not finished, and its offset not to be committed."""
+
+# How long a message waits when the gate itself cannot be asked or closed (its stored secrets can't be read).
+_GATE_PAUSE = timedelta(minutes=1)
+# So often an end may meet a defect of its own (in a handler's report, say) before the dead topic takes the record.
+_END_TRIES = 3
 
 
 class Unexpected(HubError):  # noqa: N818 - named as the kind it is
@@ -58,29 +66,26 @@ class Processor(Generic[M]):
         self._handler = handler
         self._around = surroundings
 
-    async def process(self, record: Record) -> Ending:
-        """Bring one record to its end."""
-        message = self._decode(record)
-        if isinstance(message, Poison):
-            return await self._insist(lambda: self._bury(record, message, "poison", 1))
-        return await self._run(record, message)
+    async def process(self, record: Record, claim: Claim | None = None) -> Ending:
+        """Bring one record to its end, or to a pause after which the claim on it is lost."""
+        held = claim or Claim()
+        try:
+            message = decode_record(record, self._type)
+        except Poison as poison:
+            return await self._bury(record, poison, held)
+        return await self._run(record, message, held)
 
-    async def park(self, record: Record, *, code: str, reason: str, wait: timedelta) -> Ending:
+    async def park(self, record: Record, claim: Claim, *, code: str, reason: str, wait: timedelta) -> Ending:
         """Put a record into the waiting set without working on it: over its share, or too long in hand."""
-        message = self._decode(record)
-        if isinstance(message, Poison):
-            return await self._insist(lambda: self._bury(record, message, "poison", 1))
+        try:
+            message = decode_record(record, self._type)
+        except Poison as poison:
+            return await self._bury(record, poison, claim)
         due = self._around.clock.now() + wait
         parked = Parked(message, due, code, reason, self._stage.name, counts_as_attempt=False)
-        return await self._insist(lambda: self._keep(parked))
+        return await self._insist(record, claim, lambda: self._keep(parked))
 
-    def _decode(self, record: Record) -> M | Poison:
-        try:
-            return decode_record(record, self._type)
-        except Poison as error:
-            return error
-
-    async def _run(self, record: Record, message: M) -> Ending:
+    async def _run(self, record: Record, message: M, claim: Claim) -> Ending:
         attempt = 0
         while True:
             attempt += 1
@@ -89,14 +94,17 @@ class Processor(Generic[M]):
                 self._around.defects.count_success()
                 return "done"
             if isinstance(error, Closed):
-                return await self._insist(partial(self._wait, message, error.detail, error.until, counts=False))
+                return await self._insist(record, claim, partial(self._wait_for_gate, message, error))
             policy = POLICIES[error.kind]
             if attempt < policy.tries:
-                await asyncio.sleep(policy.delay(attempt))
-            elif error.kind == "unexpected" and await self._is_held_by_defects(error):
+                is_ours = await claim.pause(asyncio.sleep(policy.delay(attempt)))
+            elif error.kind == "unexpected" and self._is_held_by_defects(error):
                 attempt = 0
+                is_ours = await claim.pause(self._around.defects.wait_for_turn())
             else:
-                return await self._insist(partial(self._end, record, message, error, attempt))
+                return await self._end(record, message, error, attempt, claim)
+            if not is_ours:
+                return "dropped"
 
     async def _try(self, message: M) -> HubError | Closed | None:
         """Try once. Returns what went wrong."""
@@ -104,37 +112,40 @@ class Processor(Generic[M]):
         try:
             if (closed := await gate.enter(message.connection, touches)) is not None:
                 return closed
-            await self._publish(await self._handler.handle(message))
+            outgoing = await self._handler.handle(message)
+            await self._publish(outgoing)
             await gate.passed(message.connection, touches)
+            await self._settle(message, outgoing)
         except HubError as error:
             return error
         except Exception as error:  # noqa: BLE001 - the boundary: what is not sorted is a defect, and is counted as one
             return _wrap(error)
+        except asyncio.CancelledError as error:
+            if _is_cancelled_from_outside():
+                raise
+            return _wrap(error)  # something the handler awaited was cancelled, not this task
         return None
 
-    async def _is_held_by_defects(self, error: HubError) -> bool:
-        """Count the defect; if too many came in a row, hold this message until it is its turn to be tried again."""
+    def _is_held_by_defects(self, error: HubError) -> bool:
+        """Count the defect; if too many came in a row, this message is held until it is its turn to be tried again."""
         defects = self._around.defects
         defects.count_failure()
-        if not defects.is_tripped:
-            return False
-        get_logger().error("stage.defects.tripped", stage=self._stage.name, error=str(error))
-        await defects.wait_for_turn()
-        return True
+        if defects.is_tripped:
+            get_logger().error("stage.defects.tripped", stage=self._stage.name, code=error.code, exc_info=error)
+        return defects.is_tripped
 
-    async def _end(self, record: Record, message: M, error: HubError, attempts: int) -> Ending:
+    async def _end(self, record: Record, message: M, error: HubError, attempts: int, claim: Claim) -> Ending:
         end = POLICIES[error.kind].end
         match end:
             case "wait":
-                return await self._wait_or_give_up(message, error)
+                return await self._insist(record, claim, lambda: self._wait_or_give_up(message, error))
             case "block":
-                until = await self._around.gate.block(message.connection, error)
-                return await self._wait(message, describe(error), until, counts=False)
+                return await self._insist(record, claim, lambda: self._block(message, error))
             case "fail":
-                return await self._fail(message, describe(error))
+                self._around.defects.count_success()
+                return await self._insist(record, claim, lambda: self._fail(message, describe(error)))
             case "dead":
-                reason = "poison" if isinstance(error, Poison) else "unexpected"
-                return await self._bury_and_report(record, message, error, reason, attempts)
+                return await self._bury_and_report(record, message, error, attempts, claim)
             case _:
                 assert_never(end)
 
@@ -149,68 +160,125 @@ class Processor(Generic[M]):
             return await self._fail(message, _give_up(describe(error), attempt))
         return await self._wait(message, describe(error), self._around.clock.now() + wait, counts=True)
 
+    async def _block(self, message: M, error: HubError) -> Ending:
+        try:
+            until = await self._around.gate.block(message.connection, error)
+        except (RetrySoon, RetryLater):
+            raise
+        except HubError:
+            # The connection itself can't be read (its secrets' key is gone, say): then each message waits for itself.
+            until = self._around.clock.now() + _GATE_PAUSE
+        return await self._wait(message, describe(error), until, counts=False)
+
+    async def _wait_for_gate(self, message: M, closed: Closed) -> Ending:
+        return await self._wait(message, closed.detail, closed.until, counts=False)
+
     async def _wait(self, message: M, detail: ErrorDetail, due: datetime, *, counts: bool) -> Ending:
         await self._publish(await self._handler.report(message, Failure(detail, due)))
-        await self._around.waiting.park(
-            Parked(message, due, detail.code, detail.message, self._stage.name, counts_as_attempt=counts)
-        )
-        return "waiting"
+        parked = Parked(message, due, detail.code, detail.message, self._stage.name, counts_as_attempt=counts)
+        return await self._keep(parked)
 
     async def _keep(self, parked: Parked) -> Ending:
         await self._around.waiting.park(parked)
         return "waiting"
 
     async def _fail(self, message: M, detail: ErrorDetail) -> Ending:
-        await self._publish(await self._handler.report(message, Failure(detail)))
+        outgoing = await self._handler.report(message, Failure(detail))
+        await self._publish(outgoing)
+        await self._settle(message, outgoing)
         return "failed"
 
-    async def _bury(
-        self, record: Record, error: HubError, reason: Literal["poison", "unexpected"], attempts: int
-    ) -> Ending:
-        cause = error.__cause__ if isinstance(error, Unexpected) and error.__cause__ else error
-        dead = build_dead_message(
-            record, cause, stage=self._stage.name, reason=reason, attempts=attempts, at=self._around.clock.now()
-        )
-        await self._publish([dead])
-        DEAD_COUNT.labels(self._stage.name, reason).inc()
-        get_logger().error(
-            "stage.message.dead", topic=record.topic, offset=record.offset, code=error.code, why=str(cause)
-        )
-        return "dead"
+    async def _settle(self, message: M, outgoing: Sequence[Outgoing]) -> None:
+        """Take what came round out of the waiting set, unless it goes on to another stage that may yet lose it.
+
+        Mostly its recorded outcome has done that already; but a message may end without one (not due, nothing new).
+        """
+        if message.build_wakeup().cause in {"webhook", "catch_up"}:
+            return
+        if self._stage.name != "metadata_writer" and all(one.topic is not CONTACTS_RESOLVED for one in outgoing):
+            await self._around.waiting.settle(message)
+
+    async def _bury(self, record: Record, error: HubError, claim: Claim, attempts: int = 1) -> Ending:
+        async def bury() -> Ending:
+            await self._publish_dead(record, error, attempts)
+            return "dead"
+
+        return await self._insist(record, claim, bury)
 
     async def _bury_and_report(
-        self, record: Record, message: M, error: HubError, reason: Literal["poison", "unexpected"], attempts: int
+        self, record: Record, message: M, error: HubError, attempts: int, claim: Claim
     ) -> Ending:
-        """To the dead topic, and a failed result, so that the invoice's people see it too."""
-        ending = await self._bury(record, error, reason, attempts)
+        """To the dead topic; and a defect also makes a failed result, so that the invoice's people see it too."""
+        ending = await self._bury(record, error, claim, attempts)
+        if error.kind != "unexpected" or ending != "dead":
+            return ending
+        return await self._insist(record, claim, lambda: self._report_dead(message, error))
+
+    async def _report_dead(self, message: M, error: HubError) -> Ending:
         try:
             await self._fail(message, describe(error))
         except (RetrySoon, RetryLater):
             raise
-        except Exception as second:  # noqa: BLE001 - the report met the same defect; the dead topic has the message whole
-            get_logger().error("stage.report.failed", why=repr(second))
-        return ending
+        except Exception as second:  # noqa: BLE001 - the dead topic has the message whole, with its first error
+            get_logger().error("stage.report.failed", stage=self._stage.name, exc_info=second)
+        return "dead"
+
+    async def _publish_dead(self, record: Record, error: HubError, attempts: int) -> None:
+        reason = "unexpected" if error.kind == "unexpected" else "poison"
+        cause = error.__cause__ if isinstance(error, Unexpected) and error.__cause__ else error
+        build = partial(
+            build_dead_message,
+            record,
+            cause,
+            stage=self._stage.name,
+            reason=reason,
+            attempts=attempts,
+            at=self._around.clock.now(),
+        )
+        try:
+            await self._publish([build()])
+        except Refused:  # the dead topic was made with a smaller limit than `hub topics apply` gives it
+            await self._publish([build(keep_value=False)])
+        DEAD_COUNT.labels(self._stage.name, reason).inc()
+        get_logger().error(
+            "stage.message.dead", topic=record.topic, offset=record.offset, code=error.code, why=str(cause)
+        )
 
     async def _publish(self, outgoing: Sequence[Outgoing]) -> None:
         for one in outgoing:
             await self._around.publisher.publish(one)
 
-    async def _insist(self, action: Callable[[], Awaitable[Ending]]) -> Ending:
+    async def _insist(self, record: Record, claim: Claim, action: Callable[[], Awaitable[Ending]]) -> Ending:
         """Repeat an end until it is done: what ends a message needs ledger or broker, and both come back.
 
-        The offset stays where it is meanwhile. A defect in the end itself is logged each time, and seen as lag.
+        The offset stays where it is meanwhile. An end that meets a defect of its own (in a handler's report, say) is
+        not repeated for ever: it counts as one, and the dead topic takes the record.
         """
-        pause = 0.2
+        pause, failures = 0.2, 0
         while True:
             try:
                 return await action()
+            except HubError as error:
+                get_logger().warning("stage.end.retried", stage=self._stage.name, why=error.code)
             except Exception as error:  # noqa: BLE001 - giving up here would lose the message
-                get_logger().warning("stage.end.retried", stage=self._stage.name, why=_word(error))
-            await asyncio.sleep(pause)
+                failures += 1
+                get_logger().error("stage.end.failed", stage=self._stage.name, exc_info=error)
+                if failures >= _END_TRIES:
+                    wrapped = _wrap(error)
+                    if not self._is_held_by_defects(wrapped):
+                        return await self._bury(record, wrapped, claim, failures)
+                    await claim.pause(self._around.defects.wait_for_turn())
+            if not await claim.pause(asyncio.sleep(pause)):
+                return "dropped"
             pause = min(pause * 2, 10.0)
 
 
-def _wrap(error: Exception) -> Unexpected:
+def _is_cancelled_from_outside() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _wrap(error: BaseException) -> Unexpected:
     wrapped = Unexpected(
         "The hub met an error it did not expect. It was recorded for the operator; replay the invoice after an update.",
         code=f"unexpected.{type(error).__name__}",
@@ -223,7 +291,3 @@ def _give_up(detail: ErrorDetail, attempts: int) -> ErrorDetail:
     return detail.model_copy(
         update={"fix": f"The hub tried {attempts + 1} times and gave up. Replay the invoice once the cause is gone."}
     )
-
-
-def _word(error: Exception) -> Any:
-    return error.code if isinstance(error, HubError) else repr(error)

@@ -3,13 +3,13 @@
 import asyncio
 from datetime import timedelta
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faststream.exceptions import FastStreamException
 from faststream.kafka import KafkaBroker
 
 from hub.stage.ports import Outgoing
 from hub.trace import current_header
-from schemas.errors import RetrySoon
+from schemas.errors import Refused, RetrySoon
 
 
 class KafkaPublisher:
@@ -24,6 +24,7 @@ class KafkaPublisher:
 
         Raises:
             RetrySoon: not acknowledged within the deadline. It may still arrive: consumers bear duplicates.
+            Refused: it is larger than the topic takes.
         """
         await self.publish_bytes(outgoing.topic.name, outgoing.key, outgoing.message.model_dump_json().encode())
 
@@ -32,6 +33,13 @@ class KafkaPublisher:
         try:
             async with asyncio.timeout(self._deadline):
                 await self._broker.publish(value, topic=topic, key=key.encode(), headers=current_header())
+        except MessageSizeTooLargeError as error:
+            raise Refused(
+                "This is too large for the hub's message broker.",
+                code="broker.message.size",
+                fix="Split the invoice in Stripe.",
+                context={"topic": topic, "bytes": str(len(value))},
+            ) from error
         except (KafkaError, TimeoutError, FastStreamException) as error:
             raise RetrySoon(
                 "The message broker did not take a message.",

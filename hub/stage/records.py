@@ -70,8 +70,12 @@ def build_dead_message(
     reason: Literal["poison", "unexpected"],
     attempts: int,
     at: datetime,
+    keep_value: bool = True,
 ) -> Outgoing:
-    """Wrap the whole record with what is known about its failure. The trace is for engineers, and stays in there."""
+    """Wrap the whole record with what is known about its failure. The trace is for engineers, and stays in there.
+
+    Without its value only where the broker takes no more: topic, partition and offset say where the whole still is.
+    """
     message = DeadMessage(
         stage=stage,
         reason=reason,
@@ -83,7 +87,7 @@ def build_dead_message(
         partition=record.partition,
         offset=record.offset,
         key=_encode(record.key),
-        value=_encode(record.value),
+        value=_encode(record.value) if keep_value else None,
         headers=tuple((name, _encode(value) or "") for name, value in record.headers),
         at=at,
     )

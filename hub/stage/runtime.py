@@ -7,31 +7,38 @@ ones decode a whole batch before the handler sees it, and one bad body silently 
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, get_args
 
-import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
+from structlog.contextvars import bind_contextvars
 
+from hub.broker import MAX_MESSAGE_BYTES
 from hub.log import get_logger
 from hub.metrics import AGE, DURATION, IN_HAND, MESSAGES, PAUSED
+from hub.stage.claim import Claim
 from hub.stage.dispatch import KeyedDispatcher, Window
 from hub.stage.intake import Consumer, Intake, RebalanceListener
 from hub.stage.offsets import OffsetSlot
 from hub.stage.ports import Handler
-from hub.stage.processing import Processor, StageIdentity, Surroundings
+from hub.stage.processing import Ending, Processor, StageIdentity, Surroundings
 from hub.stage.records import Record, find_header
 from hub.trace import HEADER, begin_trace
 from schemas.messages import Message, StageName
-from schemas.topics import CONSUMED_BY, get_group
+from schemas.topics import CONSUMED_BY, Topic, get_group
 
 M = TypeVar("M", bound=Message)
+
+# A message done within this has its closing line at debug level: at full speed the lines would cost more than the work.
+_QUICK = 1.0
+# What is over its connection's share waits at least this long.
+_SHARE_WAIT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,8 @@ class StagePolicy:
     max_records: int = 500
     # A crash repeats at most this much finished work.
     commit_interval: timedelta = timedelta(milliseconds=200)
-    # No record holds its offset longer: then it waits in the ledger, and those behind it may be committed.
+    # No record holds its offset longer: then it waits in the ledger, and those behind it may be committed. Only while a
+    # run of defects holds the stage (`hub/stage/defects.py`) do records keep their offsets as long as it lasts.
     hold: timedelta = timedelta(seconds=30)
     # How long a revoke waits for work in flight; the group stands still meanwhile.
     revoke_drain: timedelta = timedelta(seconds=3)
@@ -59,13 +67,29 @@ class StagePolicy:
         return self.revoke_drain + timedelta(seconds=10)
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where a stage's messages come from, and in which consumer group it reads them."""
+
+    topic: Topic
+    group: str
+
+    @classmethod
+    def of(cls, stage: StageName) -> "Source":
+        """Return what the topic registry says."""
+        return cls(CONSUMED_BY[stage], get_group(stage))
+
+
 @dataclass(slots=True, eq=False)
 class Held:
-    """A record in hand."""
+    """A record in hand: taken, and neither finished nor given up."""
 
     record: Record
     slot: OffsetSlot
-    over_share: bool
+    since: float
+    claim: Claim = field(default_factory=Claim)
+    is_aside: bool = False
+    """It is being put into the waiting set."""
 
 
 class Stage(Generic[M]):
@@ -78,22 +102,29 @@ class Stage(Generic[M]):
         broker: KafkaBroker,
         surroundings: Surroundings,
         policy: StagePolicy | None = None,
+        *,
+        source: Source | None = None,
     ) -> None:
-        topic = CONSUMED_BY[identity.name]
         self._name: StageName = identity.name
-        self._topic = topic
+        self._source = source or Source.of(identity.name)
         self._clock = surroundings.clock
         self._broker = broker
         self._policy = policy or StagePolicy()
         self._defects = surroundings.defects
-        self._processor: Processor[M] = Processor(identity, cast("type[M]", topic.message), handler, surroundings)
-        self._dispatcher: KeyedDispatcher[Held] = KeyedDispatcher(self._work, self._policy.window)
+        message_type = cast("type[M]", self._source.topic.message)
+        self._processor: Processor[M] = Processor(identity, message_type, handler, surroundings)
+        self._dispatcher: KeyedDispatcher[Held] = KeyedDispatcher(self._work, self._policy.window.share)
         self._intake = Intake(identity.name)
-        self._held: dict[OffsetSlot, Held] = {}
-        self._parking: set[asyncio.Task[None]] = set()
-        self._loops: list[asyncio.Task[None]] = []
+        self._tally = _Tally(identity.name)
+        # In the order taken, so the oldest come first.
+        self._held: dict[Held, None] = {}
+        self._aside: set[asyncio.Task[None]] = set()
+        self._progress = asyncio.Event()
+        self._tending: asyncio.Task[None] | None = None
         self._last_poll = self._clock.monotonic()
+        self._unheld_since = 0.0
         self._stopping = False
+        self._has_joined = False
         self._subscriber: Any = None
 
     @property
@@ -107,26 +138,29 @@ class Stage(Generic[M]):
     @property
     def is_assigned(self) -> bool:
         """Whether the group has given this consumer a place, even one without partitions."""
-        consumer = getattr(self._subscriber, "consumer", None)
-        coordinator = getattr(consumer, "_coordinator", None)
-        return coordinator is not None and getattr(coordinator, "generation", -1) > 0
+        return self._has_joined
 
     @property
     def failure(self) -> BaseException | None:
         """A defect of the runtime itself, after which the process should end."""
+        tending = self._tending
+        if tending is not None and tending.done() and not tending.cancelled():
+            return tending.exception() or self._dispatcher.failure
         return self._dispatcher.failure
 
     def attach(self) -> None:
         """Register the subscriber with the broker."""
         policy = self._policy
         self._subscriber = self._broker.subscriber(
-            self._topic.name,
-            group_id=get_group(self._name),
+            self._source.topic.name,
+            group_id=self._source.group,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             batch=True,
             max_records=policy.max_records,
             batch_timeout_ms=_ms(policy.batch_timeout),
+            # A record larger than a fetch may be is skipped by aiokafka, and would be lost.
+            max_partition_fetch_bytes=2 * MAX_MESSAGE_BYTES,
             listener=RebalanceListener(self._on_revoked, self._on_assigned),
             partition_assignment_strategy=(RangePartitionAssignor,),
             rebalance_timeout_ms=_ms(policy.rebalance_timeout),
@@ -140,94 +174,99 @@ class Stage(Generic[M]):
     async def start(self) -> None:
         """Begin committing. The subscriber consumes as soon as the broker has started."""
         self._intake.bind(cast("Consumer", self._subscriber.consumer))
-        self._loops = [asyncio.create_task(self._tend())]
+        self._tending = asyncio.create_task(self._tend())
 
     async def drain(self) -> None:
-        """Take nothing new, finish what is in hand within the deadline, commit. Safe to call twice."""
+        """Take nothing new, finish what is in hand within the deadline, commit. A second call does nothing."""
         if self._stopping:
             return
         self._stopping = True
         self._intake.set_paused(paused=True)
-        self._dispatcher.drop_queued(lambda _held: True)
-        finished = await self._dispatcher.wait_idle(self._policy.stop_drain.total_seconds())
+        self._let_go(lambda _held: True)
+        finished = await self._wait_finished(lambda _held: True, self._policy.stop_drain)
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.gather(self._tending, return_exceptions=True)
         await self._intake.commit()
-        for task in (*self._loops, *self._parking):
-            task.cancel()
         if not finished:
-            get_logger().warning("stage.drain.unfinished", stage=self._name, left=self._dispatcher.in_hand)
+            get_logger().warning("stage.drain.unfinished", stage=self._name, left=len(self._held))
             self._dispatcher.cancel()
-        await asyncio.gather(*self._loops, *self._parking, return_exceptions=True)
+            for task in self._aside:
+                task.cancel()
+            await asyncio.gather(*self._aside, return_exceptions=True)
 
     async def _on_batch(self, message: KafkaMessage) -> None:
         """Take a batch in. Never awaits: the next poll must come soon, whatever the work does."""
-        self._last_poll = self._clock.monotonic()
+        now = self._last_poll = self._clock.monotonic()
         if self._stopping:
             return
+        self._intake.begin_batch()
         for record in cast("Sequence[ConsumerRecord[bytes, bytes]]", message.raw_message):
-            self._take(cast("Record", record))
+            self._take(cast("Record", record), now)
         self._apply_window()
 
-    def _take(self, record: Record) -> None:
-        slot = self._intake.take(record, self._clock.monotonic())
+    def _take(self, record: Record, now: float) -> None:
+        slot = self._intake.take(record)
         if slot is None:
             return
+        held = Held(record, slot, now)
+        self._held[held] = None
         # Keyless records come from outside the hub; each is a key of its own, so that none waits for another.
         key = record.key or b"%d-%d" % (record.partition, record.offset)
-        held = Held(record, slot, over_share=self._dispatcher.is_over_share(key))
-        if held.over_share:
-            self._park_aside(
-                held, "stage.share", "Waits its turn: this connection has much in hand.", timedelta(seconds=1)
-            )
-            return
-        self._held[slot] = held
-        self._dispatcher.submit(key, held)
+        if not self._dispatcher.submit(key, held):
+            self._put_aside(held, "stage.share", "Waits its turn: this connection has much in hand.", _SHARE_WAIT)
 
     async def _work(self, held: Held) -> None:
         """Bring one record to its end. Raises nothing but cancellation."""
         record = held.record
+        if held.claim.lost:
+            return
         began = self._clock.monotonic()
-        trace_id = begin_trace(find_header(record, HEADER))
-        age = max(0.0, self._clock.now().timestamp() - record.timestamp / 1000)
-        with structlog.contextvars.bound_contextvars(trace_id=trace_id):
-            ending = await self._processor.process(record)
-            seconds = self._clock.monotonic() - began
-            get_logger().info(
-                "stage.message.finished",
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                key=(record.key or b"").decode("utf-8", "replace"),
-                outcome=ending,
-                seconds=round(seconds, 4),
-            )
-        self._finish(held)
-        AGE.labels(self._name).observe(age)
-        DURATION.labels(self._name).observe(seconds)
-        MESSAGES.labels(self._name, ending).inc()
+        # Bound for every line logged on the way; the context is the key's own task's, and ends with it.
+        bind_contextvars(
+            trace_id=begin_trace(find_header(record, HEADER)),
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            key=(record.key or b"").decode("utf-8", "replace"),
+        )
+        ending = await self._processor.process(record, held.claim)
+        seconds = self._clock.monotonic() - began
+        log = get_logger().debug if ending == "done" and seconds < _QUICK else get_logger().info
+        log("stage.message.finished", outcome=ending, seconds=round(seconds, 4))
+        self._finish(held, ending)
+        self._tally.count(ending, seconds, self._clock.now().timestamp() - seconds - record.timestamp / 1000)
 
-    def _finish(self, held: Held) -> None:
-        held.slot.done = True
-        self._held.pop(held.slot, None)
-        self._apply_window()
+    def _finish(self, held: Held, ending: Ending) -> None:
+        self._held.pop(held, None)
+        if ending != "dropped":
+            held.slot.done = True
+        self._progress.set()
+        if self._intake.is_paused:
+            self._apply_window()
 
-    def _park_aside(self, held: Held, code: str, reason: str, wait: timedelta) -> None:
+    def _put_aside(self, held: Held, code: str, reason: str, wait: timedelta) -> None:
         """Put a record into the waiting set beside the key's queue; its work, if begun, goes on."""
 
         async def park() -> None:
-            await self._processor.park(held.record, code=code, reason=reason, wait=wait)
-            held.slot.done = True
-            MESSAGES.labels(self._name, "waiting").inc()
+            ending = await self._processor.park(held.record, held.claim, code=code, reason=reason, wait=wait)
+            # Whoever is still at work on it need not try again: it comes round.
+            held.claim.give_up()
+            if held in self._held:
+                self._finish(held, ending)
+                self._tally.count(ending)
 
+        held.is_aside = True
         task = asyncio.create_task(park())
-        self._parking.add(task)
-        task.add_done_callback(self._parking.discard)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
 
     def _apply_window(self) -> None:
-        crowded = self._dispatcher.is_full or len(self._parking) >= self._policy.window.size
-        full = crowded or self._stopping or self._defects.is_tripped
-        if full or self._dispatcher.has_room:
+        load = self._dispatcher.in_hand + len(self._aside)
+        window = self._policy.window
+        full = load >= window.size or self._stopping or self._defects.is_tripped
+        if full or load <= window.low_mark:
             self._intake.set_paused(paused=full)
-            PAUSED.labels(self._name, "window").set(1 if full else 0)
 
     async def _tend(self) -> None:
         """Commit, look for records held too long, and keep the gauges."""
@@ -240,47 +279,100 @@ class Stage(Generic[M]):
             self._release_long_held()
             await self._intake.commit()
             self._intake.report_lag()
-            IN_HAND.labels(self._name).set(self._dispatcher.in_hand)
+            self._tally.show(len(self._held), paused=self._intake.is_paused)
 
     def _is_polling(self, consumer: Consumer) -> bool:
         """An idle poll reaches no handler; aiokafka knows how long nobody has asked the fetcher."""
+        if all(task.done() for task in self._subscriber.tasks):
+            return False
         subscription = getattr(consumer, "_subscription", None)
         idle = getattr(subscription, "fetcher_idle_time", None)
         return idle is not None and idle < self._policy.session_timeout.total_seconds()
 
     def _release_long_held(self) -> None:
+        """Put aside what holds its offset too long; what has not been begun is not begun any more."""
+        now = self._clock.monotonic()
         if self._defects.is_tripped:
-            return
-        overdue = self._intake.find_held_since(self._clock.monotonic() - self._policy.hold.total_seconds())
-        for slot in overdue:
-            if (held := self._held.pop(slot, None)) is not None:
-                self._park_aside(held, "stage.slow", "Takes longer than usual.", self._policy.hold * 4)
+            self._unheld_since = now
+        moment = now - self._policy.hold.total_seconds()
+        overdue: set[Held] = set()
+        for held in self._held:
+            if max(held.since, self._unheld_since) > moment:
+                break
+            if not held.is_aside:
+                overdue.add(held)
+        if overdue:
+            self._dispatcher.drop_queued(overdue.__contains__)
+        for held in overdue:
+            self._put_aside(held, "stage.slow", "Takes longer than usual.", self._policy.hold * 4)
 
     async def _on_revoked(self, partitions: set[TopicPartition]) -> None:
-        """Finish what can be finished in time, commit, let go. Nothing in flight is cancelled."""
+        """Finish what can be finished in time, commit, let go. No call under way is cancelled."""
+
+        def is_revoked(held: Held) -> bool:
+            return held.record.partition in numbers
+
+        numbers = {partition.partition for partition in partitions}
         self._intake.begin_revoke(partitions)
-        self._dispatcher.drop_queued(lambda held: _partition_of(held) in partitions)
-        self._forget_dropped(partitions)
-        if self._intake.open_count(partitions):
-            await self._dispatcher.wait_idle(self._policy.revoke_drain.total_seconds())
+        self._let_go(is_revoked)
+        await self._wait_finished(is_revoked, self._policy.revoke_drain)
         await self._intake.commit()
         self._intake.end_revoke(partitions)
+        self._forget([held for held in self._held if is_revoked(held)])
         get_logger().info("stage.partitions.revoked", stage=self._name, partitions=len(partitions))
 
-    def _forget_dropped(self, partitions: set[TopicPartition]) -> None:
-        for slot, held in list(self._held.items()):
-            if _partition_of(held) in partitions:
-                del self._held[slot]
+    def _let_go(self, is_concerned: Callable[[Held], bool]) -> None:
+        """Drop what is queued, cut pauses short; calls under way go on."""
+        self._forget(self._dispatcher.drop_queued(is_concerned))
+        for held in self._held:
+            if is_concerned(held):
+                held.claim.give_up()
+
+    def _forget(self, dropped: Collection[Held]) -> None:
+        for held in dropped:
+            held.claim.give_up()
+            self._held.pop(held, None)
+
+    async def _wait_finished(self, is_concerned: Callable[[Held], bool], within: timedelta) -> bool:
+        """Wait until nothing concerned is in hand; False if that takes too long. Cancels nothing."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within.total_seconds()):
+                while any(is_concerned(held) for held in self._held):
+                    self._progress.clear()
+                    await self._progress.wait()
+                return True
+        return False
 
     async def _on_assigned(self, partitions: set[TopicPartition]) -> None:
-        with contextlib.suppress(AttributeError):
-            self._intake.bind(cast("Consumer", self._subscriber.consumer))
+        self._has_joined = True
+        self._intake.bind(cast("Consumer", self._subscriber.consumer))
         self._intake.assigned(partitions)
         get_logger().info("stage.partitions.assigned", stage=self._name, partitions=len(partitions))
 
 
-def _partition_of(held: Held) -> TopicPartition:
-    return TopicPartition(held.record.topic, held.record.partition)
+class _Tally:
+    """A stage's metrics, with their labels looked up once."""
+
+    def __init__(self, stage: StageName) -> None:
+        endings: tuple[Ending, ...] = get_args(Ending)
+        self._endings = {ending: MESSAGES.labels(stage, ending) for ending in endings}
+        self._age = AGE.labels(stage)
+        self._duration = DURATION.labels(stage)
+        self._in_hand = IN_HAND.labels(stage)
+        self._paused = PAUSED.labels(stage, "window")
+
+    def count(self, ending: Ending, seconds: float | None = None, age: float | None = None) -> None:
+        """Count a message that ended; `age` is what it had when its work began."""
+        self._endings[ending].inc()
+        if seconds is not None:
+            self._duration.observe(seconds)
+        if age is not None:
+            self._age.observe(max(0.0, age))
+
+    def show(self, in_hand: int, *, paused: bool) -> None:
+        """Set the gauges."""
+        self._in_hand.set(in_hand)
+        self._paused.set(1 if paused else 0)
 
 
 def _ms(duration: timedelta) -> int:
