@@ -8,11 +8,11 @@ _SHORTEST = timedelta(milliseconds=250)
 _LONGEST = timedelta(seconds=30)
 
 
-def get_look_interval(doubt_window: timedelta, looks: int, intent_at: datetime, now: datetime) -> timedelta:
-    """Return the wait before the next look: growing, and ending with the doubt window at the latest."""
+def get_look_interval(doubt_window: timedelta, intent_at: datetime, now: datetime) -> timedelta:
+    """Return the wait before the next look: as long as the doubt has lasted, and no longer than its window."""
     first = min(max(doubt_window / 64, _SHORTEST), _LONGEST)
     left = intent_at + doubt_window - now
-    return max(min(first * 2 ** min(looks, 8), left), _SHORTEST)
+    return max(min(max(first, now - intent_at), left), _SHORTEST)
 
 
 def is_in_doubt(intent_at: datetime | None, doubt_window: timedelta, now: datetime) -> bool:

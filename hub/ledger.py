@@ -2,14 +2,15 @@
 
 Protocol states of an invoice (docs/architecture.md has the diagram):
 
-    none -> intent -> created -> synced
+    none -> intent -> created -> synced -> deleted
 
 `intent` is written right before the draft is requested, `created` when Business Central has answered with it, `synced`
-when the draft's total equals Stripe's. The *outcome* (synced, failed, pending, skipped, attention) is what people
-are told.
+when the draft's total equals Stripe's, `deleted` when a synced draft was found gone. The *outcome* (synced, failed,
+pending, skipped, attention) is what people are told.
 """
 
 import secrets
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -28,7 +29,7 @@ from hub.redis import (
     woken_key,
 )
 from schemas.contract import Contract, Moment
-from schemas.messages import BcDocument, CustomerMatch, ErrorDetail, Outcome
+from schemas.messages import BcDocument, CustomerMatch, ErrorDetail, Outcome, Wakeup
 
 # Replies 0 when the lease is not ours any more.
 _FENCED_SET = """
@@ -38,6 +39,7 @@ return 1
 """
 
 # A synced invoice keeps its outcome, unless the new one says something about that very draft. Replies 0 when it does.
+# What waits is ended by the conclusion on the same event only: a later one may tell of a change not yet looked at.
 _SET_OUTCOME = """
 local over_synced = ARGV[4] == '1'
 local state = redis.call('HGET', KEYS[1], 'state')
@@ -45,11 +47,18 @@ if not over_synced and state and string.find(state, '"phase":"synced"', 1, true)
 redis.call('HSET', KEYS[1], 'outcome', ARGV[1])
 if ARGV[2] == 'failed' then redis.call('ZADD', KEYS[2], ARGV[5], ARGV[3]) else redis.call('ZREM', KEYS[2], ARGV[3]) end
 redis.call('ZREM', KEYS[4], ARGV[3])
-if ARGV[2] ~= 'pending' then redis.call('ZREM', KEYS[3], ARGV[3]); redis.call('HDEL', KEYS[5], ARGV[3]) end
+local entry = redis.call('HGET', KEYS[5], ARGV[3])
+if entry and ARGV[2] ~= 'pending' then
+  local wakeup, received = cjson.decode(entry).wakeup, cjson.decode(ARGV[6])
+  if wakeup.event_id == received.event_id and wakeup.occurred_at == received.occurred_at then
+    redis.call('ZREM', KEYS[3], ARGV[3])
+    redis.call('HDEL', KEYS[5], ARGV[3])
+  end
+end
 return 1
 """
 
-Phase = Literal["none", "intent", "created", "synced"]
+Phase = Literal["none", "intent", "created", "synced", "deleted"]
 
 
 class InvoiceState(Contract):
@@ -57,14 +66,11 @@ class InvoiceState(Contract):
 
     phase: Phase = "none"
     intent_at: Moment | None = None
-    looks: int = 0
-    """How often the invoice was looked for since an answer said nothing."""
     slot: str | None = None
     """The limiter's slot that stays taken while in doubt."""
     document: BcDocument | None = None
     etag: str | None = None
     """Of our own POST: a draft may be deleted only while it still has this."""
-    customer_id: str | None = None
     synced_at: Moment | None = None
     """The first success; never changed after."""
 
@@ -88,8 +94,15 @@ class InvoiceRecord(Contract):
     state: InvoiceState = InvoiceState()
     outcome: InvoiceOutcome | None = None
     sent_at: Moment | None = None
+    closed_at: Moment | None = None
+    """When the invoice was last seen voided, written off or deleted in Stripe; None while it stands."""
     metadata: dict[str, str] | None = None
     """What the hub last wrote to Stripe; None before the first write."""
+
+    @property
+    def is_told_synced(self) -> bool:
+        """Whether nothing is left to do: the draft is right, and people are told so."""
+        return self.state.phase == "synced" and self.outcome is not None and self.outcome.outcome == "synced"
 
 
 class Incarnation(Contract):
@@ -120,8 +133,12 @@ class Ledger:
         fields: dict[str, str] = await run(self.redis.hgetall(invoice_key(connection, invoice_id)))
         return _parse_record(fields)
 
-    def hold_invoice(self, connection: str, invoice_id: str) -> Any:
-        """Hold the invoice's lease for a block (`async with … as lease`)."""
+    def hold_invoice(self, connection: str, invoice_id: str) -> AbstractAsyncContextManager[Lease]:
+        """Hold the invoice's lease for a block.
+
+        Raises:
+            RetrySoon: someone else holds it (`ledger.lease.taken`).
+        """
         return hold_lease(self.redis, invoice_lease_key(connection, invoice_id), self.lease_life)
 
     async def save_state(self, lease: Lease, connection: str, invoice_id: str, state: InvoiceState) -> None:
@@ -135,13 +152,14 @@ class Ledger:
             raise build_lease_lost(lease.key)
 
     async def record_outcome(
-        self, connection: str, invoice_id: str, outcome: InvoiceOutcome, *, over_synced: bool = False
+        self, connection: str, received: Wakeup, outcome: InvoiceOutcome, *, over_synced: bool = False
     ) -> bool:
-        """Write what people are told, and take the invoice out of the waiting set unless it is pending.
+        """Write what people are told. Unless that is *pending*, the message it follows from waits no more.
 
         Returns False, and changes nothing, if the invoice is synced and `over_synced` is not set: a late failure of an
         earlier attempt must not hide a success.
         """
+        invoice_id = received.object_id
         keys = (
             invoice_key(connection, invoice_id),
             failed_key(connection),
@@ -155,12 +173,24 @@ class Ledger:
             invoice_id,
             "1" if over_synced or outcome.outcome == "synced" else "0",
             outcome.decided_at.timestamp(),
+            received.model_dump_json(),
         )
         return bool(await run(self.redis.eval(_SET_OUTCOME, len(keys), *keys, *args)))
 
     async def record_sent(self, connection: str, invoice_id: str, at: datetime) -> None:
         """Remember that Stripe sent the invoice: only events tell, the invoice itself does not."""
         await run(self.redis.hsetnx(invoice_key(connection, invoice_id), "sent_at", at.isoformat()))
+
+    async def record_closed(self, connection: str, invoice_id: str, at: datetime | None) -> None:
+        """Remember that the invoice does not stand any more in Stripe, or (None) that it does again.
+
+        Written before the state is read, as the state is written before this is read: so whoever makes a draft at the
+        same time, or whoever closes, sees the other.
+        """
+        key = invoice_key(connection, invoice_id)
+        await run(
+            self.redis.hdel(key, "closed_at") if at is None else self.redis.hset(key, "closed_at", at.isoformat())
+        )
 
     async def record_metadata(self, connection: str, invoice_id: str, written: dict[str, str]) -> None:
         """Remember what Stripe's metadata say by our hand."""
@@ -205,5 +235,6 @@ def _parse_record(fields: dict[str, str]) -> InvoiceRecord:
         state=InvoiceState.model_validate_json(fields["state"]) if "state" in fields else InvoiceState(),
         outcome=InvoiceOutcome.model_validate_json(fields["outcome"]) if "outcome" in fields else None,
         sent_at=datetime.fromisoformat(fields["sent_at"]) if "sent_at" in fields else None,
+        closed_at=datetime.fromisoformat(fields["closed_at"]) if "closed_at" in fields else None,
         metadata=_MetadataField.model_validate_json(fields["metadata"]).value if "metadata" in fields else None,
     )

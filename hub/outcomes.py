@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from hub.clock import Clock
-from hub.ledger import InvoiceOutcome, Ledger
+from hub.ledger import InvoiceOutcome, InvoiceState, Ledger
 from hub.metrics import OUTCOMES
 from hub.stage.ports import Failure, Outgoing
 from schemas.ids import ConnectionId, build_message_key
@@ -37,11 +38,26 @@ class Outcomes:
         *,
         over_synced: bool = False,
     ) -> list[Outgoing]:
-        """Record the outcome and build the result that tells it. A late failure does not replace a success."""
-        if not await self.ledger.record_outcome(connection, received.object_id, outcome, over_synced=over_synced):
-            return []
+        """Record the outcome and build the result that tells it.
+
+        A late failure does not replace a success: then what the ledger holds is told again, for whoever asked.
+        """
+        if not await self.ledger.record_outcome(connection, received, outcome, over_synced=over_synced):
+            return await self.repeat(connection, received)
         OUTCOMES.labels(outcome.outcome).inc()
         return [self.tell(connection, received, outcome, told)]
+
+    async def repeat(self, connection: ConnectionId, received: Wakeup) -> list[Outgoing]:
+        """Tell again what the ledger holds, if anything."""
+        outcome = (await self.ledger.load_invoice(connection, received.object_id)).outcome
+        return [] if outcome is None else [self.tell(connection, received, outcome)]
+
+    async def conclude_closed(self, connection: ConnectionId, received: Wakeup, reason: str) -> list[Outgoing]:
+        """Conclude an invoice that does not stand any more in Stripe: skipped; with a draft, a person must look."""
+        await self.ledger.record_closed(connection, received.object_id, self.clock.now())
+        state = (await self.ledger.load_invoice(connection, received.object_id)).state
+        outcome = decide_closed(state, reason, self.clock.now())
+        return await self.conclude(connection, received, outcome, over_synced=True)
 
     def tell(
         self, connection: ConnectionId, received: Wakeup, outcome: InvoiceOutcome, told: Told | None = None
@@ -75,4 +91,24 @@ class Outcomes:
             retry_at=failure.retry_at,
             decided_at=self.clock.now(),
         )
-        return await self.conclude(connection, received, outcome)
+        return await self.conclude(connection, received, outcome, Told(attempts=failure.detail.attempts))
+
+
+def decide_closed(state: InvoiceState, reason: str, now: datetime) -> InvoiceOutcome:
+    """Say what a closed invoice comes to, by what the ledger knows of its draft."""
+    document = state.document if state.phase != "deleted" else None
+    if document is not None:
+        words = f"Its draft {document.number} in Business Central was not changed: delete or credit it there."
+    elif state.phase == "intent":
+        words = (
+            "A draft had been asked for, and Business Central has not said whether it made one: look for it there by "
+            "the invoice's number, and delete it."
+        )
+    else:
+        return InvoiceOutcome(outcome="skipped", reason=reason, decided_at=now)
+    return InvoiceOutcome(
+        outcome="attention",
+        document=document,
+        reason=f"{reason} {words}",
+        decided_at=now,
+    )

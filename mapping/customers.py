@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mapping.text import Notes, fit_text
+from mapping.text import Notes, fit_text, fits, tidy
 from schemas.errors import Refused
-from schemas.settings import CustomerSettings, MatchPair
+from schemas.settings import CustomerSettings, CustomerTarget, MatchPair
 from schemas.stripe_objects import Address, Invoice
+
+DISPLAY_NAME_LENGTH = 100
+EMAIL_LENGTH = 80
+PHONE_LENGTH = 30
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,8 @@ def build_match_values(invoice: Invoice, settings: CustomerSettings) -> tuple[Ma
         "phone": invoice.customer_phone,
         "id": invoice.customer,
     }
-    values = tuple(
-        MatchValue(pair, value) for pair in settings.match if (value := (sources[pair.stripe] or "").strip())
-    )
+    found = ((pair, sources[pair.stripe] or "") for pair in settings.match)
+    values = tuple(MatchValue(pair, value) for pair, text in found if (value := _fit_field(pair.bc, text)))
     if not values:
         wanted = ", ".join(pair.stripe for pair in settings.match)
         raise Refused(
@@ -65,18 +68,21 @@ def build_customer(invoice: Invoice) -> tuple[dict[str, Any], tuple[str, ...]]:
         Refused: there is nothing to call the customer by.
     """
     notes = Notes()
-    name = invoice.customer_name or invoice.customer_email
-    if not name or not name.strip():
+    name = next((text for text in (invoice.customer_name, invoice.customer_email) if text and tidy(text)), None)
+    if name is None:
         raise Refused(
             f"The customer of invoice {invoice.number or invoice.id} has neither name nor e-mail in Stripe.",
             code="contact.name.missing",
             fix="Fill in the name on the Stripe customer, then replay.",
         )
-    payload: dict[str, Any] = {"displayName": fit_text(name, 100, "The customer's name", notes)}
-    if invoice.customer_email:
-        payload["email"] = fit_text(invoice.customer_email, 80, "The e-mail address", notes)
-    if invoice.customer_phone:
-        payload["phoneNumber"] = fit_text(_keep_phone_characters(invoice.customer_phone), 30, "The phone", notes)
+    payload: dict[str, Any] = {"displayName": fit_text(name, DISPLAY_NAME_LENGTH, "The customer's name", notes)}
+    if email := _keep_whole(tidy(invoice.customer_email or ""), EMAIL_LENGTH, "The e-mail address", notes):
+        payload["email"] = email
+    phone = _fit_field("phoneNumber", invoice.customer_phone or "")
+    if phone != tidy(invoice.customer_phone or ""):
+        notes.add("Letters were taken out of the phone number.")
+    if phone := _keep_whole(phone, PHONE_LENGTH, "The phone number", notes):
+        payload["phoneNumber"] = phone
     payload |= _build_address(invoice.customer_address or Address(), notes)
     return payload, tuple(notes.sentences)
 
@@ -93,6 +99,21 @@ def _build_address(address: Address, notes: Notes) -> dict[str, Any]:
     return {key: fit_text(text, limit, what, notes) for key, (text, limit, what) in parts.items() if text}
 
 
-def _keep_phone_characters(phone: str) -> str:
-    """Business Central refuses letters in a phone number ("extension" and the like)."""
-    return "".join(char for char in phone if not char.isalpha())
+def _fit_field(field: CustomerTarget, text: str) -> str:
+    """Write a value as a new customer would hold it, so that the hub finds what it has created."""
+    match field:
+        case "displayName":
+            return fit_text(text, DISPLAY_NAME_LENGTH, "", Notes())
+        case "phoneNumber":
+            # Business Central refuses letters in a phone number ("extension" and the like).
+            return tidy("".join(char for char in text if not char.isalpha()))
+        case _:
+            return tidy(text)
+
+
+def _keep_whole(text: str, limit: int, what: str, notes: Notes) -> str:
+    """An address or number that is cut is a wrong one: what is too long is left out."""
+    if fits(text, limit):
+        return text
+    notes.add(f"{what} is longer than {limit} characters and was left out.")
+    return ""

@@ -1,4 +1,4 @@
-"""Is an invoice due? Not yet, left alone with a reason, needs attention, or go on."""
+"""Is an invoice due? Not yet, left alone with a reason, closed, or go on."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,13 +22,20 @@ class LeftAlone:
 
 
 @dataclass(frozen=True)
+class Closed:
+    """It does not stand any more: what was booked of it, if anything, needs a person."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class GoOn:
     """It is due, by this trigger."""
 
     trigger: Trigger
 
 
-DueDecision = NotYet | LeftAlone | GoOn
+DueDecision = NotYet | LeftAlone | Closed | GoOn
 
 _WAITS_FOR: dict[Trigger, str] = {"finalized": "finalized", "sent": "sent", "paid": "paid"}
 _CLOSED = {
@@ -44,7 +51,7 @@ def decide_due(
     if invoice.status == "draft":
         return NotYet("The invoice is still a draft in Stripe.")
     if invoice.status in _CLOSED:
-        return LeftAlone(_CLOSED[invoice.status])
+        return Closed(_CLOSED[invoice.status])
     if (reason := _find_exemption(invoice, go_live, metadata_prefix)) is not None:
         return LeftAlone(reason)
     for trigger in triggers:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from mapping.eligibility import get_issue_time
-from mapping.text import Notes, fit_text
+from mapping.text import Notes, fit_text, tidy
 from schemas.errors import Refused
 from schemas.money import format_amount, get_exponent, round_half_up, to_decimal
 from schemas.settings import InvoiceSettings, LineTarget
@@ -59,6 +59,23 @@ def build_sales_invoice(invoice: Invoice, settings: InvoiceSettings, *, customer
     Raises:
         Refused: a setting is missing, or the invoice can't be expressed.
     """
+    target = _require_bookable(invoice, settings)
+    notes = Notes()
+    number = build_external_document_number(invoice, settings)
+    lines = [_build_line(line, target, notes) for line in invoice.lines.data]
+    if (shipping := _build_shipping(invoice, target)) is not None:
+        lines.append(shipping)
+    payload = _build_header(invoice, number, customer_id) | {"salesInvoiceLines": lines}
+    total = to_decimal(invoice.total, invoice.currency)
+    return MappedInvoice(payload, total, invoice.currency.upper(), number, tuple(notes.sentences))
+
+
+def _require_bookable(invoice: Invoice, settings: InvoiceSettings) -> LineTarget:
+    """Return where its lines go.
+
+    Raises:
+        Refused: nobody has said where, or it is no invoice that a draft can be made of.
+    """
     if settings.lines is None:
         raise Refused(
             "No account or item is set for invoice lines.",
@@ -71,12 +88,15 @@ def build_sales_invoice(invoice: Invoice, settings: InvoiceSettings, *, customer
             code="invoice.lines.missing",
             fix="There is nothing to book; enter it by hand if it should be.",
         )
-    notes = Notes()
-    number = build_external_document_number(invoice, settings)
-    lines = [_build_line(line, settings.lines, notes) for line in invoice.lines.data]
-    payload = _build_header(invoice, number, customer_id) | {"salesInvoiceLines": lines}
-    total = to_decimal(invoice.total, invoice.currency)
-    return MappedInvoice(payload, total, invoice.currency.upper(), number, tuple(notes.sentences))
+    if invoice.total < 0:
+        total = format_amount(to_decimal(invoice.total, invoice.currency), invoice.currency)
+        raise Refused(
+            f"Invoice {invoice.number or invoice.id} has a negative total, {total}: it is a credit, and Business "
+            "Central takes no invoices below zero.",
+            code="invoice.total.negative",
+            fix="Enter it by hand as a sales credit memo in Business Central.",
+        )
+    return settings.lines
 
 
 def describe_difference(expected: Decimal, actual: Decimal, currency: str, number: str) -> str:
@@ -105,7 +125,8 @@ def _build_header(invoice: Invoice, number: str, customer_id: str | None) -> dic
 def _build_line(line: Line, target: LineTarget, notes: Notes) -> dict[str, Any]:
     """Build a line. The order of keys matters: BC validates them one by one, and each may overwrite earlier ones."""
     quantity, unit_price, told = _choose_quantity(line)
-    text = line.description or "Stripe invoice line"
+    name = tidy(line.description or "")
+    text = line.description if name and line.description else "Stripe invoice line"
     built: dict[str, Any] = {
         "lineType": target.type,
         "lineObjectNumber": target.number,
@@ -116,7 +137,25 @@ def _build_line(line: Line, target: LineTarget, notes: Notes) -> dict[str, Any]:
         built["discountAmount"] = to_decimal(discount, line.currency)
     if target.tax_code is not None:
         built["taxCode"] = target.tax_code
-    built["description"] = fit_text(f"{told}{text}", DESCRIPTION_LENGTH, f"The description “{text[:30]}”", notes)
+    built["description"] = fit_text(f"{told}{text}", DESCRIPTION_LENGTH, f"The description “{name[:30]}”", notes)
+    return built
+
+
+def _build_shipping(invoice: Invoice, target: LineTarget) -> dict[str, Any] | None:
+    """Build the line for shipping, which is no line in Stripe; net, for Business Central adds the tax."""
+    cost = invoice.shipping_cost
+    if cost is None or not cost.amount_total:
+        return None
+    net = cost.amount_total - (cost.amount_tax or 0)
+    built: dict[str, Any] = {
+        "lineType": target.type,
+        "lineObjectNumber": target.number,
+        "quantity": Decimal(1),
+        "unitPrice": to_decimal(net, invoice.currency),
+    }
+    if target.tax_code is not None:
+        built["taxCode"] = target.tax_code
+    built["description"] = "Shipping"
     return built
 
 

@@ -3,6 +3,8 @@
 import unicodedata
 from dataclasses import dataclass, field
 
+_JOINER = "\u200d"
+
 
 @dataclass
 class Notes:
@@ -20,13 +22,25 @@ def fit_text(text: str, limit: int, what: str, notes: Notes) -> str:
     """Return the text as Business Central can hold it: composed (NFC), on one line, at most `limit` UTF-16 units.
 
     Business Central stores UTF-16, and refuses what is too long instead of cutting it. The cut falls between
-    characters, never inside one, and ends in an ellipsis.
+    characters as people see them, never inside one, and ends in an ellipsis. Whatever is changed is noted.
     """
-    clean = " ".join(_replace_controls(unicodedata.normalize("NFC", text)).split())
-    if _units(clean) <= limit:
-        return clean
-    notes.add(f"{what} was cut to {limit} characters.")
-    return _cut(clean, limit - 1) + "…"
+    clean = tidy(text)
+    if _units(clean) > limit:
+        notes.add(f"{what} was cut to {limit} characters.")
+        return _cut(clean, limit - 1) + "…"
+    if clean != text:
+        notes.add(f"{what} was tidied: line breaks, control characters or extra blanks were taken out.")
+    return clean
+
+
+def tidy(text: str) -> str:
+    """Return the text composed (NFC) and on one line, without control characters and extra blanks."""
+    return " ".join(_replace_controls(unicodedata.normalize("NFC", text)).split())
+
+
+def fits(text: str, limit: int) -> bool:
+    """Tell whether a text is short enough for a field."""
+    return _units(text) <= limit
 
 
 def _replace_controls(text: str) -> str:
@@ -39,14 +53,15 @@ def _units(text: str) -> int:
 
 
 def _cut(text: str, limit: int) -> str:
-    kept: list[str] = []
-    used = 0
-    for char in text:
-        used += _units(char)
-        if used > limit:
-            break
-        kept.append(char)
-    # A mark or joiner belongs to the character that was cut off with it.
-    while kept and (unicodedata.combining(kept[-1]) or kept[-1] == "\u200d"):
-        kept.pop()
-    return "".join(kept).rstrip()
+    """Keep what fits, less a last character that would lose a part of itself."""
+    end, used = 0, 0
+    while end < len(text) and (used := used + _units(text[end])) <= limit:
+        end += 1
+    while 0 < end < len(text) and (_continues(text[end]) or text[end - 1] == _JOINER):
+        end -= 1
+    return text[:end].rstrip()
+
+
+def _continues(char: str) -> bool:
+    """Tell whether a character only adds to the one before: accents, joiners, variants, skin tones."""
+    return char == _JOINER or unicodedata.category(char).startswith("M") or "\U0001f3fb" <= char <= "\U0001f3ff"

@@ -16,7 +16,7 @@ never a secret, never a stack trace.
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 ErrorKind = Literal["retry_soon", "retry_later", "blocked", "refused", "poison", "unexpected"]
 
@@ -37,6 +37,8 @@ class HubError(Exception):
         self.message = message
         self.code = code
         self.context: Mapping[str, str] = context or {}
+        self.evidence: tuple[Any, ...] = ()
+        """What was sent and answered before it was raised (`schemas.messages.Attempt`), for the result."""
 
 
 class RetrySoon(HubError):  # noqa: N818 - named for what the caller must do

@@ -88,6 +88,8 @@ class ContactResolved(Message):
     trigger: Trigger
     customer: CustomerMatch | None
     would_create_customer: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+    """What was changed for a new customer, for the result."""
     received: Wakeup
     """The head message this follows from."""
     settings_version: int
@@ -109,21 +111,6 @@ class BcDocument(Contract):
     currency: str
 
 
-class ErrorDetail(Contract):
-    """What went wrong, for a reader: cause and fix, no secret, no stack trace."""
-
-    kind: ErrorKind
-    code: str
-    message: str
-    fix: str = ""
-    context: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        """Say cause and fix in one go."""
-        return f"{self.message} {self.fix}".strip()
-
-
 class Attempt(Contract):
     """One write to Business Central: what was sent and what came back."""
 
@@ -134,6 +121,23 @@ class Attempt(Contract):
     status: int | None = None
     answer: dict[str, Any] | None = None
     request_id: str | None = None
+
+
+class ErrorDetail(Contract):
+    """What went wrong, for a reader: cause and fix, no secret, no stack trace."""
+
+    kind: ErrorKind
+    code: str
+    message: str
+    fix: str = ""
+    context: dict[str, str] = Field(default_factory=dict)
+    attempts: tuple[Attempt, ...] = Field(default=(), exclude=True)
+    """What was sent and answered before it went wrong: told once, as the result's `attempts`, not with the error."""
+
+    @property
+    def text(self) -> str:
+        """Say cause and fix in one go."""
+        return f"{self.message} {self.fix}".strip()
 
 
 class InvoiceResult(Message):

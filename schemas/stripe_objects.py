@@ -83,6 +83,8 @@ class ShippingCost(StripeObject):
     """Shipping, which is not a line."""
 
     amount_total: int
+    amount_tax: int | None = None
+    """Inside the total."""
 
 
 class Invoice(StripeObject):

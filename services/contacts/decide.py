@@ -36,5 +36,15 @@ def decide_match(found: Sequence[Customer], how: str, invoice: Invoice) -> Custo
     return CustomerMatch(id=customer.id, number=customer.number, name=customer.display_name, how=how)
 
 
+def build_pinned_gone(customer: CustomerMatch, invoice: Invoice) -> Refused:
+    """Say that the customer that a person chose is gone: no rule may choose another."""
+    name = invoice.customer_name or invoice.customer_email or invoice.customer
+    return Refused(
+        f"Customer {customer.number}, which was chosen by hand for '{name}', is not in Business Central any more.",
+        code="contact.pinned.gone",
+        fix="Choose another customer for it, then replay.",
+    )
+
+
 def _times(count: int) -> str:
     return {2: "twice", 3: "three times"}.get(count, f"{count} times")

@@ -10,7 +10,7 @@ from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.log import get_logger
 from hub.outcomes import Outcomes
 from hub.stage.ports import Failure, Outgoing
-from mapping.eligibility import GoOn, LeftAlone, NotYet, decide_due
+from mapping.eligibility import Closed, GoOn, LeftAlone, NotYet, decide_due
 from mapping.sales_invoices import build_sales_invoice
 from schemas.ids import build_message_key
 from schemas.messages import ContactResolved, StripeEventReceived
@@ -37,15 +37,15 @@ class ContactsHandler:
     async def handle(self, message: StripeEventReceived) -> Sequence[Outgoing]:
         """Bring one object a step further; returns a resolved contact, a result, or nothing."""
         if not message.object_id.startswith("in_"):
-            get_logger().info("contacts.object.left_alone", object_id=message.object_id, event_type=message.event_type)
-            return []
+            return _leave_alone(message, "changes of it need nothing done")
         snapshot = await self.directory.get(message.connection)
         record = await self.ledger.load_invoice(message.connection, message.object_id)
-        if (again := self._report_synced(message, record)) is not None:
-            return again
+        if _is_repeat(message, record):
+            # A duplicate of a synced invoice costs no remote call.
+            return await self.outcomes.repeat(message.connection, message.build_wakeup())
         invoice = await self.remotes.stripe(snapshot).fetch_invoice(message.object_id)
         if invoice is None:
-            return await self._conclude_gone(message, record)
+            return await self._conclude_closed(message, "The invoice was deleted in Stripe.")
         return await self._decide(message, snapshot, record, invoice)
 
     async def report(self, message: StripeEventReceived, failure: Failure) -> Sequence[Outgoing]:
@@ -53,13 +53,6 @@ class ContactsHandler:
         if not message.object_id.startswith("in_"):
             return []
         return await self.outcomes.report(message.connection, message.build_wakeup(), failure)
-
-    def _report_synced(self, message: StripeEventReceived, record: InvoiceRecord) -> list[Outgoing] | None:
-        """A duplicate of a synced invoice costs no remote call: its outcome is told again."""
-        is_done = record.state.phase == "synced" and record.outcome is not None
-        if not is_done or record.outcome is None or message.cause == "replay" or message.event_type in _CHANGES_BOOKED:
-            return None
-        return [self.outcomes.tell(message.connection, message.build_wakeup(), record.outcome)]
 
     async def _decide(
         self, message: StripeEventReceived, snapshot: Snapshot, record: InvoiceRecord, invoice: Invoice
@@ -71,11 +64,16 @@ class ContactsHandler:
             go_live=snapshot.connection.go_live,
             metadata_prefix=snapshot.settings.metadata_prefix,
         )
+        if record.closed_at is not None and not isinstance(decision, Closed):
+            # Written off and paid after all: it stands again.
+            await self.ledger.record_closed(message.connection, message.object_id, None)
         match decision:
             case NotYet(reason):
                 return await self._conclude_not_yet(message, record, reason)
             case LeftAlone(reason):
-                return await self._conclude_left_alone(message, record, reason)
+                return await self._conclude_skipped(message, reason)
+            case Closed(reason):
+                return await self._conclude_closed(message, reason)
             case GoOn():
                 return [await self._resolve(message, snapshot, invoice, decision)]
 
@@ -85,7 +83,7 @@ class ContactsHandler:
         # The mapping is tried without its customer first: none is created for an invoice that can't be booked.
         build_sales_invoice(invoice, snapshot.settings.invoices, customer_id=None)
         bc = self.remotes.business_central(snapshot)
-        match, _notes = await self.resolver.resolve(snapshot, invoice, bc)
+        match, notes = await self.resolver.resolve(snapshot, invoice, bc, is_replay=message.cause == "replay")
         would_create: dict[str, Any] | None = match.payload if isinstance(match, WouldCreate) else None
         resolved = ContactResolved(
             connection=message.connection,
@@ -93,6 +91,7 @@ class ContactsHandler:
             trigger=decision.trigger,
             customer=None if isinstance(match, WouldCreate) else match,
             would_create_customer=would_create,
+            notes=notes,
             received=message.build_wakeup(),
             settings_version=snapshot.settings_version,
             resolved_at=self.clock.now(),
@@ -104,28 +103,29 @@ class ContactsHandler:
     ) -> Sequence[Outgoing]:
         """Nothing to tell, unless a person asked, or the invoice was told to wait."""
         if message.cause != "replay" and record.outcome is None:
-            get_logger().info("contacts.invoice.not_yet", invoice_id=message.object_id, reason=reason)
-            return []
+            return _leave_alone(message, reason)
+        return await self._conclude_skipped(message, reason)
+
+    async def _conclude_skipped(self, message: StripeEventReceived, reason: str) -> Sequence[Outgoing]:
         outcome = InvoiceOutcome(outcome="skipped", reason=reason, decided_at=self.clock.now())
         return await self.outcomes.conclude(message.connection, message.build_wakeup(), outcome)
 
-    async def _conclude_left_alone(
-        self, message: StripeEventReceived, record: InvoiceRecord, reason: str
-    ) -> Sequence[Outgoing]:
-        """Skipped; but with a draft in Business Central, a person must look."""
-        document = record.state.document
-        if document is None:
-            outcome = InvoiceOutcome(outcome="skipped", reason=reason, decided_at=self.clock.now())
-            return await self.outcomes.conclude(message.connection, message.build_wakeup(), outcome)
-        outcome = InvoiceOutcome(
-            outcome="attention",
-            document=document,
-            reason=f"{reason} Its draft {document.number} in Business Central was not changed: delete or "
-            "credit it there.",
-            decided_at=self.clock.now(),
-        )
-        wakeup = message.build_wakeup()
-        return await self.outcomes.conclude(message.connection, wakeup, outcome, over_synced=True)
+    async def _conclude_closed(self, message: StripeEventReceived, reason: str) -> Sequence[Outgoing]:
+        return await self.outcomes.conclude_closed(message.connection, message.build_wakeup(), reason)
 
-    async def _conclude_gone(self, message: StripeEventReceived, record: InvoiceRecord) -> Sequence[Outgoing]:
-        return await self._conclude_left_alone(message, record, "The invoice was deleted in Stripe.")
+
+def _leave_alone(message: StripeEventReceived, reason: str) -> Sequence[Outgoing]:
+    """No outcome and nothing to tell."""
+    get_logger().info(
+        "contacts.object.left_alone", object_id=message.object_id, event_type=message.event_type, reason=reason
+    )
+    return []
+
+
+def _is_repeat(message: StripeEventReceived, record: InvoiceRecord) -> bool:
+    """Tell whether there is nothing to do but to say again that the invoice is synced.
+
+    What has waited is looked at again: the entry of a closing may have been replaced by one of an earlier event.
+    """
+    is_news = message.cause in {"replay", "retry"} or message.event_type in _CHANGES_BOOKED
+    return record.is_told_synced and not is_news

@@ -5,13 +5,14 @@ become visible slightly out of order; what was published already is remembered f
 """
 
 import asyncio
+import contextlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.stripe.client import StripeApi
-
 from hub.clients import Clients
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
@@ -30,6 +31,8 @@ from services.ingest.webhooks import publish_event
 _OVERLAP = timedelta(minutes=5)
 # Stripe keeps events for 30 days; an hour less, so that a look never begins beyond the edge.
 _LONGEST_LOOK_BACK = timedelta(days=30) - timedelta(hours=1)
+# A long history that is interrupted goes on near where it was.
+_SAVED_EVERY = 100
 _TOUCHES = frozenset({"stripe"})
 
 
@@ -48,43 +51,65 @@ class CatchUp:
     _token: str = field(default_factory=lambda: secrets.token_hex(16))
 
     async def run(self) -> None:
-        """Look at each connection in turn, for ever."""
-        while True:
-            for connection in await self.directory.list_ids():
-                await self._look_safely(connection)
-            await asyncio.sleep(self.interval.total_seconds())
+        """Look at all connections again and again, each at its own pace: a long history holds up nobody else."""
+        looks: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for connection in await self._list_safely():
+                    if connection not in looks or looks[connection].done():
+                        looks[connection] = group.create_task(self._look_safely(connection))
+                await asyncio.sleep(self.interval.total_seconds())
+
+    async def _list_safely(self) -> Sequence[str]:
+        try:
+            return await self.directory.list_ids()
+        except HubError as error:
+            get_logger().warning("ingest.catch_up.retried", code=error.code, why=error.message)
+            return ()
 
     async def _look_safely(self, connection: str) -> None:
         """One connection's trouble is not the others'."""
         try:
-            life = max(self.interval * 3, timedelta(seconds=30))
-            if not await try_role(self.redis, role_lease_key(connection, "catch-up"), self._token, life):
-                return
-            if await self.gate.enter(connection, _TOUCHES) is not None:
-                return
-            await self.look(await self.directory.get(connection))
-            await self.gate.passed(connection, _TOUCHES)
+            await self._look_if_ours(connection)
         except Blocked as error:
-            await self.gate.block(connection, error)
-            get_logger().error("ingest.catch_up.blocked", connection=connection, code=error.code, why=error.message)
+            await self._block(connection, error)
         except HubError as error:
             get_logger().warning("ingest.catch_up.retried", connection=connection, code=error.code, why=error.message)
+        except Exception as error:  # noqa: BLE001 - a defect that one connection's data bring out must not end the loop
+            get_logger().error("ingest.catch_up.failed", connection=connection, exc_info=error)
+
+    async def _look_if_ours(self, connection: str) -> None:
+        life = max(self.interval * 3, timedelta(seconds=30))
+        if not await try_role(self.redis, role_lease_key(connection, "catch-up"), self._token, life):
+            return
+        if await self.gate.enter(connection, _TOUCHES) is not None:
+            return
+        await self.look(await self.directory.get(connection))
+        await self.gate.passed(connection, _TOUCHES)
+
+    async def _block(self, connection: str, error: Blocked) -> None:
+        get_logger().error("ingest.catch_up.blocked", connection=connection, code=error.code, why=error.message)
+        with contextlib.suppress(HubError):
+            await self.gate.block(connection, error)
 
     async def look(self, snapshot: Snapshot) -> int:
-        """Publish what is new for one connection; returns how much that was."""
-        connection = snapshot.connection.id
+        """Publish what is new for one connection, oldest first; returns how much that was."""
         since = await self._load_cursor(snapshot)
         stripe: StripeApi = self.clients.stripe(snapshot)
-        published = 0
-        newest = since
-        async for event in stripe.list_events(
-            types=CAUGHT_UP, after=None, created_gte=int((since - _OVERLAP).timestamp())
-        ):
-            newest = max(newest, datetime.fromtimestamp(event.created, tz=UTC))
+        begin = int((since - _OVERLAP).timestamp())
+        published, unsaved, newest = 0, 0, since
+        async for event in stripe.list_events(types=CAUGHT_UP, created_gte=begin):
             published += await self._take(snapshot, event)
+            newest = max(newest, datetime.fromtimestamp(event.created, tz=UTC))
+            if (unsaved := unsaved + 1) >= _SAVED_EVERY:
+                await self._save_cursor(snapshot.connection.id, newest)
+                unsaved = 0
+        await self._save_cursor(snapshot.connection.id, newest)
+        return published
+
+    async def _save_cursor(self, connection: str, newest: datetime) -> None:
         await run(self.redis.set(cursor_key(connection), int(newest.timestamp())))
         await run(self.redis.zremrangebyscore(seen_events_key(connection), "-inf", (newest - 2 * _OVERLAP).timestamp()))
-        return published
 
     async def _load_cursor(self, snapshot: Snapshot) -> datetime:
         """Where the last look ended; without one, at the connection's beginning, or as far back as Stripe remembers."""

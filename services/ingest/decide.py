@@ -49,9 +49,11 @@ def _build(event: Event, connection: ConnectionId, object_id: str, cause: Cause,
 
 
 def is_settled(event: Event, record: InvoiceRecord) -> bool:
-    """Tell whether catch-up may leave an event out: the webhook brought it, and the invoice has its outcome."""
-    is_final = record.outcome is not None and record.outcome.outcome != "pending"
-    return event.type in TRIGGERS and is_final
+    """Tell whether catch-up may leave an event out: the webhook brought it, and nothing is left to do.
+
+    Any other outcome may be of before the event: not paid yet, not sent yet.
+    """
+    return event.type in TRIGGERS and record.is_told_synced
 
 
 def choose_connections(snapshots: Iterable[Snapshot], secret_owner: str, *, livemode: bool) -> list[Snapshot]:

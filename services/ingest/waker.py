@@ -49,6 +49,8 @@ class Waker:
                 WAITING.labels(connection).set(await self.waiting.count(connection))
         except HubError as error:
             get_logger().warning("ingest.waker.retried", connection=connection, code=error.code, why=error.message)
+        except Exception as error:  # noqa: BLE001 - a defect that one connection's data bring out must not stop the rest
+            get_logger().error("ingest.waker.failed", connection=connection, exc_info=error)
 
     async def wake(self, snapshot: Snapshot) -> int:
         """Publish what is due for one connection; returns how much that was."""

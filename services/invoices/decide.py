@@ -1,11 +1,16 @@
 """Pure rules of the one-draft protocol: what a found document is, what to do next, what people are told."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from connectors.business_central.models import SalesInvoice
 from mapping.sales_invoices import MappedInvoice, describe_difference
 from schemas.errors import Blocked, Refused
 from schemas.messages import BcDocument
+from schemas.money import format_amount
+from schemas.stripe_objects import Invoice
 
 _POSTED_OR_RELEASED = frozenset({"Open", "Paid", "Canceled", "Corrective"})
 
@@ -54,23 +59,46 @@ def is_posted(document: SalesInvoice) -> bool:
     return document.status in _POSTED_OR_RELEASED
 
 
+def is_left_draft(document: SalesInvoice) -> bool:
+    """Tell whether a document that was found is still a draft: a proof that the hub may read drafts."""
+    return document.status == "Draft"
+
+
 def passes_gate(document: SalesInvoice, mapped: MappedInvoice) -> bool:
     """The equality gate: Business Central's total is Stripe's total, to the cent, in the same currency."""
     return document.total_amount_including_tax == mapped.total and document.currency_code.upper() == mapped.currency
 
 
-def build_gate_refusal(document: SalesInvoice, mapped: MappedInvoice, ending: str) -> Refused:
+def describe_change(document: SalesInvoice, mapped: MappedInvoice) -> str | None:
+    """Say that a draft that was right came to something else since, or None."""
+    if passes_gate(document, mapped):
+        return None
+    now = format_amount(document.total_amount_including_tax, document.currency_code or mapped.currency)
+    return (
+        f"Invoice {document.number} was changed in Business Central since it was synced: its total is {now} now, and "
+        f"{format_amount(mapped.total, mapped.currency)} in Stripe."
+    )
+
+
+Ending = Literal["deleted", "gone", "changed", "posted", "unsure"]
+
+
+def build_gate_refusal(document: SalesInvoice, mapped: MappedInvoice, ending: Ending) -> Refused:
     """Say both totals, what became of the draft, and what to change.
 
     Args:
         document: The draft as Business Central answered it.
         mapped: What it should have come to.
-        ending: `deleted`, `changed` or `gone`, from the attempt to delete it.
+        ending: What became of the draft: deleted by the hub, or gone already; else why it was kept.
     """
+    number = document.number
     kept = {
         "deleted": "The draft was deleted.",
         "gone": "The draft is not there any more.",
-        "changed": f"The draft {document.number} was changed meanwhile, so it was kept: delete it in Business Central.",
+        "changed": f"The draft {number} was changed meanwhile, so it was kept: delete it in Business Central.",
+        "posted": f"Invoice {number} is not a draft any more, so it was kept: correct it in Business Central.",
+        "unsure": f"The draft {number} may have been changed by someone, so it was kept: delete it in "
+        "Business Central.",
     }[ending]
     words = describe_difference(
         mapped.total, document.total_amount_including_tax, document.currency_code, mapped.external_document_number
@@ -95,9 +123,8 @@ def build_deleted_refusal(number: str) -> Refused:
 def build_hidden_block(number: str) -> Blocked:
     """Say that drafts can be made but not seen: going on would double them."""
     return Blocked(
-        f"The draft {number} was made in Business Central, but can't be read there. Give the hub's "
-        "app the permission to "
-        "read sales invoices and posted sales invoices (D365 READ and D365 SALES), then resume the connection.",
+        f"The draft {number} was made in Business Central, but can't be read there. Give the hub's app the permission "
+        "to read sales invoices and posted sales invoices (D365 READ and D365 SALES), then resume the connection.",
         code="bc.permission.drafts_hidden",
     )
 
@@ -111,3 +138,38 @@ def to_document(invoice: SalesInvoice) -> BcDocument:
         total=invoice.total_amount_including_tax,
         currency=invoice.currency_code,
     )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the hub wrote into the invoice's metadata about its draft, in a life that the ledger may have forgotten."""
+
+    id: str
+    number: str
+    synced_at: datetime | None
+    names: tuple[str, ...]
+    """What the draft's external document number may end with."""
+
+    def fits(self, document: SalesInvoice, customer_id: str) -> bool:
+        """Tell whether a document is the invoice's own. Metadata can be copied from one invoice to another."""
+        own = document.external_document_number.upper()
+        return own.endswith(self.names) and document.customer_id.lower() == customer_id.lower()
+
+
+def read_told(invoice: Invoice, prefix: str) -> Told | None:
+    """Read from the metadata which draft the invoice has, if they say so."""
+    metadata = invoice.metadata
+    if not (draft := metadata.get(f"{prefix}invoice_id", "").strip()):
+        return None
+    names = tuple(name.upper() for name in (invoice.number, invoice.id) if name)
+    synced_at = _parse_moment(metadata.get(f"{prefix}synced_at", ""))
+    return Told(id=draft, number=metadata.get(f"{prefix}invoice") or draft, synced_at=synced_at, names=names)
+
+
+def _parse_moment(text: str) -> datetime | None:
+    """Read what the hub wrote; anyone may have edited it."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None

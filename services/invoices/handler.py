@@ -6,18 +6,20 @@ from datetime import timedelta
 
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
-from hub.ledger import InvoiceOutcome, Ledger
+from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.outcomes import Outcomes, Told
 from hub.stage.ports import Failure, Outgoing
 from mapping.sales_invoices import MappedInvoice, build_sales_invoice
-from schemas.messages import ContactResolved
+from schemas.errors import HubError, RetryLater
+from schemas.messages import BcDocument, ContactResolved
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
 from services.invoices.ports import Remotes
-from services.invoices.protocol import DraftProtocol
+from services.invoices.protocol import DraftProtocol, HeldInvoice, Wanted
 
 # Finalized invoices hardly change, but one can be voided while its message waits in a backlog.
 _FRESH = timedelta(minutes=2)
+_CLOSED = "The invoice was voided, written off or deleted in Stripe."
 
 
 @dataclass(frozen=True)
@@ -31,63 +33,66 @@ class InvoicesHandler:
     clock: Clock
 
     async def handle(self, message: ContactResolved) -> Sequence[Outgoing]:
-        """Make sure of the one draft, and return the result."""
+        """Make sure of the one draft, and return the result. All of it under the invoice's lease."""
         snapshot = await self.directory.get(message.connection)
-        invoice = await self._refresh(snapshot, message)
-        if invoice is None or invoice.status not in {"open", "paid"}:
-            return await self._conclude_changed(message)
-        customer_id = message.customer.id if message.customer else None
-        mapped = build_sales_invoice(invoice, snapshot.settings.invoices, customer_id=customer_id)
-        if snapshot.connection.dry_run:
-            return await self._conclude_dry_run(message, snapshot, mapped)
-        if customer_id is None:
-            # Resolved in a dry run that has ended since: round again, to create the customer.
-            return []
-        return await self._draft(message, snapshot, invoice, mapped, customer_id)
+        async with self.ledger.hold_invoice(message.connection, message.invoice.id) as lease:
+            record = await self.ledger.load_invoice(message.connection, message.invoice.id)
+            if record.is_told_synced and message.received.cause != "replay":
+                return await self.outcomes.repeat(message.connection, message.received)
+            invoice = await self._refresh(snapshot, message, record)
+            if invoice is None or invoice.status not in {"open", "paid"}:
+                return await self.outcomes.conclude_closed(message.connection, message.received, _CLOSED)
+            mapped = self._map(snapshot, message, invoice)
+            if snapshot.connection.dry_run:
+                return await self._conclude_dry_run(message, snapshot, mapped)
+            wanted = Wanted(snapshot, invoice, mapped, _require_customer(message), message.received.recreate)
+            held = HeldInvoice(self.ledger, lease, message.connection, invoice.id, record.state)
+            return await self._draft(message, wanted, held)
 
     async def report(self, message: ContactResolved, failure: Failure) -> Sequence[Outgoing]:
         """Tell a failure."""
         return await self.outcomes.report(message.connection, message.received, failure)
 
-    async def _refresh(self, snapshot: Snapshot, message: ContactResolved) -> Invoice | None:
-        if self.clock.now() - message.resolved_at < _FRESH:
+    async def _refresh(self, snapshot: Snapshot, message: ContactResolved, record: InvoiceRecord) -> Invoice | None:
+        """Return the invoice as it is now: the message's, while it is young and nothing was heard of a closing."""
+        if record.closed_at is None and self.clock.now() - message.resolved_at < _FRESH:
             return message.invoice
         return await self.remotes.stripe(snapshot).fetch_invoice(message.invoice.id)
 
-    async def _draft(
-        self,
-        message: ContactResolved,
-        snapshot: Snapshot,
-        invoice: Invoice,
-        mapped: MappedInvoice,
-        customer_id: str,
-    ) -> Sequence[Outgoing]:
-        async with self.ledger.hold_invoice(message.connection, invoice.id) as lease:
-            record = await self.ledger.load_invoice(message.connection, invoice.id)
-            if record.state.phase == "synced" and record.outcome is not None and message.received.cause != "replay":
-                return [self.outcomes.tell(message.connection, message.received, record.outcome)]
-            protocol = DraftProtocol(
-                snapshot=snapshot,
-                invoice=invoice,
-                mapped=mapped,
-                customer_id=customer_id,
-                recreate=message.received.recreate,
-                bc=self.remotes.business_central(snapshot),
-                ledger=self.ledger,
-                directory=self.directory,
-                clock=self.clock,
-                lease=lease,
-                state=record.state,
-            )
+    def _map(self, snapshot: Snapshot, message: ContactResolved, invoice: Invoice) -> MappedInvoice:
+        customer_id = message.customer.id if message.customer else None
+        return build_sales_invoice(invoice, snapshot.settings.invoices, customer_id=customer_id)
+
+    async def _draft(self, message: ContactResolved, wanted: Wanted, held: HeldInvoice) -> Sequence[Outgoing]:
+        protocol = DraftProtocol(
+            wanted, held, self.remotes.business_central(wanted.snapshot), self.directory, self.clock
+        )
+        try:
             document = await protocol.run()
+        except HubError as error:
+            error.evidence = tuple(protocol.attempts)
+            raise
+        notes = (*message.notes, *wanted.mapped.notes, *protocol.notes)
+        return await self._conclude(message, wanted, document, Told(protocol.attempts, notes))
+
+    async def _conclude(
+        self, message: ContactResolved, wanted: Wanted, document: BcDocument, told: Told
+    ) -> Sequence[Outgoing]:
+        """Synced; unless the invoice was closed in Stripe while its draft was made."""
+        record = await self.ledger.load_invoice(message.connection, message.invoice.id)
+        if record.closed_at is not None and await self._is_closed(wanted):
+            return await self.outcomes.conclude_closed(message.connection, message.received, _CLOSED)
         outcome = InvoiceOutcome(
             outcome="synced",
             document=document,
-            settings_version=message.settings_version,
+            settings_version=wanted.snapshot.settings_version,
             decided_at=self.clock.now(),
         )
-        told = Told(attempts=protocol.attempts, notes=mapped.notes)
         return await self.outcomes.conclude(message.connection, message.received, outcome, told)
+
+    async def _is_closed(self, wanted: Wanted) -> bool:
+        invoice = await self.remotes.stripe(wanted.snapshot).fetch_invoice(wanted.invoice.id)
+        return invoice is None or invoice.status not in {"open", "paid"}
 
     async def _conclude_dry_run(
         self, message: ContactResolved, snapshot: Snapshot, mapped: MappedInvoice
@@ -107,13 +112,20 @@ class InvoicesHandler:
             dry_run=True,
             decided_at=self.clock.now(),
         )
-        told = Told(notes=mapped.notes)
+        told = Told(notes=(*message.notes, *mapped.notes))
         return await self.outcomes.conclude(message.connection, message.received, outcome, told)
 
-    async def _conclude_changed(self, message: ContactResolved) -> Sequence[Outgoing]:
-        outcome = InvoiceOutcome(
-            outcome="skipped",
-            reason="The invoice was voided, written off or deleted in Stripe before its draft was made.",
-            decided_at=self.clock.now(),
-        )
-        return await self.outcomes.conclude(message.connection, message.received, outcome)
+
+def _require_customer(message: ContactResolved) -> str:
+    """Return the customer to draft for.
+
+    Raises:
+        RetryLater: resolved in a dry run that has ended since; once round again, and it is created.
+    """
+    if message.customer is not None:
+        return message.customer.id
+    raise RetryLater(
+        "The dry run has ended; the invoice goes round once more, to create its customer.",
+        code="contact.not_created",
+        retry_after=timedelta(seconds=1),
+    )

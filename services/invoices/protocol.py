@@ -1,6 +1,6 @@
 """One draft, never two: Business Central has no idempotency keys, so an invoice moves through states in the ledger.
 
-    none -> intent -> created -> synced
+    none -> intent -> created -> synced -> deleted
 
 Every step may be done twice: each begins by reading the ledger and, where the ledger can't know, by looking into
 Business Central. The state is written under the invoice's lease, `intent` right before the request goes out. An
@@ -29,30 +29,73 @@ from services.invoices.decide import (
     build_gate_refusal,
     build_hidden_block,
     decide_found,
-    is_ours,
+    describe_change,
+    is_left_draft,
     is_posted,
     passes_gate,
+    read_told,
     to_document,
 )
 from services.invoices.ports import BcInvoices
 
 
-@dataclass
-class DraftProtocol:
-    """Takes one invoice to *synced*, under its lease. Made anew for each message."""
+@dataclass(frozen=True)
+class Wanted:
+    """What there must be one draft of."""
 
     snapshot: Snapshot
     invoice: Invoice
     mapped: MappedInvoice
     customer_id: str
     recreate: bool
-    bc: BcInvoices
+    """A person asks for a new draft although an earlier one was deleted."""
+
+
+@dataclass
+class HeldInvoice:
+    """The invoice's protocol state, while its lease is held."""
+
     ledger: Ledger
+    lease: Lease
+    connection: ConnectionId
+    invoice_id: str
+    state: InvoiceState
+
+    async def save(self, state: InvoiceState) -> None:
+        """Write the state.
+
+        Raises:
+            RetrySoon: the lease has ended, and someone else may be at work.
+        """
+        await self.ledger.save_state(self.lease, self.connection, self.invoice_id, state)
+        self.state = state
+
+    async def change(self, **changes: Any) -> None:
+        """Write the state with some of it changed."""
+        await self.save(self.state.model_copy(update=changes))
+
+    async def forget(self) -> None:
+        """Begin anew; only the time of the first success stays."""
+        await self.save(InvoiceState(synced_at=self.state.synced_at))
+
+    async def write_intent(self, now: datetime) -> None:
+        """Say that a draft is about to be requested, with the whole life of the lease before us."""
+        await self.lease.renew()
+        await self.save(InvoiceState(phase="intent", intent_at=now, synced_at=self.state.synced_at))
+
+
+@dataclass
+class DraftProtocol:
+    """Takes one invoice to *synced*, under its lease. Made anew for each message."""
+
+    wanted: Wanted
+    held: HeldInvoice
+    bc: BcInvoices
     directory: Directory
     clock: Clock
-    lease: Lease
-    state: InvoiceState
     attempts: list[Attempt] = field(default_factory=list[Attempt])
+    """What was written to Business Central, also when an error ends the run."""
+    notes: list[str] = field(default_factory=list[str])
 
     async def run(self) -> BcDocument:
         """Return the draft, whose total equals Stripe's.
@@ -64,21 +107,57 @@ class DraftProtocol:
         document = await self._look()
         if document is None:
             document = await self._create()
+            await self._prove_readable(document)
+        elif is_left_draft(document):
+            await self._note_readable()
+        if self.held.state.phase == "synced":
+            return await self._keep_synced(document)
         return await self._complete(document)
 
     async def _look(self) -> SalesInvoice | None:
         """By id where ledger or metadata know one, else by our external document number."""
-        if (document := self.state.document) is not None:
+        if (document := self.held.state.document) is not None:
             if (found := await self.bc.fetch_invoice(document.id)) is not None:
                 return found
             await self._forget_deleted(document)
-        elif (told := self.invoice.metadata.get(f"{self.snapshot.settings.metadata_prefix}invoice_id")) is not None:
-            # The ledger was lost, or another hub made this one: what Stripe remembers is taken only if it is ours.
-            found = await self.bc.fetch_invoice(told)
-            if found is not None and is_ours(found, self.mapped, self.customer_id):
-                return found
-        candidates = await self.bc.find_invoices(self.mapped.external_document_number)
-        return decide_found(candidates, self.mapped, self.customer_id, is_expected=self.state.phase == "intent")
+        elif (found := await self._look_where_stripe_says()) is not None:
+            return found
+        mapped = self.wanted.mapped
+        candidates = await self.bc.find_invoices(mapped.external_document_number)
+        is_expected = self.held.state.phase == "intent"
+        return decide_found(candidates, mapped, self.wanted.customer_id, is_expected=is_expected)
+
+    async def _look_where_stripe_says(self) -> SalesInvoice | None:
+        """By the id in the invoice's metadata, if the ledger is younger than the invoice and may have been lost.
+
+        Otherwise metadata are not trusted: they are copied with the invoice, or name a draft in another company.
+        """
+        told = read_told(self.wanted.invoice, self.wanted.snapshot.settings.metadata_prefix)
+        if told is None or get_issue_time(self.wanted.invoice) >= (await self.held.ledger.load_incarnation()).born_at:
+            return None
+        found = await self.bc.fetch_invoice(told.id)
+        if found is None and not self.wanted.recreate:
+            raise build_deleted_refusal(told.number)
+        if found is None or not told.fits(found, self.wanted.customer_id):
+            return None
+        if told.synced_at is not None:
+            await self.held.save(
+                InvoiceState(phase="synced", document=to_document(found), synced_at=told.synced_at),
+            )
+        return found
+
+    async def _forget_deleted(self, document: BcDocument) -> None:
+        """A draft that the ledger knows is gone.
+
+        One that was right was deleted by a person, and only a person may ask for another. One that failed the gate was
+        to be deleted.
+        """
+        if not self.wanted.snapshot.proved:
+            raise build_hidden_block(document.number)
+        if self.held.state.phase in {"synced", "deleted"} and not self.wanted.recreate:
+            await self.held.change(phase="deleted")
+            raise build_deleted_refusal(document.number)
+        await self.held.forget()
 
     async def _prove_readable(self, document: SalesInvoice) -> None:
         """Look the first draft of a connection up: Business Central hides rows where a permission is missing.
@@ -86,144 +165,123 @@ class DraftProtocol:
         Raises:
             Blocked: the draft just made can't be seen, so the next look would miss it and make a second one.
         """
-        if self.snapshot.proved:
+        if self.wanted.snapshot.proved:
             return
-        found = await self.bc.find_invoices(self.mapped.external_document_number)
+        found = await self.bc.find_invoices(self.wanted.mapped.external_document_number)
         if all(one.id != document.id for one in found):
             raise build_hidden_block(document.number)
-        await self.directory.save_proved(self._connection)
+        await self._note_readable()
 
-    async def _forget_deleted(self, document: BcDocument) -> None:
-        """A draft that the ledger knows is gone: a person deleted it, and only a person may ask for another."""
-        if not self.snapshot.proved:
-            raise build_hidden_block(document.number)
-        if not self.recreate:
-            raise build_deleted_refusal(document.number)
-        await self._save(InvoiceState(synced_at=self.state.synced_at))
+    async def _note_readable(self) -> None:
+        if not self.wanted.snapshot.proved:
+            await self.directory.save_proved(self.held.connection)
 
     async def _create(self) -> SalesInvoice:
         await self._check_may_create()
+        sent: list[datetime] = []
 
         async def before_send() -> None:
-            await self.lease.renew()
-            await self._save(InvoiceState(phase="intent", intent_at=self.clock.now(), synced_at=self.state.synced_at))
+            await self.held.write_intent(self.clock.now())
+            sent.append(self.clock.now())
 
         try:
-            answer = await self.bc.create_invoice(self.mapped.payload, before_send=before_send)
-        except InDoubt as error:
-            await self._keep_doubt(error)
-            raise
+            answer = await self.bc.create_invoice(self.wanted.mapped.payload, before_send=before_send)
         except HubError as error:
-            # Business Central said no, or nothing was sent: there is no draft, and nothing to doubt.
-            self._note_attempt(None, error)
-            if self.state.phase == "intent":
-                await self._save(InvoiceState(synced_at=self.state.synced_at))
+            if sent:
+                self._note_failure(error, sent[-1])
+                await self._end_intent(error)
             raise
-        self._note_attempt(answer, None)
-        await self._save_created(answer.value, etag=answer.value.etag)
-        await self._prove_readable(answer.value)
+        self._note_answer(answer, sent[-1])
+        await self.held.change(phase="created", document=to_document(answer.value), etag=answer.value.etag)
         return answer.value
 
     async def _check_may_create(self) -> None:
-        now, window = self.clock.now(), self.snapshot.settings.doubt_window
-        sent = self.state.intent_at
+        now, window = self.clock.now(), self.wanted.snapshot.settings.doubt_window
+        sent = self.held.state.intent_at
         if sent is not None and is_in_doubt(sent, window, now):
-            looks = self.state.looks + 1
-            await self._save(self.state.model_copy(update={"looks": looks}))
-            raise self._build_doubt({}, sent, looks, now)
-        life = await self.ledger.load_incarnation()
-        if (gap := get_memory_gap(life, get_issue_time(self.invoice), window, now)) is not None:
+            raise self._build_doubt({}, sent)
+        life = await self.held.ledger.load_incarnation()
+        if (gap := get_memory_gap(life, get_issue_time(self.wanted.invoice), window, now)) is not None:
             raise RetryLater(
                 "The hub's memory is younger than this invoice; it makes sure that no earlier request is under way.",
                 code="ledger.young",
                 retry_after=gap,
             )
 
-    async def _keep_doubt(self, error: InDoubt) -> None:
-        """Remember the limiter's slot that stays taken, and come back soon."""
-        self._note_attempt(None, error)
-        slot = error.context.get("limiter_slot")
-        await self._save(self.state.model_copy(update={"slot": slot}))
-        now = self.clock.now()
-        raise self._build_doubt(dict(error.context), self.state.intent_at or now, 0, now) from error
+    async def _end_intent(self, error: HubError) -> None:
+        """After a no there is no draft. After no answer there may be one, and the limiter's slot stays taken."""
+        if not isinstance(error, InDoubt):
+            await self.held.forget()
+            return
+        await self.held.change(slot=error.context.get("limiter_slot"))
+        doubt = self._build_doubt(dict(error.context), self.held.state.intent_at or self.clock.now())
+        raise doubt from error
 
-    def _build_doubt(self, context: dict[str, str], sent: datetime, looks: int, now: datetime) -> InDoubt:
+    def _build_doubt(self, context: dict[str, str], sent: datetime) -> InDoubt:
+        window = self.wanted.snapshot.settings.doubt_window
         return InDoubt(
             "Business Central has not said yet whether it made the draft of invoice "
-            f"{self.mapped.external_document_number}; "
-            "the hub looks again before it does anything.",
+            f"{self.wanted.mapped.external_document_number}; the hub looks again before it does anything.",
             code="invoice.create.in_doubt",
             context=context,
-            retry_after=get_look_interval(self.snapshot.settings.doubt_window, looks, sent, now),
+            retry_after=get_look_interval(window, sent, self.clock.now()),
         )
+
+    async def _keep_synced(self, document: SalesInvoice) -> BcDocument:
+        """Synced before, and still there: nothing is changed, whatever people have made of the draft since."""
+        if (note := describe_change(document, self.wanted.mapped)) is not None:
+            self.notes.append(note)
+        if (kept := to_document(document)) != self.held.state.document:
+            await self.held.change(document=kept)
+        return kept
 
     async def _complete(self, document: SalesInvoice) -> BcDocument:
         """The equality gate: nothing is synced with another total."""
-        if self.state.phase in {"none", "intent"}:
-            await self._save_created(document, etag=None)
-        if not passes_gate(document, self.mapped):
-            raise await self._remove_wrong(document)
-        await self._release_slot()
         kept = to_document(document)
-        await self._save(
-            self.state.model_copy(
-                update={
-                    "phase": "synced",
-                    "document": kept,
-                    "synced_at": self.state.synced_at or self.clock.now(),
-                    "slot": None,
-                }
-            )
-        )
+        if self.held.state.phase in {"none", "intent"}:
+            await self.held.change(phase="created", document=kept, etag=None)
+        if not passes_gate(document, self.wanted.mapped):
+            raise await self._remove_wrong(document)
+        if (slot := self.held.state.slot) is not None:
+            await self.bc.release_slot(slot)
+        synced_at = self.held.state.synced_at or self.clock.now()
+        await self.held.change(phase="synced", document=kept, synced_at=synced_at, slot=None)
         return kept
 
     async def _remove_wrong(self, document: SalesInvoice) -> Refused:
-        """Delete a wrong draft, but only as our own POST left it: what a person touched since is kept."""
-        if self.state.etag is None or is_posted(document):
-            return build_gate_refusal(document, self.mapped, "changed")
-        ending = await self.bc.delete_invoice(document.id, etag=self.state.etag)
+        """Delete a wrong draft, but only as our own POST left it: what a person may have touched is kept."""
+        etag = self.held.state.etag
+        if is_posted(document):
+            return build_gate_refusal(document, self.wanted.mapped, "posted")
+        if etag is None:
+            return build_gate_refusal(document, self.wanted.mapped, "unsure")
+        sent = self.clock.now()
+        ending = await self.bc.delete_invoice(document.id, etag=etag)
+        answer = {"ending": ending}
+        self.attempts.append(Attempt(at=sent, request=f"DELETE salesInvoices({document.id})", answer=answer))
         if ending != "changed":
-            await self._save(InvoiceState(synced_at=self.state.synced_at))
-        return build_gate_refusal(document, self.mapped, ending)
+            await self.held.forget()
+        return build_gate_refusal(document, self.wanted.mapped, ending)
 
-    async def _release_slot(self) -> None:
-        if self.state.slot is not None:
-            await self.bc.release_slot(self.state.slot)
+    def _note_answer(self, answer: Answer[SalesInvoice], sent: datetime) -> None:
+        body = {key: value for key, value in answer.body.items() if key != "salesInvoiceLines"}
+        self._note(sent, body, status=answer.status, request_id=answer.request_id)
 
-    async def _save_created(self, document: SalesInvoice, *, etag: str | None) -> None:
-        await self._save(
-            self.state.model_copy(
-                update={
-                    "phase": "created",
-                    "document": to_document(document),
-                    "etag": etag,
-                    "customer_id": document.customer_id,
-                }
-            )
-        )
+    def _note_failure(self, error: HubError, sent: datetime) -> None:
+        status = error.context.get("status", "")
+        body = {"code": error.code, "message": error.message, **error.context}
+        number = int(status) if status.isdecimal() else None
+        self._note(sent, body, status=number, request_id=error.context.get("request_id"))
 
-    async def _save(self, state: InvoiceState) -> None:
-        await self.ledger.save_state(self.lease, self._connection, self.invoice.id, state)
-        self.state = state
-
-    @property
-    def _connection(self) -> ConnectionId:
-        return self.snapshot.connection.id
-
-    def _note_attempt(self, answer: Answer[SalesInvoice] | None, error: HubError | None) -> None:
-        body: dict[str, Any] | None = None
-        if answer is not None:
-            body = {key: value for key, value in answer.body.items() if key != "salesInvoiceLines"}
-        elif error is not None:
-            body = {"code": error.code, "message": error.message}
-        context = error.context if error is not None else {}
+    def _note(self, sent: datetime, body: dict[str, Any], *, status: int | None, request_id: str | None) -> None:
+        payload = self.wanted.mapped.payload
         self.attempts.append(
             Attempt(
-                at=self.clock.now(),
+                at=sent,
                 request="POST salesInvoices",
-                payload=self.mapped.payload,
-                status=answer.status if answer is not None else None,
+                payload=payload,
+                status=status,
                 answer=body,
-                request_id=answer.request_id if answer is not None else context.get("request_id"),
+                request_id=request_id,
             )
         )

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from connectors.stripe.metadata import limit_value
-
 from hub.ledger import InvoiceOutcome, InvoiceRecord
 
 
@@ -29,6 +28,10 @@ class MetadataKeys:
             f"{self.prefix}error": limit_value(_say(outcome)),
             f"{self.prefix}synced_at": synced_at.strftime("%Y-%m-%dT%H:%M:%SZ") if synced_at else "",
         }
+
+    def answer_replay(self, wanted: dict[str, str], outcome: InvoiceOutcome) -> dict[str, str]:
+        """Build the answer to a person's replay: everything anew, and the request cleared once it has its end."""
+        return wanted if outcome.outcome == "pending" else {**wanted, self.replay: ""}
 
 
 def _say(outcome: InvoiceOutcome) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from connectors.stripe.client import MetadataWritten
-
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
 from hub.ledger import InvoiceOutcome, Ledger
@@ -18,6 +17,9 @@ from schemas.ids import build_message_key
 from schemas.messages import InvoiceResult, MetadataUpdated
 from schemas.topics import METADATA_UPDATED
 from services.metadata_writer.decide import MetadataKeys, find_changes
+
+# How often one message writes when the outcome changes meanwhile; each change brings a message of its own, too.
+_ROUNDS = 3
 
 
 class StripeMetadata(Protocol):
@@ -48,28 +50,41 @@ class MetadataHandler:
     clock: Clock
 
     async def handle(self, message: InvoiceResult) -> Sequence[Outgoing]:
-        """Write what differs, and tell what was written or why nothing was."""
+        """Write what differs, and tell what was written or why nothing was.
+
+        After a write the ledger is read again: another replica may have written what is newer while this write was on
+        its way, and then this one has covered it up.
+        """
         snapshot = await self.directory.get(message.connection)
-        record = await self.ledger.load_invoice(message.connection, message.invoice_id)
-        # The ledger's outcome, not the message's: a late result must not overwrite a newer one.
-        outcome = record.outcome or _restore(message)
-        if outcome.dry_run or snapshot.connection.dry_run:
-            return [self._tell(message, outcome, reason="Dry run: nothing is written to Stripe.")]
-        keys = MetadataKeys(snapshot.settings.metadata_prefix)
-        wanted = keys.build(record, outcome)
-        changes = find_changes(wanted, record.metadata)
-        if message.received.cause == "replay" and outcome.outcome != "pending":
-            changes[keys.replay] = ""
-        if not changes:
-            return [self._tell(message, outcome, reason="Stripe says so already.")]
-        return [await self._write(message, snapshot, outcome, wanted, changes)]
+        told: list[MetadataUpdated] = []
+        while not told or (told[-1].written and len(told) < _ROUNDS):
+            told.append(await self._bring_up_to_date(message, snapshot, is_first=not told))
+        key = build_message_key(message.connection, message.invoice_id)
+        return [Outgoing(METADATA_UPDATED, key, one) for one in told if one.written or len(told) == 1]
 
     async def report(self, message: InvoiceResult, failure: Failure) -> Sequence[Outgoing]:
         """Metadata that can't be written have no other place to say so than the topic and the log."""
         get_logger().warning("metadata_writer.invoice.not_written", code=failure.detail.code)
         if failure.retry_at is not None:
             return []
-        return [self._tell(message, _restore(message), reason=failure.detail.text)]
+        updated = self._tell(message, _restore(message), reason=failure.detail.text)
+        return [Outgoing(METADATA_UPDATED, build_message_key(message.connection, message.invoice_id), updated)]
+
+    async def _bring_up_to_date(self, message: InvoiceResult, snapshot: Snapshot, *, is_first: bool) -> MetadataUpdated:
+        record = await self.ledger.load_invoice(message.connection, message.invoice_id)
+        # The ledger's outcome, not the message's: a late result must not overwrite a newer one.
+        outcome = record.outcome or _restore(message)
+        if outcome.dry_run or snapshot.connection.dry_run:
+            return self._tell(message, outcome, reason="Dry run: nothing is written to Stripe.")
+        keys = MetadataKeys(snapshot.settings.metadata_prefix)
+        wanted = keys.build(record, outcome)
+        if is_first and message.received.cause == "replay":
+            changes = keys.answer_replay(wanted, outcome)
+        else:
+            changes = find_changes(wanted, record.metadata)
+        if not changes:
+            return self._tell(message, outcome, reason="Stripe says so already.")
+        return await self._write(message, snapshot, outcome, wanted, changes)
 
     async def _write(
         self,
@@ -78,7 +93,7 @@ class MetadataHandler:
         outcome: InvoiceOutcome,
         wanted: dict[str, str],
         changes: dict[str, str],
-    ) -> Outgoing:
+    ) -> MetadataUpdated:
         stripe = self.remotes.stripe(snapshot)
         try:
             written = await stripe.update_invoice_metadata(
@@ -100,8 +115,8 @@ class MetadataHandler:
         written: dict[str, str] | None = None,
         reason: str = "",
         request_id: str | None = None,
-    ) -> Outgoing:
-        updated = MetadataUpdated(
+    ) -> MetadataUpdated:
+        return MetadataUpdated(
             connection=message.connection,
             invoice_id=message.invoice_id,
             outcome=outcome.outcome,
@@ -111,7 +126,6 @@ class MetadataHandler:
             request_id=request_id,
             at=self.clock.now(),
         )
-        return Outgoing(METADATA_UPDATED, build_message_key(message.connection, message.invoice_id), updated)
 
 
 def _restore(message: InvoiceResult) -> InvoiceOutcome:
