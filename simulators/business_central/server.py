@@ -76,6 +76,7 @@ async def _listen(
     config = uvicorn.Config(
         app,
         http=CuttableProtocol,
+        interface="asgi3",
         ws="none",
         lifespan="off",
         access_log=False,

@@ -45,12 +45,16 @@ class BulkOrder:
     exact: bool = True
     wait: bool = False
     max_lines: int = 5
+    country: str | None = None
+    """Where all customers live; None spreads them. Tax elsewhere depends on it, so totals do."""
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode) or not is_known_currency(self.currency):
             raise ValueError("mode is finalize, send or pay; the currency must be one Stripe knows")
         if self.invoices < 1 or self.customers < 1 or self.max_lines < 1:
             raise ValueError("invoices, customers and max_lines must be at least 1")
+        if self.country is not None and all(self.country != place[1] for place in _PLACES):
+            raise ValueError("the country must be one that the made-up customers live in")
 
 
 @dataclass(slots=True)
@@ -121,7 +125,7 @@ class BulkMaker:
     async def _customers(self, realm: Realm, order: BulkOrder, rng: random.Random) -> list[Json]:
         made: list[Json] = []
         for number in range(order.customers):
-            made.append(add_customer(self._context(realm), _customer_params(number, rng)))
+            made.append(add_customer(self._context(realm), _customer_params(number, rng, order.country)))
             await _breathe(number)
         return made
 
@@ -189,8 +193,8 @@ def _exact_step(percentage: Decimal) -> int:
     return (Fraction(percentage) / 100).denominator
 
 
-def _customer_params(number: int, rng: random.Random) -> dict[str, Any]:
-    city, country, post = rng.choice(_PLACES)
+def _customer_params(number: int, rng: random.Random, wanted: str | None) -> dict[str, Any]:
+    city, country, post = rng.choice([place for place in _PLACES if wanted in {None, place[1]}])
     name = f"{rng.choice(_NAMES)} {number:04d} {rng.choice(_FORMS)}"
     return {
         "name": name,

@@ -56,6 +56,16 @@ def count(
     )
 
 
+def list_failures(stripe_invoices: Sequence[Mapping[str, Any]], prefix: str = "bc_") -> list[str]:
+    """Say why invoices are not synced: number, status and words, as a reader finds them in Stripe."""
+    told = [(one["number"], one["metadata"]) for one in stripe_invoices if one["status"] in {"open", "paid"}]
+    return [
+        f"{number}: {metadata.get(f'{prefix}status', 'nothing written')} {metadata.get(f'{prefix}error', '')}".strip()
+        for number, metadata in told
+        if metadata.get(f"{prefix}status") != "synced"
+    ]
+
+
 def _is_equal(invoice: Mapping[str, Any], draft: Mapping[str, Any]) -> bool:
     total = Decimal(str(draft["totalAmountIncludingTax"]))
     same_currency = draft["currencyCode"].upper() == invoice["currency"].upper()

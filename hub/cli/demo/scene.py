@@ -19,6 +19,8 @@ from hub.cli.demo.simulators import (
     BC_CLIENT_SECRET,
     BC_COMPANY,
     BC_ENVIRONMENT,
+    BC_HOME,
+    BC_TENANT,
     Simulators,
     run_simulators,
 )
@@ -55,6 +57,8 @@ class Scene:
             "seed": seed,
             "per_second": per_second,
             "mode": "finalize",
+            # The simulated company charges VAT at home alone: elsewhere in the EU it is reverse charge.
+            "country": BC_HOME,
             "wait": False,
         }
         return str((await self.simulators.call(self.simulators.stripe, "POST", "bulk", order))["job"])
@@ -119,7 +123,7 @@ def _add_connection(simulators: Simulators, environment: Mapping[str, str], webh
     """Connect by the same command that a user types."""
     words = (
         *("--stripe-account", simulators.stripe["account"], "--stripe-key", simulators.stripe["api_key"]),
-        *("--webhook-secret", webhook_secret, "--bc-tenant", simulators.bc["tenant"]),
+        *("--webhook-secret", webhook_secret, "--bc-tenant", BC_TENANT),
         *("--bc-environment", BC_ENVIRONMENT, "--bc-company", BC_COMPANY),
         *("--bc-client-id", BC_CLIENT_ID, "--bc-client-secret", BC_CLIENT_SECRET),
         *("--line-account", BC_ACCOUNT, "--doubt-window", str(DOUBT_SECONDS), "--json"),

@@ -17,13 +17,14 @@ from aiokafka import AIOKafkaConsumer
 from rich.live import Live
 from rich.table import Table
 
-from hub.cli.context import Exit, find_data_dir, out, print_json, run_command
-from hub.cli.demo.count import Count, count
+from hub.cli.context import Exit, err, find_data_dir, out, print_json, run_command
+from hub.cli.demo.count import Count, count, list_failures
 from hub.cli.demo.scene import Scene, open_scene
 from hub.log import configure_logging
 from schemas.topics import TOPICS
 
 NAME = "demo"
+_FAILURES_SHOWN = 5
 _SERVICES_OF = {
     "stripe.events": "ingest → contacts",
     "contacts.resolved": "contacts → invoices",
@@ -136,6 +137,8 @@ async def _watch(plan: Plan, scene: Scene) -> tuple[Count, float]:
         progress.begun = time.monotonic()
         job = await scene.make_invoices(plan.invoices, seed=plan.seed, per_second=_choose_rate(plan))
         await _until_still(plan, scene, progress, job)
+    for failure in list_failures(await scene.simulators.dump_stripe())[:_FAILURES_SHOWN]:
+        err.print(failure, highlight=False, markup=False)
     if progress.counted is None:
         raise RuntimeError("nothing was counted")
     return progress.counted, progress.seconds

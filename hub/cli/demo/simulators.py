@@ -16,11 +16,13 @@ import httpx
 from hub.child_process import ChildProcess, wait_until_ready
 
 # The built-in company of the Business Central simulator, and its app registration.
+BC_TENANT = "6f1c2c1e-93a4-4f0a-8d55-1b5a7c0f9e21"
 BC_ENVIRONMENT = "sandbox"
 BC_COMPANY = "CRONUS International Ltd."
 BC_CLIENT_ID = "demo-client"
 BC_CLIENT_SECRET = "demo-secret"  # noqa: S105 - the simulator's, opens nothing
 BC_ACCOUNT = "6110"
+BC_HOME = "DE"
 _START_WITHIN = timedelta(seconds=20)
 
 
