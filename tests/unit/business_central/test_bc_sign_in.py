@@ -1,6 +1,7 @@
 """Signing in: one renewal at a time, and every refusal says what to do."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -299,8 +300,13 @@ async def test_an_untrusted_certificate_blocks(entra: FakeEntra) -> None:
 
 
 async def test_a_sign_in_has_a_deadline(entra: FakeEntra) -> None:
-    with pytest.raises(RetryLater):
-        await run_with_app(build_app(entra), lambda _: None, deadline=timedelta(microseconds=1))
+    may_end = threading.Event()
+    with pytest.raises(RetryLater) as caught:
+        await run_with_app(build_app(entra), lambda _: may_end.wait(), deadline=timedelta(milliseconds=50))
+    assert caught.value.code == "bc.sign_in.unreachable"
+    may_end.set()
+    # The thread ends by itself, and leaves nothing open.
+    await asyncio.get_running_loop().shutdown_default_executor()
 
 
 RESULTS: list[tuple[dict[str, Any], type[HubError], str]] = [
