@@ -141,7 +141,7 @@ class RedisLimiter:
             freed.set()
 
     async def hold(self, name: str, duration: timedelta) -> bool:
-        """Keep a slot for a time; see `Slot.hold`. Also false if Redis can't be reached: then its lease stands."""
+        """Keep a slot for a time; see `Slot.hold`. Also false if Redis can't be reached."""
         args = [name, _to_ms(duration), self._policy.held_at_most]
         async with _best_effort():
             return await _to_int(self._hold_script(keys=[self._slots, self._held], args=args)) == 1
