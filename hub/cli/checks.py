@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from itertools import groupby
 from typing import Literal
 
 from rich.text import Text
@@ -13,7 +14,7 @@ from hub.app import Foundation
 from hub.cli.connect import check_stripe_key
 from hub.cli.context import print_json
 from hub.cli.line_target import resolve_line_target
-from hub.cli.wording import show_table
+from hub.cli.wording import say, show_table
 from hub.directory import Snapshot
 from schemas.connections import Connection
 from schemas.errors import HubError, Refused
@@ -39,6 +40,8 @@ class Check:
     verdict: Verdict
     words: str
     fix: str = ""
+    subject: str = ""
+    """The connection, if it is about one."""
 
 
 async def try_check(name: str, look: Callable[[], Awaitable[str | Check]], fix: str = "") -> Check:
@@ -79,10 +82,14 @@ def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
     if as_json:
         print_json({"ok": not count_problems(checks), "checks": [asdict(check) for check in checks]})
         return
-    rows = [
-        (_MARKS[check.verdict], check.name, check.words, check.fix if check.verdict != "ok" else "") for check in checks
-    ]
-    show_table(("", "Check", "Result", "How to fix"), rows)
+    for subject, group in groupby(checks, key=lambda check: check.subject):
+        if subject:
+            say((f"\n{subject}", "bold"))
+        show_table(("", "Check", "Result", "How to fix"), [_to_cells(check) for check in group])
+
+
+def _to_cells(check: Check) -> tuple[Text | str, ...]:
+    return _MARKS[check.verdict], check.name, check.words, check.fix if check.verdict != "ok" else ""
 
 
 @dataclass(frozen=True)

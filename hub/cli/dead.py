@@ -15,7 +15,6 @@ from hub.cli.context import Exit, err, fail, load_cli_config, print_json, run_co
 from hub.cli.moments import parse_moment
 from hub.cli.topic_reader import RawWriter, StoredRecord, open_reader, open_writer
 from hub.cli.wording import say, show_table
-from hub.config import HubConfig
 from schemas.messages import DeadMessage
 from schemas.topics import DEAD, TOPICS
 
@@ -92,7 +91,7 @@ def replay(
     found = _select(_find(dead, ids) if ids else dead, stage, reason, since)
     if found and not yes:
         typer.confirm(f"Publish {len(found)} messages again?", abort=True, err=True)
-    run_command(_replay(load_cli_config(), found, rate))
+    run_command(_replay(found, rate))
     if as_json:
         print_json({"published": [one.id for one in found]})
     else:
@@ -126,8 +125,8 @@ def _find(dead: Iterable[DeadRecord], ids: Iterable[str]) -> list[DeadRecord]:
     return [by_id[id_] for id_ in ids]
 
 
-async def _replay(config: HubConfig, found: list[DeadRecord], rate: float) -> None:
-    async with open_writer(config) as writer:
+async def _replay(found: list[DeadRecord], rate: float) -> None:
+    async with open_writer(load_cli_config()) as writer:
         with Progress(console=err, transient=True) as progress:
             for one in progress.track(found, description="Publishing…"):
                 await send_again(writer, one.message)

@@ -1,7 +1,7 @@
 """`hub doctor`: every dependency looked at, one sentence each, and how to fix what is wrong."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
@@ -91,7 +91,7 @@ class _KafkaLooks:
                 fix="Use Apache Kafka, or set HUB_KAFKA_IDEMPOTENCE=false for a broker without it.",
             )
         if not self.config.kafka_idempotence:
-            words = "reachable; the idempotent producer is off, so a message may come twice more often"
+            words = "reachable; the idempotent producer is off, as the embedded broker needs it"
             return Check("Kafka", "ok", words)
         return "reachable, idempotent producer on"
 
@@ -113,10 +113,10 @@ class _KafkaLooks:
 
     async def _look_at_group(self, group: str, topic: str) -> Check:
         async with open_admin(self.config.kafka_bootstrap) as admin, open_reader(self.config, [topic]) as reader:
-            committed = await _kafka(admin.list_consumer_group_offsets(group))
+            begins, ends = await reader.fetch_begins(), await reader.fetch_ends()
+            # Asked by partition: not every broker answers for all at once in a way that the client reads.
+            committed = await _kafka(admin.list_consumer_group_offsets(group, partitions=list(ends)))
             members = await _count_members(admin, group)
-            begins = await reader.fetch_begins()
-            ends = await reader.fetch_ends()
         lag = sum(end - max(_get_offset(committed, tp), begins[tp]) for tp, end in ends.items())
         name = f"Group {group}"
         if members == 0:
@@ -212,14 +212,14 @@ async def _examine_connection(foundation: Foundation, connection: str) -> list[C
         snapshot = await foundation.directory.load(connection)
     except HubError as error:
         fix = "Put the old key back into HUB_SECRET_KEYS, or add the connection again."
-        return [Check(f"{connection}: secrets", "problem", error.message, fix)]
-    found = [Check("secrets", "ok", "can be read"), *await check_connection(foundation, snapshot)]
+        return [Check("Secrets", "problem", error.message, fix, connection)]
+    found = [Check("Secrets", "ok", "can be read"), *await check_connection(foundation, snapshot)]
     waiting = await foundation.waiting.count(connection)
     failed = len(await foundation.ledger.list_failed(connection))
-    found.append(Check("waiting", "ok", f"{waiting} invoices wait"))
+    found.append(Check("Waiting", "ok", f"{waiting} invoices wait"))
     if failed:
-        found.append(Check("failed", "warning", f"{failed} invoices failed", "hub replay --failed --dry-run"))
-    return [Check(f"{connection}: {one.name}", one.verdict, one.words, one.fix) for one in found]
+        found.append(Check("Failed", "warning", f"{failed} invoices failed", "hub replay --failed --dry-run"))
+    return [replace(one, subject=connection) for one in found]
 
 
 async def _offers_idempotence(admin: Any) -> bool | None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Protocol
 
 import typer
@@ -25,16 +26,17 @@ from hub.cli.context import (
 from hub.cli.moments import parse_moment
 from hub.cli.replay_plan import PlannedInvoice, ReplayPlanner, Verdict, count_verdicts
 from hub.cli.wording import say, show_table
-from hub.config import HubConfig
 from hub.directory import Snapshot
 from hub.stage.ports import Outgoing
 from hub.trace import begin_trace
+from mapping.customers import MatchValue
 from mapping.eligibility import get_issue_time
 from schemas.errors import Refused
 from schemas.ids import build_message_key
 from schemas.messages import StripeEventReceived
 from schemas.stripe_objects import Event, Invoice
 from schemas.topics import STRIPE_EVENTS
+from services.contacts.claims import Claims, Held
 
 NAME = "replay"
 EVENT_TYPE = "hub.replay"
@@ -107,25 +109,12 @@ def command(
     )
     if selection.is_empty:
         fail("Say what to replay: invoice ids, --event, --failed, --since or --until.", Exit.USAGE)
-    config = load_config_or_fail()
-    if dry_run:
-        run_command(_tell(config, selection, connection, recreate=recreate, as_json=as_json))
-    else:
-        run_command(_replay(config, selection, connection, recreate=recreate, as_json=as_json))
+    work = _tell if dry_run else _replay
+    run_command(work(selection, connection, recreate=recreate, as_json=as_json))
 
 
-def load_config_or_fail() -> HubConfig:
-    """Load the configuration, with the errors of a command."""
-
-    async def load() -> HubConfig:
-        return load_cli_config()
-
-    return run_command(load())
-
-
-async def _replay(
-    config: HubConfig, selection: Selection, wanted: str | None, *, recreate: bool, as_json: bool
-) -> None:
+async def _replay(selection: Selection, wanted: str | None, *, recreate: bool, as_json: bool) -> None:
+    config = load_cli_config()
     async with open_admin(config.kafka_bootstrap):
         pass  # says in plain words that the broker is away, before anything else is done
     async with open_foundation(config, publishes=True) as foundation:
@@ -230,8 +219,8 @@ async def _publish_one(foundation: Foundation, message: StripeEventReceived) -> 
     await foundation.publisher.publish(Outgoing(STRIPE_EVENTS, key, message))
 
 
-async def _tell(config: HubConfig, selection: Selection, wanted: str | None, *, recreate: bool, as_json: bool) -> None:
-    async with open_foundation(config) as foundation:
+async def _tell(selection: Selection, wanted: str | None, *, recreate: bool, as_json: bool) -> None:
+    async with open_foundation() as foundation:
         snapshot = await foundation.directory.load(await choose_connection(foundation, wanted))
         stripe = foundation.clients.stripe(snapshot)
         events = await _fetch_events(stripe, selection.events)
@@ -242,6 +231,7 @@ async def _tell(config: HubConfig, selection: Selection, wanted: str | None, *, 
             stripe=stripe,
             bc=foundation.clients.business_central(snapshot),
             ledger=foundation.ledger,
+            load_claims=partial(_load_claims, foundation, snapshot),
             clock=foundation.clock,
             recreate=recreate,
         )
@@ -252,6 +242,10 @@ async def _tell(config: HubConfig, selection: Selection, wanted: str | None, *, 
         _show(planned, snapshot)
     if count_verdicts(planned).get("fail"):
         raise typer.Exit(int(Exit.PROBLEM))
+
+
+async def _load_claims(foundation: Foundation, snapshot: Snapshot, values: Sequence[MatchValue]) -> Held:
+    return await Claims(foundation.redis, snapshot.connection.company_key, values).load()
 
 
 async def _plan_all(planner: ReplayPlanner, ids: Sequence[str], *, quiet: bool) -> list[PlannedInvoice]:

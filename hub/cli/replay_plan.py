@@ -1,33 +1,40 @@
-"""What a replay would do, told without doing it: the same decisions as production, and nothing written anywhere."""
+"""What a replay would do, told without doing it: the same decisions as production, and nothing written."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from connectors.business_central.client import CustomerField
 from connectors.business_central.models import Customer, SalesInvoice
 from hub.clock import Clock
 from hub.directory import Snapshot
-from hub.doubt import is_in_doubt
-from hub.ledger import CustomerLink, InvoiceRecord
-from mapping.customers import build_customer, build_match_values
-from mapping.eligibility import GoOn, LeftAlone, NotYet, decide_due
+from hub.doubt import get_memory_gap, is_in_doubt
+from hub.ledger import CustomerLink, Incarnation, InvoiceRecord
+from hub.outcomes import decide_closed
+from mapping.customers import MatchValue, build_customer, build_match_values
+from mapping.eligibility import Closed, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
 from mapping.sales_invoices import MappedInvoice, build_sales_invoice
 from schemas.errors import Blocked, HubError, Refused
 from schemas.messages import CustomerMatch
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
-from services.contacts.decide import decide_match
+from services.contacts.claims import Held
+from services.contacts.decide import build_pinned_gone, decide_match
 from services.invoices.decide import (
+    Ending,
     build_deleted_refusal,
     build_gate_refusal,
+    build_hidden_block,
     decide_found,
-    is_ours,
+    describe_change,
+    is_posted,
     passes_gate,
+    read_told,
     to_document,
 )
 
 Verdict = Literal["create", "adopt", "unchanged", "skip", "wait", "fail", "attention", "unknown"]
+LoadClaims = Callable[[Sequence[MatchValue]], Awaitable[Held]]
 
 
 class StripeInvoices(Protocol):
@@ -40,6 +47,10 @@ class StripeInvoices(Protocol):
 
 class BcReader(Protocol):
     """Looks into Business Central."""
+
+    async def fetch_customer(self, id: str, *, live: bool = True) -> Customer | None:  # noqa: A002 - its name in BC
+        """Return the customer, or None if it does not exist."""
+        ...
 
     async def find_customers(
         self, field: CustomerField, value: str, *, top: int = 10, live: bool = True
@@ -67,6 +78,10 @@ class LedgerReader(Protocol):
         """Return the linked BC customer."""
         ...
 
+    async def load_incarnation(self) -> Incarnation:
+        """Return the ledger's life."""
+        ...
+
 
 @dataclass(frozen=True)
 class PlannedInvoice:
@@ -80,6 +95,22 @@ class PlannedInvoice:
 
 
 @dataclass(frozen=True)
+class _Due:
+    """An invoice that is due, as far as it was brought."""
+
+    invoice: Invoice
+    record: InvoiceRecord
+    mapped: MappedInvoice
+    customer: CustomerMatch | None
+    """None: a new one would be created."""
+    notes: tuple[str, ...] = field(default=())
+
+    def tell(self, verdict: Verdict, words: str, *notes: str) -> PlannedInvoice:
+        """Say what would happen."""
+        return PlannedInvoice(self.invoice.id, verdict, words, self.invoice.number or "", (*self.notes, *notes))
+
+
+@dataclass(frozen=True)
 class ReplayPlanner:
     """Plans for one connection."""
 
@@ -87,6 +118,7 @@ class ReplayPlanner:
     stripe: StripeInvoices
     bc: BcReader
     ledger: LedgerReader
+    load_claims: LoadClaims
     clock: Clock
     recreate: bool = False
 
@@ -100,7 +132,7 @@ class ReplayPlanner:
             record = await self.ledger.load_invoice(self.snapshot.connection.id, invoice_id)
             invoice = await self.stripe.fetch_invoice(invoice_id)
             if invoice is None:
-                return _plan_left_alone(invoice_id, record, "The invoice does not exist in Stripe.")
+                return self._plan_closed(invoice_id, record, "The invoice does not exist in Stripe (any more).")
             return await self._plan_invoice(invoice, record)
         except Blocked:
             raise
@@ -118,69 +150,95 @@ class ReplayPlanner:
             metadata_prefix=self.snapshot.settings.metadata_prefix,
         )
         match decision:
-            case NotYet(reason):
-                return PlannedInvoice(invoice.id, "skip", f"would be skipped: {reason}", invoice.number or "")
-            case LeftAlone(reason):
-                return _plan_left_alone(invoice.id, record, reason, invoice.number or "")
+            case NotYet(reason) | LeftAlone(reason):
+                return _plan_skipped(invoice, record, reason)
+            case Closed(reason):
+                return self._plan_closed(invoice.id, record, reason, invoice.number or "")
             case GoOn():
                 return await self._plan_due(invoice, record)
 
+    def _plan_closed(self, invoice_id: str, record: InvoiceRecord, reason: str, number: str = "") -> PlannedInvoice:
+        outcome = decide_closed(record.state, reason, self.clock.now())
+        if outcome.outcome == "attention":
+            return PlannedInvoice(invoice_id, "attention", f"would want attention: {outcome.reason}", number)
+        return PlannedInvoice(invoice_id, "skip", f"would be skipped: {outcome.reason}", number)
+
     async def _plan_due(self, invoice: Invoice, record: InvoiceRecord) -> PlannedInvoice:
-        build_sales_invoice(invoice, self.snapshot.settings.invoices, customer_id=None)
+        settings = self.snapshot.settings.invoices
+        build_sales_invoice(invoice, settings, customer_id=None)
         customer = await self._find_customer(invoice)
-        customer_id = customer.id if customer else None
-        mapped = build_sales_invoice(invoice, self.snapshot.settings.invoices, customer_id=customer_id)
-        found = await self._look(invoice, record, mapped, customer_id or "")
-        if found is not None:
-            return _plan_found(invoice, record, mapped, found)
-        return self._plan_creation(invoice, record, mapped, customer)
+        notes = () if customer else build_customer(invoice)[1]
+        mapped = build_sales_invoice(invoice, settings, customer_id=customer.id if customer else None)
+        due = _Due(invoice, record, mapped, customer, notes)
+        found = await self._look(due)
+        return await self._plan_creation(due) if found is None else _plan_found(due, found)
 
     async def _find_customer(self, invoice: Invoice) -> CustomerMatch | None:
-        """Look as the resolver does, by link, then by the rules in order; None when one would be created."""
+        """Look as the resolver does on a replay: by link, then by the rules in order."""
         settings = self.snapshot.settings.customers
         values = build_match_values(invoice, settings)
-        link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
-        if link is not None:
-            return link.customer
+        if (linked := await self._find_linked(invoice)) is not None:
+            return linked
+        held = await self.load_claims(values)
         for value in values:
             if found := await self.bc.find_customers(value.pair.bc, value.value, live=False):
                 return decide_match(found, value.words, invoice)
+            created = held.find_customer(value)
+            if created is not None and (known := await self.bc.fetch_customer(created, live=False)) is not None:
+                return decide_match((known,), "created before", invoice)
         if not settings.create_missing:
-            tried = "; ".join(value.words for value in values)
-            raise Refused(
-                f"No customer in Business Central matches ({tried}), and missing ones are not created.",
-                code="contact.not_found",
-            )
-        build_customer(invoice)
+            raise _build_not_found(values)
         return None
 
-    async def _look(
-        self, invoice: Invoice, record: InvoiceRecord, mapped: MappedInvoice, customer_id: str
-    ) -> SalesInvoice | None:
+    async def _find_linked(self, invoice: Invoice) -> CustomerMatch | None:
+        link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
+        if link is None:
+            return None
+        if (known := await self.bc.fetch_customer(link.customer.id, live=False)) is not None:
+            return decide_match((known,), "linked before", invoice)
+        if link.pinned:
+            raise build_pinned_gone(link.customer, invoice)
+        return None
+
+    async def _look(self, due: _Due) -> SalesInvoice | None:
         """Look as the one-draft protocol does: by the id that ledger or metadata know, else by number."""
-        if (document := record.state.document) is not None:
+        if (document := due.record.state.document) is not None:
             if (found := await self.bc.fetch_invoice(document.id, live=False)) is not None:
                 return found
-            if not self.recreate:
-                raise build_deleted_refusal(document.number)
-        elif told := invoice.metadata.get(f"{self.snapshot.settings.metadata_prefix}invoice_id"):
-            found = await self.bc.fetch_invoice(told, live=False)
-            if found is not None and is_ours(found, mapped, customer_id):
-                return found
-        candidates = await self.bc.find_invoices(mapped.external_document_number, live=False)
-        return decide_found(candidates, mapped, customer_id, is_expected=record.state.phase == "intent")
+            self._check_may_forget(due, document.number)
+        elif (found := await self._look_where_stripe_says(due)) is not None:
+            return found
+        candidates = await self.bc.find_invoices(due.mapped.external_document_number, live=False)
+        is_expected = due.record.state.phase == "intent"
+        return decide_found(candidates, due.mapped, _get_id(due.customer), is_expected=is_expected)
 
-    def _plan_creation(
-        self, invoice: Invoice, record: InvoiceRecord, mapped: MappedInvoice, customer: CustomerMatch | None
-    ) -> PlannedInvoice:
-        number = invoice.number or ""
-        if is_in_doubt(record.state.intent_at, self.snapshot.settings.doubt_window, self.clock.now()):
-            words = "would wait: Business Central has not said yet whether it made the draft of an earlier attempt"
-            return PlannedInvoice(invoice.id, "wait", words, number)
-        amount = format_amount(mapped.total, mapped.currency)
-        whom = f"customer {customer.number} {customer.name}".strip() if customer else "a new customer"
-        words = f"would create a draft of {amount} for {whom}"
-        return PlannedInvoice(invoice.id, "create", words, number, mapped.notes)
+    def _check_may_forget(self, due: _Due, number: str) -> None:
+        """A draft that the ledger knows is gone."""
+        if not self.snapshot.proved:
+            hidden = build_hidden_block(number)
+            raise Refused(hidden.message, code=hidden.code)
+        if due.record.state.phase in {"synced", "deleted"} and not self.recreate:
+            raise build_deleted_refusal(number)
+
+    async def _look_where_stripe_says(self, due: _Due) -> SalesInvoice | None:
+        told = read_told(due.invoice, self.snapshot.settings.metadata_prefix)
+        if told is None or get_issue_time(due.invoice) >= (await self.ledger.load_incarnation()).born_at:
+            return None
+        found = await self.bc.fetch_invoice(told.id, live=False)
+        if found is None and not self.recreate:
+            raise build_deleted_refusal(told.number)
+        return found if found is not None and told.fits(found, _get_id(due.customer)) else None
+
+    async def _plan_creation(self, due: _Due) -> PlannedInvoice:
+        now, window = self.clock.now(), self.snapshot.settings.doubt_window
+        if is_in_doubt(due.record.state.intent_at, window, now):
+            return due.tell("wait", "would wait: Business Central has not said yet whether it made the draft before")
+        life = await self.ledger.load_incarnation()
+        if get_memory_gap(life, get_issue_time(due.invoice), window, now) is not None:
+            return due.tell("wait", "would wait: the hub's memory is younger than this invoice, so it looks first")
+        amount = format_amount(due.mapped.total, due.mapped.currency)
+        whom = f"customer {due.customer.number} {due.customer.name}".strip() if due.customer else "a new customer"
+        return due.tell("create", f"would create a draft of {amount} for {whom}", *due.mapped.notes)
 
 
 def count_verdicts(planned: Sequence[PlannedInvoice]) -> dict[Verdict, int]:
@@ -191,23 +249,44 @@ def count_verdicts(planned: Sequence[PlannedInvoice]) -> dict[Verdict, int]:
     return counts
 
 
-def _plan_left_alone(invoice_id: str, record: InvoiceRecord, reason: str, number: str = "") -> PlannedInvoice:
+def _plan_skipped(invoice: Invoice, record: InvoiceRecord, reason: str) -> PlannedInvoice:
+    """A success stays what it is, whatever rules say today."""
     document = record.state.document
-    if document is None:
-        return PlannedInvoice(invoice_id, "skip", f"would be skipped: {reason}", number)
-    words = f"would want attention: {reason} Its draft {document.number} in Business Central would not be changed"
-    return PlannedInvoice(invoice_id, "attention", words, number)
+    if record.state.phase == "synced" and document is not None:
+        words = f"is synced as {document.number}: nothing would change. {reason}"
+        return PlannedInvoice(invoice.id, "unchanged", words, invoice.number or "")
+    return PlannedInvoice(invoice.id, "skip", f"would be skipped: {reason}", invoice.number or "")
 
 
-def _plan_found(invoice: Invoice, record: InvoiceRecord, mapped: MappedInvoice, found: SalesInvoice) -> PlannedInvoice:
-    number = invoice.number or ""
-    if not passes_gate(found, mapped):
-        ending = "changed" if record.state.etag is None else "deleted"
-        refusal = build_gate_refusal(found, mapped, ending)
-        return PlannedInvoice(invoice.id, "fail", f"would fail: {refusal.message} {refusal.fix}", number)
+def _plan_found(due: _Due, found: SalesInvoice) -> PlannedInvoice:
     document = to_document(found)
-    if record.state.phase == "synced":
-        return PlannedInvoice(invoice.id, "unchanged", f"is synced as {document.number}: nothing would change", number)
-    amount = format_amount(mapped.total, mapped.currency)
-    words = f"would take over the draft {document.number} of {amount}, which is there already"
-    return PlannedInvoice(invoice.id, "adopt", words, number)
+    if due.record.state.phase == "synced":
+        changed = describe_change(found, due.mapped)
+        notes = (changed,) if changed else ()
+        return due.tell("unchanged", f"is synced as {document.number}: nothing would change", *notes)
+    if not passes_gate(found, due.mapped):
+        refusal = build_gate_refusal(found, due.mapped, _foresee_ending(due, found))
+        return due.tell("fail", f"would fail: {refusal.message} {refusal.fix}")
+    amount = format_amount(due.mapped.total, due.mapped.currency)
+    return due.tell("adopt", f"would take over the draft {document.number} of {amount}, which is there already")
+
+
+def _foresee_ending(due: _Due, found: SalesInvoice) -> Ending:
+    """Foresee what would become of a wrong draft; that someone changes it meanwhile can't be foreseen."""
+    if is_posted(found):
+        return "posted"
+    return "unsure" if due.record.state.etag is None else "deleted"
+
+
+def _get_id(customer: CustomerMatch | None) -> str:
+    """A customer that does not exist yet owns no document."""
+    return customer.id if customer else ""
+
+
+def _build_not_found(values: Sequence[MatchValue]) -> Refused:
+    tried = "; ".join(value.words for value in values)
+    return Refused(
+        f"No customer in Business Central matches ({tried}), and missing ones are not created.",
+        code="contact.not_found",
+        fix="Create the customer in Business Central, or let the hub create missing customers.",
+    )

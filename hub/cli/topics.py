@@ -39,7 +39,7 @@ def apply(
 @app.command()
 def check(as_json: AsJson = False) -> None:
     """Compare the cluster with the registry, and say how to fix what differs."""
-    problems = run_command(check_topics(load_cli_config().kafka_bootstrap))
+    problems = run_command(_check())
     if as_json:
         print_json({"problems": [asdict(one) for one in problems]})
     elif not problems:
@@ -53,6 +53,10 @@ def check(as_json: AsJson = False) -> None:
 def asyncapi() -> None:
     """Print the AsyncAPI 3 document: channels, operations of each service, JSON schemas of the messages."""
     typer.echo(render_asyncapi(), nl=False)
+
+
+async def _check() -> list[TopicProblem]:
+    return await check_topics(load_cli_config().kafka_bootstrap)
 
 
 async def _apply(replication: int | None) -> tuple[list[str], list[TopicProblem]]:
