@@ -18,6 +18,7 @@ from simulators.business_central.wire import EXTENSION
 
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
+_CLOSING_STEPS = 10
 
 
 class CuttableProtocol(HttpToolsProtocol):
@@ -92,8 +93,16 @@ async def _listen(
 
 
 async def _close_connections(state: ServerState) -> None:
-    for connection in list(state.connections):
-        connection.shutdown()
     for task in list(state.tasks):
         task.cancel()
     await asyncio.gather(*state.tasks, return_exceptions=True)
+    for connection in list(state.connections):
+        transport: asyncio.Transport | None = getattr(connection, "transport", None)
+        if transport is not None:
+            transport.abort()
+    for _ in range(_CLOSING_STEPS):
+        if not state.connections:
+            break
+        await asyncio.sleep(0)
+    # One step more: the socket below TLS closes after the protocol has heard of it.
+    await asyncio.sleep(0)

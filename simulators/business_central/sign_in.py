@@ -178,7 +178,7 @@ class SignIn:
         self._check_scope(params.get("scope", ""))
         if params.get("sim_deny"):
             denied = {"error": "access_denied", "error_description": "AADSTS65004: User declined to consent."}
-            return _redirect(redirect, denied | {"state": params.get("state", "")})
+            return _send_back(params, denied)
         if not params.get("sim_approve") and not self.switches.auto_approve:
             return _consent_page(request, app)
         code = self._world.ids.guid()
@@ -194,7 +194,7 @@ class SignIn:
             user=params.get("login_hint") or self.switches.user,
         )
         extra = {"client_info": _client_info(tenant)} if params.get("client_info") else {}
-        return _redirect(redirect, {"code": code, "state": params.get("state", "")} | extra)
+        return _send_back(params, {"code": code} | extra)
 
     def _by_code(self, tenant: str, form: dict[str, str]) -> Json:
         # A code works once, whatever comes of it.
@@ -335,9 +335,20 @@ def _client_info(tenant: str) -> str:
     return encode_segment(f'{{"uid":"{_USER_OBJECT}","utid":"{tenant}"}}'.encode())
 
 
-def _redirect(target: str, params: dict[str, str]) -> Reply:
-    joint = "&" if "?" in target else "?"
-    return Reply(302, b"", {"Location": f"{target}{joint}{urlencode(params)}"})
+def _send_back(params: dict[str, str], answer: dict[str, str]) -> Reply:
+    """Hand the answer to the redirect URI: in its query, or by a form that submits itself (`form_post`)."""
+    target, answer = params.get("redirect_uri", ""), answer | {"state": params.get("state", "")}
+    if params.get("response_mode") != "form_post":
+        joint = "&" if "?" in target else "?"
+        return Reply(302, b"", {"Location": f"{target}{joint}{urlencode(answer)}"})
+    fields = "".join(
+        f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
+        for name, value in answer.items()
+    )
+    page = (
+        f'<form method="post" action="{html.escape(target)}">{fields}</form><script>document.forms[0].submit()</script>'
+    )
+    return Reply(200, page.encode(), content_type="text/html; charset=utf-8")
 
 
 def _consent_page(request: Request, app: App) -> Reply:
