@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from pydantic import BaseModel
+
 from connectors.stripe.channel import API_VERSION, Answer, Channel, Exchange
 from connectors.stripe.deadlines import Deadlines
 from connectors.stripe.errors import Call, CursorExpired, build_unreadable
@@ -16,11 +18,11 @@ from connectors.stripe.models import AccountBody, Customer, MetadataBody, Metada
 from connectors.stripe.pages import PAGE_SIZE, Page, walk_newer, walk_older
 from connectors.stripe.transport import StripeHttp
 from schemas.errors import Blocked, Refused, RetrySoon
-from schemas.stripe_objects import Event, Invoice, Line, StripeObject
+from schemas.stripe_objects import Event, Invoice, Line
 
 __all__ = ["API_VERSION", "MetadataWritten", "StripeApi"]
 
-Model = TypeVar("Model", bound=StripeObject)
+Model = TypeVar("Model", bound=BaseModel)
 
 _MOST_TYPES = 20
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")

@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 import stripe
 from pydantic import ValidationError
 
+from connectors.stripe.metadata import MAX_KEYS
 from connectors.stripe.transport import is_bad_address, is_untrusted
 from schemas.errors import Blocked, HubError, Refused, RetryLater, RetrySoon
 
@@ -234,7 +235,7 @@ def _classify_shape(call: Call, answer: _Answer, context: Mapping[str, str]) -> 
 def _classify_refusal(call: Call, answer: _Answer, context: Mapping[str, str]) -> Refused:
     if answer.param.startswith("metadata") and _FIFTY_KEYS.search(answer.sentence):
         return Refused(
-            f"The {call.named} has no room for the hub's metadata: Stripe allows 50 keys.",
+            f"The {call.named} has no room for the hub's metadata: Stripe allows {MAX_KEYS} keys.",
             code="stripe.metadata.too_many_keys",
             fix="Delete metadata of the invoice in Stripe that nobody needs, then replay.",
             context=context,

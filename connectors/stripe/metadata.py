@@ -72,7 +72,7 @@ def find_replay_request(event: Event, replay_key: str) -> str | None:
     previous = _read_previous_metadata(event)
     if event.type != "invoice.updated" or replay_key not in previous:
         return None
-    value = _as_mapping(event.data.object.get("metadata")).get(replay_key)
+    value = _as_mapping(event.data.object.metadata).get(replay_key)
     is_request = isinstance(value, str) and bool(value.strip()) and value != previous[replay_key]
     return value if is_request else None
 

@@ -8,7 +8,7 @@ import hmac
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -130,14 +130,11 @@ def _find_secret(signed: bytes, signatures: Sequence[bytes], secrets: Sequence[s
 
 
 def _explain(error: ValidationError) -> EventReason:
-    first = error.errors(include_url=False, include_context=False)[0]
-    if first["type"] == "json_invalid":
+    problems = error.errors(include_url=False, include_context=False)
+    if problems[0]["type"] == "json_invalid":
         return "not_json"
-    body: Any = first["input"]
-    for one in error.errors(include_url=False, include_context=False):
-        if one["loc"] == ("object",) and one["input"] == "v2.core.event":
-            return "thin_event"
-    return "thin_event" if isinstance(body, dict) and body.get("object") == "v2.core.event" else "not_an_event"
+    is_thin = any(one["loc"] == ("object",) and one["input"] == "v2.core.event" for one in problems)
+    return "thin_event" if is_thin else "not_an_event"
 
 
 def _is_strict_json(payload: bytes) -> bool:

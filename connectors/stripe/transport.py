@@ -81,12 +81,14 @@ class StripeHttp(stripe.HTTPClient):
 
         Raises:
             stripe.APIConnectionError: no whole answer came; its cause is the transport's own error.
+            stripe.APIError: a success that is no UTF-8.
         """
         try:
             async with self._get_session().request(
                 method, url, headers=headers, data=post_data, allow_redirects=False, proxy=self._http_proxy
             ) as response:
-                return await response.read(), response.status, response.headers
+                body = _require_utf8(await response.read(), response)
+                return body, response.status, response.headers
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             _raise_connection_error(error)
 
@@ -146,6 +148,17 @@ def is_untrusted(error: BaseException | None) -> bool:
 def is_bad_address(error: BaseException | None) -> bool:
     """Tell whether the address itself can't be called."""
     return isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError))
+
+
+def _require_utf8(body: bytes, response: aiohttp.ClientResponse) -> bytes:
+    """Make sure that the SDK can decode the body: its logging raises UnicodeDecodeError for what is no UTF-8."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        if response.ok:
+            raise stripe.APIError("no UTF-8", None, response.status, None, dict(response.headers)) from None
+        return body.decode("utf-8", "replace").encode()
+    return body
 
 
 def _raise_connection_error(error: Exception) -> NoReturn:
