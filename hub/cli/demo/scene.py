@@ -75,7 +75,7 @@ class Scene:
     async def begin_faults(self, seed: int) -> None:
         """Turn the seeded faults on."""
         simulators = self.simulators
-        for system, rules in ((simulators.bc, build_bc_faults(seed)), (simulators.stripe, build_stripe_faults(seed))):
+        for system, rules in ((simulators.bc, build_bc_faults()), (simulators.stripe, build_stripe_faults())):
             await simulators.call(system, "POST", "seed_rng", {"seed": seed})
             for rule in rules:
                 await simulators.call(system, "POST", "faults", rule)
