@@ -1,0 +1,1 @@
+"""The remote systems: the only places that know their HTTP and JSON."""

@@ -73,8 +73,8 @@ class LimiterPolicy:
     history_at_once: int = 4
     held_at_most: int = 3
     """Slots kept by writes in doubt. At least two stay, for only looking ends a doubt."""
-    lease: timedelta = timedelta(seconds=150)
-    """A killed process frees its slot after this. Longer than a write's deadline, a renewed token and the way there."""
+    lease: timedelta = timedelta(seconds=15)
+    """A killed process frees its slots after this; a living one renews them for as long as its requests take."""
     longest_wait: timedelta = timedelta(seconds=20)
     """No record holds its offset for more than 30 s."""
     silence: timedelta = timedelta(seconds=2)
@@ -117,6 +117,7 @@ class RedisLimiter:
         )
         self._acquire_script = redis.register_script(scripts.ACQUIRE)
         self._release_script = redis.register_script(scripts.RELEASE)
+        self._renew_script = redis.register_script(scripts.RENEW)
         self._hold_script = redis.register_script(scripts.HOLD)
         self._throttled_script = redis.register_script(scripts.THROTTLED)
         self._queues = {True: asyncio.Lock(), False: asyncio.Lock()}
@@ -126,11 +127,22 @@ class RedisLimiter:
     async def slot(self, *, live: bool = True) -> AsyncGenerator[Slot]:
         """See `Limiter.slot`."""
         slot = RedisSlot(self, await self._acquire(live=live))
+        keeper = asyncio.create_task(self._keep(slot))
         try:
             yield slot
         finally:
+            keeper.cancel()
             if not slot.is_held:
                 await self.release(slot.name)
+
+    async def _keep(self, slot: "RedisSlot") -> None:
+        """Renew the slot's lease until it is given back, or kept for a doubt and so past its lease already."""
+        pause = self._policy.lease.total_seconds() / 3
+        while True:
+            await asyncio.sleep(pause)
+            if not slot.is_held:
+                async with _best_effort():
+                    await self._renew_script(keys=[self._slots], args=[slot.name, _to_ms(self._policy.lease)])
 
     async def release(self, name: str) -> None:
         """See `Limiter.release`. If Redis can't be reached, the lease ends by itself."""

@@ -91,6 +91,17 @@ redis.call('ZREM', KEYS[5], ARGV[1])
 return redis.call('ZREM', KEYS[1], ARGV[1])
 """
 
+# KEYS: slots; ARGV: name, lease_ms. Begins the lease of a slot anew; one that has ended meanwhile is not taken again.
+RENEW = (
+    _NOW
+    + """
+redis.call('ZADD', KEYS[1], 'XX', 'GT', now + tonumber(ARGV[2]), ARGV[1])
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+if last[2] then redis.call('PEXPIRE', KEYS[1], math.max(1, tonumber(last[2]) - now + 1000)) end
+return 1
+"""
+)
+
 # KEYS: slots held; ARGV: name, keep_ms, held_at_most. Answers 1 if the slot is kept, 0 if too many are.
 HOLD = (
     _NOW
