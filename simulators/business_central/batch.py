@@ -18,14 +18,13 @@ def run_batch(request: Request, root_path: str, core: Core, run: Runner) -> Repl
     snapshot = request.headers.get("isolation", "").lower() == "snapshot"
     go_on = "odata.continue-on-error" in request.headers.get("prefer", "")
     if snapshot:
-        core.journal = Journal()
-    writes = core.writes
+        core.journal = Journal(core.writes)
     try:
         responses, failed = _run_all(operations, root_path, request, run, go_on=go_on and not snapshot)
         if snapshot and failed and core.journal is not None:
             # The responses of what is rolled back still say 200: so does Business Central.
             core.journal.roll_back()
-            core.writes = writes
+            core.writes = core.journal.kept_writes
     finally:
         core.journal = None
     return json_reply(200, {"responses": responses})

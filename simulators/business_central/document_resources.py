@@ -7,7 +7,7 @@ from typing import Any
 from simulators.business_central.company import Company
 from simulators.business_central.dimension_set_lines import set_dimension
 from simulators.business_central.entities import ENTITIES, ZERO_GUID
-from simulators.business_central.errors import ApiError, bad_request, dialog, not_found
+from simulators.business_central.errors import bad_request, dialog, not_found
 from simulators.business_central.odata import Page, list_rows, list_table
 from simulators.business_central.odata_filter import parse_filter
 from simulators.business_central.posting import ACTIONS
@@ -21,7 +21,13 @@ from simulators.business_central.sales_documents import (
     lines_of,
     save_document,
 )
-from simulators.business_central.sales_headers import POSTED_WRITABLE, discount_of, set_dates_again, set_header_fields
+from simulators.business_central.sales_headers import (
+    POSTED_WRITABLE,
+    check_open,
+    discount_of,
+    set_dates_again,
+    set_header_fields,
+)
 from simulators.business_central.sales_lines import TOUCHES_MONEY, SalesLine, set_line_fields
 from simulators.business_central.store import Json, Row
 from simulators.business_central.values import read_body
@@ -256,14 +262,6 @@ def _set_line(company: Company, document: SalesDocument, line: SalesLine, body: 
         others = (other for other in document.lines if other is not line)
         precision = document.currency.precision
         update_amounts(line, others, prices_include_vat=document.prices_include_vat, precision=precision)
-
-
-def check_open(document: SalesDocument) -> None:
-    """Refuse changes of a released or in-review document (SalesHeader TestStatusOpen)."""
-    if document.state != "Open":
-        state = {"Pending": "Pending Approval"}.get(document.state, document.state)
-        text = f"Status must be equal to 'Open'  in Sales Header: {document.key_text()}. Current value is '{state}'."
-        raise ApiError(400, "Application_FieldValidationException", text)
 
 
 def _apply_discount(document: SalesDocument, discount: Decimal | None) -> None:

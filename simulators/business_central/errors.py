@@ -112,4 +112,5 @@ def entity_changed() -> ApiError:
 def invalid_credentials() -> ApiError:
     """No token, a forged, expired or revoked one, or an app Business Central does not know."""
     text = "The server has rejected the client credentials."
-    return ApiError(401, "Authentication_InvalidCredentials", text)
+    headers = {"WWW-Authenticate": 'Bearer authorization_uri="https://login.microsoftonline.com/common"'}
+    return ApiError(401, "Authentication_InvalidCredentials", text, headers)

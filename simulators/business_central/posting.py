@@ -14,7 +14,7 @@ from simulators.business_central.sales_documents import (
     fresh_document,
     save_document,
 )
-from simulators.business_central.sales_headers import check_customer
+from simulators.business_central.sales_headers import check_customer, check_open
 from simulators.business_central.store import Row
 from simulators.business_central.vat import ZERO, recalculate
 
@@ -48,10 +48,12 @@ def post(company: Company, row: Row) -> None:
     save_document(company, document, row)
     if company.core.journal is not None:
         # Posting commits, so a snapshot batch cannot take it back (BC facts §13).
-        company.core.journal.commit()
+        company.core.journal.commit(company.core.writes + 1)
 
 
 def _check_before_posting(company: Company, document: SalesDocument) -> None:
+    if document.state == "Pending":
+        check_open(document)
     if not document.lines:
         raise dialog(f"Please add at least one line item to the {document.kind.word}.")
     customer = company.get("customers", document.header["billToCustomerId"])
@@ -71,6 +73,8 @@ def _check_before_posting(company: Company, document: SalesDocument) -> None:
 
 def send(_company: Company, row: Row) -> None:
     """Mail the document; it needs an address, and nothing is really sent."""
+    if document_of(row).kind is CREDIT_MEMO:
+        _posted(row)
     if not row.wire["email"]:
         raise dialog(
             "The send-to email is empty. Specify email either for the customer or for the invoice in email preview."

@@ -109,27 +109,16 @@ def save_document(company: Company, document: SalesDocument, before: Row | None)
     """Store a document; etag, totals and lastModifiedDateTime of the header change with every line (BC facts §11)."""
     table = company.table(document.kind.set_name)
     hidden: Json = {"document": document, "lines": _render_lines(company, document, before)}
-    _own_lines(company, document, before)
+    # Owners of lines that are gone stay listed: a rolled back batch may bring the lines back.
+    owner = (document.kind.set_name, document.id)
+    company.line_owners.update((line.id, owner) for line in document.lines)
     wire = _render_header(document)
     return table.insert(wire, hidden) if before is None else table.replace(before, wire, hidden)
 
 
 def delete_document(company: Company, row: Row) -> None:
     """Remove a document with its lines."""
-    document = document_of(row)
-    company.table(document.kind.set_name).delete(row)
-    for line in document.lines:
-        company.line_owners.pop(line.id, None)
-
-
-def _own_lines(company: Company, document: SalesDocument, before: Row | None) -> None:
-    owner = (document.kind.set_name, document.id)
-    kept = {line.id for line in document.lines}
-    for line in document_of(before).lines if before else ():
-        if line.id not in kept:
-            company.line_owners.pop(line.id, None)
-    for key in kept:
-        company.line_owners[key] = owner
+    company.table(document_of(row).kind.set_name).delete(row)
 
 
 def _render_header(document: SalesDocument) -> Json:

@@ -112,6 +112,14 @@ def check_customer(customer: Row, kind: DocumentKind) -> None:
         raise test_field("Customer Posting Group", "Customer", key)
 
 
+def check_open(document: SalesDocument) -> None:
+    """Refuse changes of a released or in-review document (SalesHeader TestStatusOpen)."""
+    if document.state != "Open":
+        state = {"Pending": "Pending Approval"}.get(document.state, document.state)
+        text = f"Status must be equal to 'Open'  in Sales Header: {document.key_text()}. Current value is '{state}'."
+        raise ApiError(400, "Application_FieldValidationException", text)
+
+
 def _bill_to(document: SalesDocument, customer: Row, company: Company) -> None:
     """Take what the bill-to customer decides: currency, terms, VAT, whether prices include VAT."""
     wire = customer.wire

@@ -2,22 +2,26 @@
 
 import base64
 import hashlib
-import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
 
 from simulators.business_central.sign_in_errors import SignInError, error_reply
+from simulators.business_central.sign_in_pages import (
+    OIDC_SCOPES,
+    USER_OBJECT,
+    client_info,
+    configuration,
+    consent_page,
+    send_back,
+)
 from simulators.business_central.store import Json
-from simulators.business_central.tokens import AUDIENCE, TokenBook, encode_segment, jwt
+from simulators.business_central.tokens import AUDIENCE, TokenBook, jwt
 from simulators.business_central.wire import Reply, Request, json_reply
 from simulators.business_central.world import App, World
 
-_OIDC_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
 _DEVICE_GRANTS = frozenset({"urn:ietf:params:oauth:grant-type:device_code", "device_code"})
 _CODE_LIFETIME = 600
 _DEVICE_LIFETIME = 900
-_USER_OBJECT = "5a2b7f10-0000-4000-a000-00000000d0e0"
 
 
 @dataclass(slots=True)
@@ -92,7 +96,7 @@ class SignIn:
                 ".well-known",
                 "openid-configuration",
             ]:
-                return json_reply(200, _configuration(request.origin(), tenant))
+                return json_reply(200, configuration(request.origin(), tenant))
             case ["GET", "discovery", "v2.0", "keys"]:
                 return json_reply(200, {"keys": []})
             case ["GET", "oauth2", "v2.0", "authorize"]:
@@ -161,7 +165,7 @@ class SignIn:
         return {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": token}
 
     def _check_scope(self, scope: str) -> None:
-        wanted = set(scope.split()) - _OIDC_SCOPES
+        wanted = set(scope.split()) - OIDC_SCOPES
         if not wanted or any(not part.startswith(f"{AUDIENCE}/") for part in wanted):
             text = (
                 f"The provided request must include a valid 'scope' input parameter. The scope '{scope}' is not valid."
@@ -178,9 +182,9 @@ class SignIn:
         self._check_scope(params.get("scope", ""))
         if params.get("sim_deny"):
             denied = {"error": "access_denied", "error_description": "AADSTS65004: User declined to consent."}
-            return _send_back(params, denied)
+            return send_back(params, denied)
         if not params.get("sim_approve") and not self.switches.auto_approve:
-            return _consent_page(request, app)
+            return consent_page(request, app)
         code = self._world.ids.guid()
         self._shelf.codes[code] = Grant(
             tenant,
@@ -193,8 +197,8 @@ class SignIn:
             nonce=params.get("nonce", ""),
             user=params.get("login_hint") or self.switches.user,
         )
-        extra = {"client_info": _client_info(tenant)} if params.get("client_info") else {}
-        return _send_back(params, {"code": code} | extra)
+        extra = {"client_info": client_info(tenant)} if params.get("client_info") else {}
+        return send_back(params, {"code": code} | extra)
 
     def _by_code(self, tenant: str, form: dict[str, str]) -> Json:
         # A code works once, whatever comes of it.
@@ -297,20 +301,20 @@ class SignIn:
             "exp": now + lifetime,
             "name": "Demo User",
             "preferred_username": grant.user,
-            "oid": _USER_OBJECT,
+            "oid": USER_OBJECT,
             "sub": grant.user,
             "tid": grant.tenant,
             "ver": "2.0",
         }
         return {
             "token_type": "Bearer",
-            "scope": " ".join(sorted(set(grant.scope.split()) - _OIDC_SCOPES)),
+            "scope": " ".join(sorted(set(grant.scope.split()) - OIDC_SCOPES)),
             "expires_in": lifetime,
             "ext_expires_in": lifetime,
             "access_token": self._tokens.issue(grant.tenant, grant.client_id, grant.user),
             "refresh_token": refresh,
             "id_token": jwt(identity | ({"nonce": grant.nonce} if grant.nonce else {}), "unsigned"),
-            "client_info": _client_info(grant.tenant),
+            "client_info": client_info(grant.tenant),
         }
 
     def revoke(self, client_id: str) -> int:
@@ -329,50 +333,3 @@ def _check_verifier(grant: Grant, verifier: str) -> None:
     if sent != grant.challenge:
         text = "The code_verifier does not match the code_challenge supplied in the authorization request for PKCE."
         raise SignInError(400, "invalid_grant", 501481, text)
-
-
-def _client_info(tenant: str) -> str:
-    return encode_segment(f'{{"uid":"{_USER_OBJECT}","utid":"{tenant}"}}'.encode())
-
-
-def _send_back(params: dict[str, str], answer: dict[str, str]) -> Reply:
-    """Hand the answer to the redirect URI: in its query, or by a form that submits itself (`form_post`)."""
-    target, answer = params.get("redirect_uri", ""), answer | {"state": params.get("state", "")}
-    if params.get("response_mode") != "form_post":
-        joint = "&" if "?" in target else "?"
-        return Reply(302, b"", {"Location": f"{target}{joint}{urlencode(answer)}"})
-    fields = "".join(
-        f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
-        for name, value in answer.items()
-    )
-    page = (
-        f'<form method="post" action="{html.escape(target)}">{fields}</form><script>document.forms[0].submit()</script>'
-    )
-    return Reply(200, page.encode(), content_type="text/html; charset=utf-8")
-
-
-def _consent_page(request: Request, app: App) -> Reply:
-    base = html.escape(f"{request.path}?{request.query}")
-    text = (
-        f"<h1>Sign in</h1><p>{html.escape(app.client_id)} wants to use Business Central.</p>"
-        f'<a href="{base}&amp;sim_approve=1">Approve</a> <a href="{base}&amp;sim_deny=1">Deny</a>'
-    )
-    return Reply(200, text.encode(), content_type="text/html; charset=utf-8")
-
-
-def _configuration(origin: str, tenant: str) -> Json:
-    base = f"{origin}/{tenant}"
-    return {
-        "issuer": f"{base}/v2.0",
-        "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-        "token_endpoint": f"{base}/oauth2/v2.0/token",
-        "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
-        "jwks_uri": f"{base}/discovery/v2.0/keys",
-        "token_endpoint_auth_methods_supported": ["client_secret_post"],
-        "response_types_supported": ["code"],
-        "scopes_supported": sorted(_OIDC_SCOPES),
-        "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "tenant_region_scope": "EU",
-        "cloud_instance_name": "microsoftonline.com",
-    }

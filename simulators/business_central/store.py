@@ -34,10 +34,12 @@ class Row:
 class Journal:
     """How to undo what a `Isolation: snapshot` batch has done so far (BC facts §13)."""
 
+    kept_writes: int
     undo: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
 
-    def commit(self) -> None:
-        """Forget: AL code that commits, such as posting, cannot be rolled back."""
+    def commit(self, writes: int) -> None:
+        """Forget: AL code that commits, such as posting, cannot be rolled back; `writes` stay counted."""
+        self.kept_writes = writes
         self.undo.clear()
 
     def roll_back(self) -> None:

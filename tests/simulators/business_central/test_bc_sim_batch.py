@@ -76,3 +76,11 @@ async def test_a_hundred_operations_are_the_most(books: Books) -> None:
 async def test_the_company_may_stand_in_a_header(books: Books) -> None:
     inner = {"id": "1", "method": "GET", "url": "paymentTerms", "headers": {"Company": "CRONUS International Ltd."}}
     assert (await run(books, inner))[0]["status"] == 200
+
+
+async def test_lines_deleted_in_a_rolled_back_snapshot_are_reached_again(books: Books) -> None:
+    invoice = await books.invoice(PLAIN)
+    line = invoice["salesInvoiceLines"][0]["id"]
+    delete = operation("1", "DELETE", f"salesInvoiceLines({line})", **{"If-Match": "*"})
+    await run(books, delete, operation("2", "GET", "salesInvoicez"), Isolation="snapshot")
+    assert (await books.ok("GET", f"salesInvoiceLines({line})"))["documentId"] == invoice["id"]
