@@ -5,9 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-Kind = Literal[
-    "latency", "status", "reset_before", "reset_after", "slow_after", "timeout_after", "late_commit"
-]  # fmt: skip
+Kind = Literal["latency", "status", "reset_before", "reset_after", "slow_after", "timeout_after", "late_commit"]
 KINDS = frozenset(get_args(Kind))
 _KNOWN = frozenset("match kind probability count status after retry_after delay_ms reset seed code".split())
 

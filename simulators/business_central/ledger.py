@@ -42,7 +42,7 @@ def _set_state(document: SalesDocument, action: str) -> None:
     if action == "release":
         recalculate(
             document.lines, prices_include_vat=document.prices_include_vat, precision=document.currency.precision
-        )  # fmt: skip
+        )
 
 
 def _pay(document: SalesDocument, given: Json) -> None:

@@ -37,9 +37,7 @@ def post(company: Company, row: Row) -> None:
     """Post a draft: amounts are recomputed by VAT amount lines, the number changes, the id stays."""
     document = _draft(row)
     _check_before_posting(company, document)
-    recalculate(
-        document.lines, prices_include_vat=document.prices_include_vat, precision=document.currency.precision
-    )  # fmt: skip
+    recalculate(document.lines, prices_include_vat=document.prices_include_vat, precision=document.currency.precision)
     document.posted, document.state = True, "Open"
     document.header["number"] = company.take_number(document.kind.posted_series)
     document.remaining = document.total()
@@ -138,9 +136,7 @@ def _credit_memo_for(company: Company, invoice: SalesDocument) -> SalesDocument:
     memo.vat_business_group, memo.prices_include_vat = invoice.vat_business_group, invoice.prices_include_vat
     memo.general_business_group = invoice.general_business_group
     memo.dimensions = dict(invoice.dimensions)
-    memo.lines = [
-        replace(line, id=company.core.ids.guid(), dimensions=dict(line.dimensions)) for line in invoice.lines
-    ]  # fmt: skip
+    memo.lines = [replace(line, id=company.core.ids.guid(), dimensions=dict(line.dimensions)) for line in invoice.lines]
     return memo
 
 

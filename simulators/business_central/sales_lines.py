@@ -156,9 +156,7 @@ def _price_of(item: Json, line: SalesLine, context: LineContext) -> Decimal:
     """Return the card price in the document's currency and VAT mode; it is kept in local currency."""
     if context.currency.factor is None:
         # The header accepted the currency; its lines cannot do without a rate (BC facts §8).
-        raise test_field(
-            "Currency Factor", "Sales Header", f"Document Type=Invoice, No.={context.document_number}"
-        )  # fmt: skip
+        raise test_field("Currency Factor", "Sales Header", f"Document Type=Invoice, No.={context.document_number}")
     price = to_decimal(item["unitPrice"]) * context.currency.factor
     factor = ONE + line.vat_percent / HUNDRED
     if item["priceIncludesTax"] and not context.prices_include_vat:
