@@ -101,6 +101,14 @@ async def release_connection(foundation: Foundation, connection: str) -> int:
     return await foundation.waiting.make_due(connection, foundation.clock.now())
 
 
+async def load_without_secrets(foundation: Foundation, connection: str) -> tuple[Connection, Settings] | None:
+    """Load a connection whose secrets may be unreadable, because their key is lost; None if there is none."""
+    fields = await run(foundation.redis.hmget(connection_key(connection), "connection", "settings"))
+    if fields[0] is None or fields[1] is None:
+        return None
+    return Connection.model_validate_json(fields[0]), Settings.model_validate_json(fields[1])
+
+
 async def check_stripe_key(stripe: StripeAccounts, wanted: str) -> StripeAccount:
     """Make sure that the key belongs to the account.
 
@@ -190,7 +198,7 @@ async def _prepare(
     company = choose_company(await bc.fetch_companies(), request.bc_company)
     say(f"Business Central: signed in, company {company.name!r} found.")
     known = draft.model_copy(update={"bc_company": company.name, "bc_company_id": company.id})
-    stored = await _load_stored(foundation, known)
+    stored = await load_without_secrets(foundation, known.id)
     settings = merge_settings(request, stored[1] if stored else None)
     bc = desk.clients.build_business_central(_build_snapshot(known, secrets, settings))
     lines = await resolve_line_target(settings.invoices.lines, bc)
@@ -239,14 +247,6 @@ def _keep_history(connection: Connection, stored: Connection | None, request: Co
     if request.dry_run is None:
         kept["dry_run"] = stored.dry_run
     return connection.model_copy(update=kept)
-
-
-async def _load_stored(foundation: Foundation, connection: Connection) -> tuple[Connection, Settings] | None:
-    """Load an earlier one with the same parts, without its secrets: their key may be lost, which is why it is added."""
-    fields = await run(foundation.redis.hmget(connection_key(connection.id), "connection", "settings"))
-    if fields[0] is None or fields[1] is None:
-        return None
-    return Connection.model_validate_json(fields[0]), Settings.model_validate_json(fields[1])
 
 
 def _build_snapshot(connection: Connection, secrets: ConnectionSecrets, settings: Settings) -> Snapshot:

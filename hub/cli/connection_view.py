@@ -5,13 +5,14 @@ from typing import Any
 from rich.text import Text
 
 from hub.app import Foundation
-from hub.cli.connect import PreparedConnection
+from hub.cli.connect import PreparedConnection, load_without_secrets
 from hub.cli.wording import say, show_table
 from hub.directory import Snapshot
 from schemas.connections import Connection
+from schemas.errors import Blocked
 from services.ingest.decide import CAUGHT_UP
 
-_COLOURS = {"active": "green", "dry run": "yellow", "paused": "yellow", "blocked": "bold red"}
+_COLOURS = {"active": "green", "dry run": "yellow", "paused": "yellow", "blocked": "bold red", "unreadable": "bold red"}
 
 
 def describe_added(prepared: PreparedConnection) -> dict[str, Any]:
@@ -64,9 +65,34 @@ def _webhook_path(connection: Connection) -> str:
 
 
 async def describe_connection(foundation: Foundation, connection: str) -> dict[str, Any]:
-    """Describe a connection as it is now. Never a secret."""
-    snapshot = await foundation.directory.load(connection)
-    found = snapshot.connection
+    """Describe a connection as it is now. Never a secret.
+
+    Raises:
+        Poison: there is no such connection.
+    """
+    try:
+        snapshot = await foundation.directory.load(connection)
+    except Blocked as error:
+        stored = await load_without_secrets(foundation, connection)
+        if stored is None:
+            raise
+        return _describe_parts(stored[0]) | {
+            "state": "unreadable",
+            "blocks": [error.message],
+            "waiting": 0,
+            "failed": 0,
+        }
+    return _describe_parts(snapshot.connection) | {
+        "state": _name_state(snapshot),
+        "blocks": [f"is blocked on {system}: {state.message}" for system, state in snapshot.blocks.items()],
+        "settings_version": snapshot.settings_version,
+        "webhook_secrets": len(snapshot.secrets.webhook_secrets),
+        "waiting": await foundation.waiting.count(connection),
+        "failed": len(await foundation.ledger.list_failed(connection)),
+    }
+
+
+def _describe_parts(found: Connection) -> dict[str, Any]:
     return {
         "connection": found.id,
         "stripe_account": found.stripe_account,
@@ -78,13 +104,7 @@ async def describe_connection(foundation: Foundation, connection: str) -> dict[s
         "sign_in": found.sign_in,
         "go_live": found.go_live.isoformat(),
         "created_at": found.created_at.isoformat(),
-        "state": _name_state(snapshot),
-        "blocks": [f"{system}: {state.message}" for system, state in snapshot.blocks.items()],
-        "settings_version": snapshot.settings_version,
-        "webhook_secrets": len(snapshot.secrets.webhook_secrets),
         "webhook_path": _webhook_path(found),
-        "waiting": await foundation.waiting.count(connection),
-        "failed": len(await foundation.ledger.list_failed(connection)),
     }
 
 
@@ -102,7 +122,7 @@ def show_list(rows: list[dict[str, Any]]) -> None:
     show_table(columns, [_to_cells(row) for row in rows], whole=("Connection",))
     for row in rows:
         for block in row["blocks"]:
-            say((f"{row['connection']} is blocked on {block}", "bold red"))
+            say((f"{row['connection']}: {block}", "bold red"))
 
 
 def _to_cells(row: dict[str, Any]) -> tuple[str | Text, ...]:

@@ -204,7 +204,7 @@ def rotate_secrets(as_json: AsJson = False) -> None:
         if as_json:
             print_json({"rotated": rotated})
         else:
-            say(f"The secrets of {len(rotated)} connections are encrypted with the first key of HUB_SECRET_KEYS.")
+            say(f"Connections encrypted with the first key of HUB_SECRET_KEYS: {len(rotated)}, all there are.")
 
     run_command(work())
 

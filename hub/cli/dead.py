@@ -5,6 +5,7 @@ import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from textwrap import shorten
 from typing import Annotated, Any
 
 import typer
@@ -152,7 +153,14 @@ def _decode(encoded: str | None) -> str:
 def _to_cells(one: DeadRecord) -> tuple[str, ...]:
     message = one.message
     place = f"{message.topic} {message.partition}-{message.offset}"
-    return one.id, f"{message.at:%Y-%m-%d %H:%M:%S}", message.stage, message.reason, place, message.error
+    return (
+        one.id,
+        f"{message.at:%Y-%m-%d %H:%M:%S}",
+        message.stage,
+        message.reason,
+        place,
+        shorten(message.error, 120, placeholder=" …"),
+    )
 
 
 def _to_row(one: DeadRecord) -> dict[str, Any]:

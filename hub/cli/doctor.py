@@ -14,7 +14,7 @@ from hub.broker import check_topics, open_admin
 from hub.cli.checks import Check, check_connection, count_problems, show_checks, try_check
 from hub.cli.context import Exit, err, find_environment, open_foundation
 from hub.cli.context import run_command as run_work
-from hub.cli.topic_reader import open_reader
+from hub.cli.topic_reader import open_reader, quiet_kafka
 from hub.config import HubConfig, find_unknown_names, load_config
 from hub.redis import run
 from schemas.errors import ConfigurationError, HubError, Refused
@@ -65,6 +65,7 @@ async def examine() -> list[Check]:
 
 
 async def _examine_kafka(config: HubConfig) -> list[Check]:
+    quiet_kafka()
     looks = _KafkaLooks(config)
     reachable = await try_check("Kafka", looks.reachable, "Check HUB_KAFKA_BOOTSTRAP and that the broker runs.")
     if reachable.verdict == "problem":
@@ -123,7 +124,7 @@ class _KafkaLooks:
             return Check(
                 name, "problem", f"nobody consumes; {lag} messages wait", "Start the service: hub run, hub up."
             )
-        told = f"{members} consumers, {lag} messages behind" if members else f"{lag} messages behind"
+        told = f"consumers: {'unknown' if members is None else members}, messages behind: {lag}"
         if lag > _WORST_LAG:
             return Check(name, "warning", told, "Start more replicas; Business Central's limits are the ceiling.")
         return Check(name, "ok", told)

@@ -25,6 +25,7 @@ from hub.cli.context import (
 )
 from hub.cli.moments import parse_moment
 from hub.cli.replay_plan import PlannedInvoice, ReplayPlanner, Verdict, count_verdicts
+from hub.cli.topic_reader import quiet_kafka
 from hub.cli.wording import say, show_table
 from hub.directory import Snapshot
 from hub.stage.ports import Outgoing
@@ -115,6 +116,7 @@ def command(
 
 async def _replay(selection: Selection, wanted: str | None, *, recreate: bool, as_json: bool) -> None:
     config = load_cli_config()
+    quiet_kafka()
     async with open_admin(config.kafka_bootstrap):
         pass  # says in plain words that the broker is away, before anything else is done
     async with open_foundation(config, publishes=True) as foundation:

@@ -238,7 +238,9 @@ class ReplayPlanner:
             return due.tell("wait", "would wait: the hub's memory is younger than this invoice, so it looks first")
         amount = format_amount(due.mapped.total, due.mapped.currency)
         whom = f"customer {due.customer.number} {due.customer.name}".strip() if due.customer else "a new customer"
-        return due.tell("create", f"would create a draft of {amount} for {whom}", *due.mapped.notes)
+        return due.tell(
+            "create", f"would create a draft of {amount} for {whom}", *due.mapped.notes, *_recall(due.record)
+        )
 
 
 def count_verdicts(planned: Sequence[PlannedInvoice]) -> dict[Verdict, int]:
@@ -276,6 +278,14 @@ def _foresee_ending(due: _Due, found: SalesInvoice) -> Ending:
     if is_posted(found):
         return "posted"
     return "unsure" if due.record.state.etag is None else "deleted"
+
+
+def _recall(record: InvoiceRecord) -> tuple[str, ...]:
+    """Only Business Central can say what a draft comes to: how it ended last is the best warning there is."""
+    outcome = record.outcome
+    if outcome is None or outcome.outcome != "failed" or outcome.error is None:
+        return ()
+    return (f"Last time it failed: {outcome.error.text}",)
 
 
 def _get_id(customer: CustomerMatch | None) -> str:

@@ -1,5 +1,6 @@
 """Reading and writing topics as they are, for commands: without a consumer group, and without changing a byte."""
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -70,6 +71,11 @@ class TopicReader:
         return dict(await self.consumer.end_offsets(list(self.consumer.assignment())))
 
 
+def quiet_kafka() -> None:
+    """Let a command say once, in words, that the broker is away; aiokafka would log each refused connection."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
 @asynccontextmanager
 async def open_reader(config: HubConfig, topics: Sequence[str]) -> AsyncGenerator[TopicReader]:
     """Open a reader over all partitions of the topics.
@@ -77,6 +83,7 @@ async def open_reader(config: HubConfig, topics: Sequence[str]) -> AsyncGenerato
     Raises:
         ConfigurationError: the broker does not answer, or a topic is missing.
     """
+    quiet_kafka()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=config.kafka_bootstrap,
         group_id=None,
@@ -102,6 +109,7 @@ async def open_writer(config: HubConfig) -> AsyncGenerator["RawWriter"]:
     Raises:
         ConfigurationError: the broker does not answer.
     """
+    quiet_kafka()
     producer = AIOKafkaProducer(
         bootstrap_servers=config.kafka_bootstrap,
         acks="all",

@@ -8,6 +8,7 @@ import typer
 
 from hub.broker import TopicProblem, apply_topics, check_topics
 from hub.cli.context import Exit, load_cli_config, print_json, run_command
+from hub.cli.topic_reader import quiet_kafka
 from hub.cli.wording import say, show_table
 from schemas.asyncapi import render_asyncapi
 from schemas.topics import TOPICS
@@ -56,10 +57,12 @@ def asyncapi() -> None:
 
 
 async def _check() -> list[TopicProblem]:
+    quiet_kafka()
     return await check_topics(load_cli_config().kafka_bootstrap)
 
 
 async def _apply(replication: int | None) -> tuple[list[str], list[TopicProblem]]:
+    quiet_kafka()
     bootstrap = load_cli_config().kafka_bootstrap
     created = await apply_topics(bootstrap, replication=replication)
     return created, await check_topics(bootstrap)
