@@ -1,5 +1,7 @@
 """Ingest: signed webhooks to broker acknowledgement, against the same ASGI server answering 200 with no work.
 
+The same server: uvicorn and Starlette as ingest runs them, the same route, the body read, the same JSON answered.
+
 uv run python -m benchmarks.ingest [--number 6000] [--json]
 
 Both servers run as processes of their own under the same uvicorn settings; the load, the broker and Redis share the two
@@ -44,13 +46,15 @@ _PATH = f"/webhooks/stripe/{ACCOUNT}"
 
 _NO_WORK = """
 import sys, uvicorn, uvloop
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
-async def app(scope, receive, send):
-    while (await receive()).get("more_body"):
-        pass
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"{}"})
+async def receive(request):
+    await request.body()
+    return JSONResponse({"received": True, "published": 0})
 
+app = Starlette(routes=[Route("/webhooks/stripe/{account}", receive, methods=["POST"])])
 server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=int(sys.argv[1]), lifespan="off", log_config=None,
     access_log=False))
 uvloop.run(server.serve())
@@ -164,7 +168,7 @@ async def _warm_up(port: int) -> None:
     async with asyncio.timeout(20), httpx.AsyncClient() as client:
         while True:
             try:
-                await client.post(f"http://127.0.0.1:{port}/")
+                await client.post(f"http://127.0.0.1:{port}{_PATH}")
             except httpx.HTTPError:
                 await asyncio.sleep(0.05)
             else:

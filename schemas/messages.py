@@ -13,7 +13,7 @@ from schemas.contract import Contract, Moment
 from schemas.errors import ErrorKind
 from schemas.ids import ConnectionId
 from schemas.settings import Trigger
-from schemas.stripe_objects import Event, Invoice
+from schemas.stripe_objects import Invoice
 
 Cause = Literal["webhook", "catch_up", "retry", "replay", "backfill", "sweep"]
 Outcome = Literal["synced", "failed", "pending", "skipped", "attention"]
@@ -52,7 +52,8 @@ class StripeEventReceived(Message):
     event_id: str | None = None
     occurred_at: Moment
     """When the event happened in Stripe; for a cause without an event, when it was asked for."""
-    event: Event | None = None
+    event: str | None = None
+    """The body of the webhook, exactly as received: for people and for replays after a defect, not for decisions."""
     recreate: bool = False
     """Make a new draft although an earlier one was deleted in Business Central. Only a person asks for this."""
     attempt: int = Field(default=0, ge=0)

@@ -114,8 +114,18 @@ class Invoice(StripeObject):
     lines: LineList
 
 
-class Event(StripeObject):
-    """A Stripe event as received, in whatever API version it was made: only these fields are relied upon."""
+class EventHead(BaseModel):
+    """Base of what is read of events: only the fields below, in whatever API version the event was made.
+
+    An event's snapshot may be old or of another version, so nothing else of it is relied upon, or even built: a body has
+    10 KB, and ingest reads thousands a second.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Event(EventHead):
+    """A Stripe event."""
 
     id: str = Field(pattern=r"^evt_[A-Za-z0-9_]+$", max_length=255)
     object: str = Field(pattern=r"^event$")
@@ -126,8 +136,15 @@ class Event(StripeObject):
     data: "EventData"
 
 
-class EventData(StripeObject):
+class EventData(EventHead):
     """The object at the time of the event, and for `*.updated` what its changed members were before."""
 
-    object: dict[str, Any]
+    object: "EventObject"
     previous_attributes: dict[str, Any] | None = None
+
+
+class EventObject(EventHead):
+    """Which object the event is about. `invoice.upcoming` has no id."""
+
+    id: Any = None
+    metadata: Any = None

@@ -4,10 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from connectors.stripe.metadata import find_replay_request, is_own_write
-
 from hub.directory import Snapshot
 from hub.ledger import InvoiceRecord
-from schemas.ids import ConnectionId
 from schemas.messages import Cause, StripeEventReceived
 from schemas.stripe_objects import Event
 
@@ -18,33 +16,31 @@ CLOSINGS = frozenset({"invoice.voided", "invoice.marked_uncollectible", "invoice
 CAUGHT_UP = (*sorted(TRIGGERS | CLOSINGS), "invoice.updated")
 
 
-def decide_event(event: Event, snapshot: Snapshot, cause: Cause, now: datetime) -> StripeEventReceived | str:
+def decide_event(
+    event: Event, snapshot: Snapshot, cause: Cause, now: datetime, body: str | None = None
+) -> StripeEventReceived | str:
     """Turn an event into the head message of one connection, or say why it is of no concern."""
-    object_id = event.data.object.get("id")
+    object_id = event.data.object.id
     if not isinstance(object_id, str) or not object_id.startswith("in_"):
         return "its object is no invoice with an id"
-    if event.type in TRIGGERS | CLOSINGS:
-        return _build(event, snapshot.connection.id, object_id, cause, now)
-    if event.type != "invoice.updated":
-        return f"events of type {event.type} need nothing done"
     prefix = snapshot.settings.metadata_prefix
-    if is_own_write(event, prefix, f"{prefix}replay"):
-        return "it is the echo of the hub's own write"
-    if find_replay_request(event, f"{prefix}replay") is None:
-        return "nothing that matters has changed"
-    return _build(event, snapshot.connection.id, object_id, "replay", now)
-
-
-def _build(event: Event, connection: ConnectionId, object_id: str, cause: Cause, now: datetime) -> StripeEventReceived:
+    if event.type == "invoice.updated":
+        if is_own_write(event, prefix, f"{prefix}replay"):
+            return "it is the echo of the hub's own write"
+        if find_replay_request(event, f"{prefix}replay") is None:
+            return "nothing that matters has changed"
+        cause = "replay"
+    elif event.type not in TRIGGERS | CLOSINGS:
+        return f"events of type {event.type} need nothing done"
     return StripeEventReceived(
-        connection=connection,
+        connection=snapshot.connection.id,
         cause=cause,
         object_id=object_id,
         event_type=event.type,
         event_id=event.id,
         # A clock ahead of ours must not make an event come from the future.
         occurred_at=min(datetime.fromtimestamp(event.created, tz=UTC), now),
-        event=event,
+        event=body,
     )
 
 

@@ -9,14 +9,13 @@
 | 503 | broker or ledger did not take it: Stripe comes again |
 """
 
-import asyncio
 from dataclasses import dataclass
 
-from connectors.stripe.signatures import EventRefused, SignatureRefused, parse_event, verify_webhook
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from connectors.stripe.signatures import EventRefused, SignatureRefused, parse_event, verify_webhook
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
 from hub.ledger import Ledger
@@ -33,6 +32,7 @@ from services.ingest.decide import choose_connections, decide_event
 
 # Stripe's events stay below 1 MB: an invoice embeds at most ten of its lines.
 MAX_BODY_BYTES = 2_000_000
+_TAKEN = WEBHOOKS.labels("200")
 
 
 class WebhookRefused(Exception):  # noqa: N818 - an answer, not a fault
@@ -67,20 +67,26 @@ class Webhooks:
         except HubError as error:
             get_logger().error("ingest.webhook.not_taken", code=error.code, why=error.message)
             return _refuse(503, "The hub can't take events right now; please send it again.")
-        WEBHOOKS.labels("200").inc()
+        _TAKEN.inc()
         return answer
 
     async def _take(self, request: Request) -> Response:
         body = await _read_body(request)
-        snapshots = await self._find_connections(request.path_params["account"])
+        account = request.path_params["account"]
+        snapshots = await self._find_connections(account)
         event, chosen = self._verify(body, request.headers.get("stripe-signature"), snapshots)
-        if event.account not in {None, request.path_params["account"]}:
+        if event.account not in {None, account}:
             raise WebhookRefused(400, "The event belongs to another account than its address.")
-        messages = [decide_event(event, snapshot, "webhook", self.clock.now()) for snapshot in chosen]
-        wanted = [message for message in messages if isinstance(message, StripeEventReceived)]
-        await asyncio.gather(*(self._publish(message, event) for message in wanted))
-        ignored = next((message for message in messages if isinstance(message, str)), None)
-        return JSONResponse({"received": True, "published": len(wanted), **({"ignored": ignored} if ignored else {})})
+        published = 0
+        ignored: str | None = None
+        for snapshot in chosen:
+            message = decide_event(event, snapshot, "webhook", self.clock.now(), body.decode())
+            if isinstance(message, str):
+                ignored = message
+            else:
+                await publish_event(self.ledger, self.publisher, message, event)
+                published += 1
+        return JSONResponse({"received": True, "published": published, **({"ignored": ignored} if ignored else {})})
 
     async def _find_connections(self, account: str) -> list[Snapshot]:
         ids = await self.directory.find_account(account)
@@ -98,9 +104,6 @@ class Webhooks:
         except (SignatureRefused, EventRefused) as refused:
             raise WebhookRefused(400, str(refused)) from refused
         return event, choose_connections(snapshots, secrets[fitting], livemode=event.livemode)
-
-    async def _publish(self, message: StripeEventReceived, event: Event) -> None:
-        await publish_event(self.ledger, self.publisher, message, event)
 
 
 async def publish_event(ledger: Ledger, publisher: Publisher, message: StripeEventReceived, event: Event) -> None:
