@@ -117,8 +117,8 @@ class Invoice(StripeObject):
 class EventHead(BaseModel):
     """Base of what is read of events: only the fields below, in whatever API version the event was made.
 
-    An event's snapshot may be old or of another version, so nothing else of it is relied upon, or even built: a body has
-    10 KB, and ingest reads thousands a second.
+    An event's snapshot may be old or of another version, so nothing else of it is relied upon, or even built: a body
+    has 10 KB, and ingest reads thousands a second.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

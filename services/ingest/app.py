@@ -6,7 +6,7 @@ from hub.app import Foundation, Service
 from hub.directory import ConnectionGate
 from services.ingest.catch_up import CatchUp
 from services.ingest.waker import Waker
-from services.ingest.webhooks import Webhooks
+from services.ingest.webhooks import PREFIX, Webhooks
 
 
 def build_app(foundation: Foundation) -> Service:
@@ -29,4 +29,4 @@ def build_app(foundation: Foundation) -> Service:
         redis=foundation.redis,
         clock=foundation.clock,
     )
-    return Service("ingest", foundation, loops=(catch_up.run, waker.run), routes=(webhooks.build_route(),))
+    return Service("ingest", foundation, loops=(catch_up.run, waker.run), direct={PREFIX: webhooks})

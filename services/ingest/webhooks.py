@@ -5,15 +5,16 @@
 | 200 | published, or of no concern to the hub (an endpoint that fails holds up the merchant's invoices) |
 | 400 | not signed, wrongly signed, too old or from the future; not an event |
 | 404 | nobody has connected this Stripe account |
+| 405 | not a POST |
 | 413 | larger than any event |
 | 503 | broker or ledger did not take it: Stripe comes again |
 """
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from connectors.stripe.signatures import EventRefused, SignatureRefused, parse_event, verify_webhook
 from hub.clock import Clock
@@ -30,6 +31,7 @@ from schemas.stripe_objects import Event
 from schemas.topics import STRIPE_EVENTS
 from services.ingest.decide import choose_connections, decide_event
 
+PREFIX = "/webhooks/stripe/"
 # Stripe's events stay below 1 MB: an invoice embeds at most ten of its lines.
 MAX_BODY_BYTES = 2_000_000
 _TAKEN = WEBHOOKS.labels("200")
@@ -46,47 +48,52 @@ class WebhookRefused(Exception):  # noqa: N818 - an answer, not a fault
 
 @dataclass(frozen=True)
 class Webhooks:
-    """The endpoint for all connections: `POST /webhooks/stripe/{account}`."""
+    """The endpoint for all connections, `POST /webhooks/stripe/{account}`, as an ASGI application of its own.
+
+    Not a Starlette route: routing, request, response and middleware objects would cost as much as all the work below.
+    """
 
     directory: Directory
     ledger: Ledger
     publisher: Publisher
     clock: Clock
 
-    def build_route(self) -> Route:
-        """Build the HTTP route."""
-        return Route("/webhooks/stripe/{account}", self.receive, methods=["POST"])
-
-    async def receive(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one webhook."""
         begin_trace()
         try:
-            answer = await self._take(request)
+            answer = await self._take(scope, receive)
         except WebhookRefused as refused:
-            return _refuse(refused.status, refused.reason)
+            await _refuse(send, refused.status, refused.reason)
         except HubError as error:
             get_logger().error("ingest.webhook.not_taken", code=error.code, why=error.message)
-            return _refuse(503, "The hub can't take events right now; please send it again.")
-        _TAKEN.inc()
-        return answer
+            await _refuse(send, 503, "The hub can't take events right now; please send it again.")
+        else:
+            _TAKEN.inc()
+            await _answer(send, 200, answer)
 
-    async def _take(self, request: Request) -> Response:
-        body = await _read_body(request)
-        account = request.path_params["account"]
+    async def _take(self, scope: Scope, receive: Receive) -> bytes:
+        if scope["method"] != "POST":
+            raise WebhookRefused(405, "Webhooks are posted.")
+        account = scope["path"].removeprefix(PREFIX)
+        body = await _read_body(receive)
         snapshots = await self._find_connections(account)
-        event, chosen = self._verify(body, request.headers.get("stripe-signature"), snapshots)
+        event, chosen = self._verify(body, _find_signature(scope), snapshots)
         if event.account not in {None, account}:
             raise WebhookRefused(400, "The event belongs to another account than its address.")
+        return await self._publish(event, body.decode(), chosen)
+
+    async def _publish(self, event: Event, body: str, chosen: Sequence[Snapshot]) -> bytes:
         published = 0
         ignored: str | None = None
         for snapshot in chosen:
-            message = decide_event(event, snapshot, "webhook", self.clock.now(), body.decode())
+            message = decide_event(event, snapshot, "webhook", self.clock.now(), body)
             if isinstance(message, str):
                 ignored = message
             else:
                 await publish_event(self.ledger, self.publisher, message, event)
                 published += 1
-        return JSONResponse({"received": True, "published": published, **({"ignored": ignored} if ignored else {})})
+        return json.dumps({"received": True, "published": published, "ignored": ignored}).encode()
 
     async def _find_connections(self, account: str) -> list[Snapshot]:
         ids = await self.directory.find_account(account)
@@ -118,18 +125,37 @@ async def publish_event(ledger: Ledger, publisher: Publisher, message: StripeEve
     await publisher.publish(Outgoing(STRIPE_EVENTS, key, message))
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(receive: Receive) -> bytes:
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise WebhookRefused(400, "The sender left before the body was whole.")
+        part = message.get("body", b"")
         size += len(part)
         if size > MAX_BODY_BYTES:
             raise WebhookRefused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
         parts.append(part)
-    return b"".join(parts)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _refuse(status: int, reason: str) -> Response:
+def _find_signature(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"stripe-signature":
+            return value.decode("latin-1")
+    return None
+
+
+async def _refuse(send: Send, status: int, reason: str) -> None:
     WEBHOOKS.labels(str(status)).inc()
     get_logger().warning("ingest.webhook.refused", status=status, reason=reason)
-    return JSONResponse({"received": False, "reason": reason}, status_code=status)
+    await _answer(send, status, json.dumps({"received": False, "reason": reason}).encode())
+
+
+async def _answer(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
