@@ -28,6 +28,8 @@ def build_broker(config: HubConfig, service: str) -> KafkaBroker:
         acks="all",
         enable_idempotence=config.kafka_idempotence,
         max_request_size=MAX_DEAD_BYTES,
+        # aiokafka fills one batch per partition at a time: at its default of 16 kB, senders queue for it.
+        max_batch_size=512_000,
         request_timeout_ms=10_000,
         # Topics are declared by `hub topics apply`; one made by accident would have one partition and no retention.
         allow_auto_create_topics=False,

@@ -193,7 +193,8 @@ class Processor(Generic[M]):
 
         Mostly its recorded outcome has done that already; but a message may end without one (not due, nothing new).
         """
-        if message.build_wakeup().cause in {"webhook", "catch_up"}:
+        cause = getattr(message, "cause", None) or message.build_wakeup().cause
+        if cause in {"webhook", "catch_up"}:
             return
         if self._stage.name != "metadata_writer" and all(one.topic is not CONTACTS_RESOLVED for one in outgoing):
             await self._around.waiting.settle(message)

@@ -48,6 +48,8 @@ class StagePolicy:
     window: Window = field(default_factory=Window)
     # 200 ms, FastStream's default, costs 100 to 300 ms a hop when idle.
     batch_timeout: timedelta = timedelta(milliseconds=10)
+    # The embedded broker looks for new records but a few times within it: aiokafka's 500 ms cost 100 ms a hop there.
+    fetch_wait: timedelta = timedelta(milliseconds=100)
     max_records: int = 500
     # A crash repeats at most this much finished work.
     commit_interval: timedelta = timedelta(milliseconds=200)
@@ -107,6 +109,7 @@ class Stage(Generic[M]):
     ) -> None:
         self._name: StageName = identity.name
         self._source = source or Source.of(identity.name)
+        self._log = get_logger()
         self._clock = surroundings.clock
         self._broker = broker
         self._policy = policy or StagePolicy()
@@ -159,6 +162,7 @@ class Stage(Generic[M]):
             batch=True,
             max_records=policy.max_records,
             batch_timeout_ms=_ms(policy.batch_timeout),
+            fetch_max_wait_ms=_ms(policy.fetch_wait),
             # A record larger than a fetch may be is skipped by aiokafka, and would be lost.
             max_partition_fetch_bytes=2 * MAX_MESSAGE_BYTES,
             listener=RebalanceListener(self._on_revoked, self._on_assigned),
@@ -232,7 +236,7 @@ class Stage(Generic[M]):
         )
         ending = await self._processor.process(record, held.claim)
         seconds = self._clock.monotonic() - began
-        log = get_logger().debug if ending == "done" and seconds < _QUICK else get_logger().info
+        log = self._log.debug if ending == "done" and seconds < _QUICK else self._log.info
         log("stage.message.finished", outcome=ending, seconds=round(seconds, 4))
         self._finish(held, ending)
         self._tally.count(ending, seconds, self._clock.now().timestamp() - seconds - record.timestamp / 1000)
