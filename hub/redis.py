@@ -97,11 +97,6 @@ def cursor_key(connection: str) -> str:
     return f"hub:{{{connection}}}:cursor"
 
 
-def seen_events_key(connection: str) -> str:
-    """Sorted set: event ids that catch-up has published lately, by time."""
-    return f"hub:{{{connection}}}:seen"
-
-
 def build_redis(url: str) -> Any:
     """Build the client. A bounded pool: a burst waits for a connection instead of opening a thousand."""
     pool = BlockingConnectionPool.from_url(

@@ -1,12 +1,14 @@
 """Catch-up: read the Events API, so that the hub needs no public address and an outage loses nothing (up to 30 days).
 
 One replica per connection reads, by lease. Each look begins some minutes before the newest event seen, for events
-become visible slightly out of order; what was published already is remembered for as long.
+become visible slightly out of order; the replica remembers what it has dealt with for as long. Another that takes over
+may publish some of it again, which changes nothing.
 """
 
 import asyncio
 import contextlib
 import secrets
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +21,7 @@ from hub.directory import Directory, Snapshot
 from hub.lease import try_role
 from hub.ledger import Ledger
 from hub.log import get_logger
-from hub.redis import cursor_key, role_lease_key, run, seen_events_key
+from hub.redis import cursor_key, role_lease_key, run
 from hub.stage.ports import Gate, Publisher
 from hub.trace import begin_trace
 from schemas.errors import Blocked, HubError
@@ -28,7 +30,7 @@ from schemas.stripe_objects import Event
 from services.ingest.decide import CAUGHT_UP, decide_event, is_settled
 from services.ingest.webhooks import publish_event
 
-_OVERLAP = timedelta(minutes=5)
+_OVERLAP = timedelta(minutes=2)
 # Stripe keeps events for 30 days; an hour less, so that a look never begins beyond the edge.
 _LONGEST_LOOK_BACK = timedelta(days=30) - timedelta(hours=1)
 # A long history that is interrupted goes on near where it was.
@@ -49,6 +51,8 @@ class CatchUp:
     clock: Clock
     interval: timedelta
     _token: str = field(default_factory=lambda: secrets.token_hex(16))
+    _seen: defaultdict[str, dict[str, int]] = field(default_factory=lambda: defaultdict[str, dict[str, int]](dict))
+    """Per connection: ids of the events dealt with, and when they were created."""
 
     async def run(self) -> None:
         """Look at all connections again and again, each at its own pace: a long history holds up nobody else."""
@@ -109,7 +113,9 @@ class CatchUp:
 
     async def _save_cursor(self, connection: str, newest: datetime) -> None:
         await run(self.redis.set(cursor_key(connection), int(newest.timestamp())))
-        await run(self.redis.zremrangebyscore(seen_events_key(connection), "-inf", (newest - 2 * _OVERLAP).timestamp()))
+        oldest = (newest - 2 * _OVERLAP).timestamp()
+        kept = {event: created for event, created in self._seen[connection].items() if created >= oldest}
+        self._seen[connection] = kept
 
     async def _load_cursor(self, snapshot: Snapshot) -> datetime:
         """Where the last look ended; without one, at the connection's beginning, or as far back as Stripe remembers."""
@@ -119,8 +125,8 @@ class CatchUp:
         return max(begin, oldest)
 
     async def _take(self, snapshot: Snapshot, event: Event) -> int:
-        connection = snapshot.connection.id
-        if await run(self.redis.zscore(seen_events_key(connection), event.id)) is not None:
+        seen = self._seen[snapshot.connection.id]
+        if event.id in seen:
             return 0
         message = decide_event(event, snapshot, "catch_up", self.clock.now())
         taken = 0
@@ -128,7 +134,7 @@ class CatchUp:
             begin_trace()
             await publish_event(self.ledger, self.publisher, message, event)
             taken = 1
-        await run(self.redis.zadd(seen_events_key(connection), {event.id: event.created}))
+        seen[event.id] = event.created
         return taken
 
     async def _is_settled(self, message: StripeEventReceived, event: Event) -> bool:

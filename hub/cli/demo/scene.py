@@ -93,7 +93,7 @@ async def open_scene(directory: Path, environ: Mapping[str, str]) -> AsyncGenera
     """Build the scene in a directory of its own. Kafka and Redis are embedded unless the environment names them."""
     given = {name: value for name, value in environ.items() if name != "HUB_SECRET_KEYS"}
     async with run_simulators(directory) as simulators, open_parts(directory, given, quiet=True) as parts:
-        environment = {**parts, **_PACE, **_name_simulators(simulators)}
+        environment = {**_PACE, **parts, **_name_simulators(simulators)}
         await apply_topics(environment["HUB_KAFKA_BOOTSTRAP"])
         webhook_secret = f"whsec_{secrets.token_hex(16)}"
         await asyncio.to_thread(_add_connection, simulators, environment, webhook_secret)
