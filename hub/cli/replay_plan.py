@@ -231,7 +231,9 @@ class ReplayPlanner:
 
     async def _plan_creation(self, due: _Due) -> PlannedInvoice:
         now, window = self.clock.now(), self.snapshot.settings.doubt_window
-        if is_in_doubt(due.record.state.intent_at, window, now):
+        state = due.record.state
+        # A draft that was there and is gone ends its own doubt.
+        if state.document is None and is_in_doubt(state.intent_at, window, now):
             return due.tell("wait", "would wait: Business Central has not said yet whether it made the draft before")
         life = await self.ledger.load_incarnation()
         if get_memory_gap(life, get_issue_time(due.invoice), window, now) is not None:

@@ -1,0 +1,95 @@
+"""What doctor and `connections test` make of what they find."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hub.cli.checks import Check, Verdict, count_problems, try_check
+from hub.cli.doctor import examine_redis, judge_clock
+from schemas.errors import Blocked, Refused
+
+GOOD = {"redis_version": "7.4.1", "aof_enabled": 1, "maxmemory_policy": "noeviction"}
+
+
+class FakeRedis:
+    """Tells about itself."""
+
+    def __init__(self, info: dict[str, Any] | Exception) -> None:
+        self._info = info
+
+    async def info(self) -> dict[str, Any]:
+        if isinstance(self._info, Exception):
+            raise self._info
+        return self._info
+
+
+async def judge(**changes: Any) -> dict[str, Verdict]:
+    return {check.name: check.verdict for check in await examine_redis(FakeRedis(GOOD | changes))}
+
+
+async def test_a_redis_as_it_must_be_is_in_order() -> None:
+    assert set((await judge()).values()) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "verdict"),
+    [
+        ({"aof_enabled": 0}, "Redis persistence", "problem"),
+        ({"maxmemory_policy": "allkeys-lru"}, "Redis eviction", "problem"),
+        ({"maxmemory_policy": None}, "Redis eviction", "skipped"),
+        ({"redis_version": "6.0.9"}, "Redis", "problem"),
+        ({"redis_version": "6.2.0"}, "Redis", "ok"),
+    ],
+)
+async def test_a_redis_that_could_lose_the_ledger_is_a_problem(
+    change: dict[str, Any], name: str, verdict: Verdict
+) -> None:
+    assert (await judge(**change))[name] == verdict
+
+
+async def test_a_redis_that_does_not_answer_ends_the_questions() -> None:
+    (check,) = await examine_redis(FakeRedis(ConnectionError("no")))
+
+    assert check.verdict == "problem"
+    assert "HUB_REDIS_URL" in check.fix
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict", "words"),
+    [(0, "ok", "within"), (-59, "ok", "within"), (61, "problem", "61 s behind"), (-400, "problem", "400 s ahead")],
+)
+def test_a_clock_that_is_off_by_more_than_a_minute_is_a_problem(seconds: int, verdict: Verdict, words: str) -> None:
+    check = judge_clock(timedelta(seconds=seconds))
+
+    assert check.verdict == verdict
+    assert words in check.words
+
+
+async def test_an_error_becomes_a_problem_with_its_own_fix_or_the_usual_one() -> None:
+    async def refuse() -> str:
+        raise Refused("The account is blocked.", code="a.b.c", fix="Unblock it.")
+
+    async def block() -> str:
+        raise Blocked("No permission.", code="a.b.c")
+
+    async def say() -> str:
+        return "is there"
+
+    assert await try_check("A", refuse, "usual") == Check("A", "problem", "The account is blocked.", "Unblock it.")
+    assert await try_check("A", block, "usual") == Check("A", "problem", "No permission.", "usual")
+    assert await try_check("A", say, "usual") == Check("A", "ok", "is there")
+
+
+async def test_a_defect_is_not_taken_for_a_finding() -> None:
+    async def break_down() -> str:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        await try_check("A", break_down)
+
+
+def test_only_problems_count() -> None:
+    verdicts: tuple[Verdict, ...] = ("ok", "warning", "problem", "skipped")
+
+    assert count_problems([Check("A", verdict, "") for verdict in verdicts]) == 1

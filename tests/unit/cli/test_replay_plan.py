@@ -1,0 +1,298 @@
+"""A dry run tells what production then does, and writes nothing: planned first, then carried out by the services."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from hub.cli.replay_plan import PlannedInvoice, ReplayPlanner, Verdict, count_verdicts
+from hub.ledger import CustomerLink
+from schemas.errors import Blocked, RetryLater
+from schemas.messages import InvoiceResult, Outcome
+from schemas.settings import CustomerSettings, InvoiceSettings, Settings
+from services.contacts.claims import Claims
+from tests.builders import (
+    NOW,
+    SETTINGS,
+    build_customer,
+    build_draft,
+    build_head,
+    build_invoice,
+    build_line,
+    build_match,
+)
+from tests.service_fakes import World
+
+INVOICE = build_invoice()
+Arrange = Callable[[World], Awaitable[None]]
+
+
+async def build_planner(world: World, *, recreate: bool = False) -> ReplayPlanner:
+    snapshot = await world.directory.load(world.connection.id)
+    company = snapshot.connection.company_key
+    return ReplayPlanner(
+        snapshot=snapshot,
+        stripe=world.stripe,
+        bc=world.bc,
+        ledger=world.ledger,
+        load_claims=lambda values: Claims(world.plain_redis, company, values).load(),
+        clock=world.clock,
+        recreate=recreate,
+    )
+
+
+async def plan(world: World, invoice_id: str = "in_1", *, recreate: bool = False) -> PlannedInvoice:
+    return await (await build_planner(world, recreate=recreate)).plan(invoice_id)
+
+
+async def carry_out(world: World, *, recreate: bool = False) -> InvoiceResult:
+    head = build_head("in_1", cause="replay", event_type="hub.replay", at=world.clock.now(), recreate=recreate)
+    result = await world.settle(head.model_copy(update={"connection": world.connection.id}))
+    assert result is not None
+    return result
+
+
+async def read_everything(world: World) -> dict[str, Any]:
+    """All of Redis and both remote systems, as text."""
+    found: dict[str, Any] = {"bc": repr((world.bc.customers, world.bc.invoices)), "stripe": repr(world.stripe.writes)}
+    async for key in world.plain_redis.scan_iter("*"):
+        kind = await world.plain_redis.type(key)
+        read: dict[str, Callable[[str], Awaitable[Any]]] = {
+            "string": world.plain_redis.get,
+            "hash": world.plain_redis.hgetall,
+            "set": world.plain_redis.smembers,
+            "zset": lambda key: world.plain_redis.zrange(key, 0, -1, withscores=True),
+        }
+        found[key] = await read[kind](key)
+    return found
+
+
+async def known_customer(world: World) -> None:
+    world.stripe.put(INVOICE)
+    world.bc.customers.append(build_customer())
+
+
+async def new_customer(world: World) -> None:
+    world.stripe.put(INVOICE)
+
+
+async def blocked_customer(world: World) -> None:
+    world.stripe.put(INVOICE)
+    world.bc.customers.append(build_customer(blocked="All"))
+
+
+async def two_customers(world: World) -> None:
+    world.stripe.put(INVOICE)
+    world.bc.customers += [build_customer(), build_customer(id="other", number="C2")]
+
+
+async def customer_pinned_and_gone(world: World) -> None:
+    world.stripe.put(INVOICE)
+    link = CustomerLink(customer=build_match(), linked_at=NOW, pinned=True)
+    await world.ledger.save_customer_link(world.connection.id, "cus_1", link)
+
+
+async def link_to_a_deleted_customer(world: World) -> None:
+    world.stripe.put(INVOICE)
+    link = CustomerLink(customer=build_match(id="deleted"), linked_at=NOW)
+    await world.ledger.save_customer_link(world.connection.id, "cus_1", link)
+
+
+async def synced(world: World) -> None:
+    await known_customer(world)
+    await carry_out(world)
+
+
+async def synced_and_changed_by_hand(world: World) -> None:
+    await synced(world)
+    world.bc.edit_invoice(world.bc.invoices[0].id, total_amount_including_tax=Decimal(90))
+
+
+async def synced_and_deleted_by_hand(world: World) -> None:
+    await synced(world)
+    world.bc.delete_by_hand(world.bc.invoices[0].id)
+
+
+async def synced_and_voided(world: World) -> None:
+    await synced(world)
+    world.stripe.change("in_1", status="void")
+
+
+async def synced_and_now_skipped(world: World) -> None:
+    await synced(world)
+    world.stripe.change("in_1", metadata={"bc_skip": "true"})
+
+
+async def draft_of_ours_in_place(world: World) -> None:
+    await known_customer(world)
+    world.bc.add_invoice(build_draft())
+
+
+async def number_taken_by_another(world: World) -> None:
+    await known_customer(world)
+    world.bc.add_invoice(build_draft("55.00", customerId="another"))
+
+
+async def draft_in_stripe(world: World) -> None:
+    world.stripe.put(INVOICE.model_copy(update={"status": "draft"}))
+
+
+async def voided(world: World) -> None:
+    world.stripe.put(INVOICE.model_copy(update={"status": "void"}))
+
+
+async def before_go_live(world: World) -> None:
+    world.stripe.put(build_invoice(at=NOW - timedelta(days=80)))
+
+
+async def no_lines_target(world: World) -> None:
+    await known_customer(world)
+    await world.directory.save_settings(world.connection.id, Settings(invoices=InvoiceSettings()))
+
+
+async def no_customer_and_none_created(world: World) -> None:
+    world.stripe.put(INVOICE)
+    settings = SETTINGS.model_copy(update={"customers": CustomerSettings(create_missing=False)})
+    await world.directory.save_settings(world.connection.id, settings)
+
+
+async def unknown_currency(world: World) -> None:
+    await known_customer(world)
+    world.stripe.put(build_invoice(lines=[build_line(currency="xyz")], currency="xyz"))
+
+
+async def gone_from_stripe(world: World) -> None:
+    pass
+
+
+CASES: list[tuple[Arrange, Verdict, str, Outcome]] = [
+    (known_customer, "create", "would create a draft of 100.00 EUR for customer C00010 Acme GmbH", "synced"),
+    (new_customer, "create", "would create a draft of 100.00 EUR for a new customer", "synced"),
+    (link_to_a_deleted_customer, "create", "for a new customer", "synced"),
+    (draft_of_ours_in_place, "adopt", "would take over the draft S-INV1001 of 100.00 EUR", "synced"),
+    (synced, "unchanged", "is synced as S-INV1001: nothing would change", "synced"),
+    (synced_and_changed_by_hand, "unchanged", "is synced as S-INV1001: nothing would change", "synced"),
+    (synced_and_now_skipped, "unchanged", "is synced as S-INV1001: nothing would change", "synced"),
+    (synced_and_deleted_by_hand, "fail", "The draft S-INV1001 was deleted", "failed"),
+    (synced_and_voided, "attention", "Its draft S-INV1001 in Business Central was not changed", "attention"),
+    (blocked_customer, "fail", "would fail: Customer C00010 'Acme GmbH' is blocked", "failed"),
+    (two_customers, "fail", "was found twice", "failed"),
+    (customer_pinned_and_gone, "fail", "chosen by hand", "failed"),
+    (number_taken_by_another, "fail", "already has invoice S-INV1001", "failed"),
+    (no_lines_target, "fail", "No account or item is set", "failed"),
+    (no_customer_and_none_created, "fail", "No customer in Business Central matches", "failed"),
+    (unknown_currency, "fail", "The currency 'XYZ'", "failed"),
+    (draft_in_stripe, "skip", "would be skipped: The invoice is still a draft", "skipped"),
+    (voided, "skip", "would be skipped: The invoice was voided", "skipped"),
+    (before_go_live, "skip", "before the go-live date", "skipped"),
+    (gone_from_stripe, "skip", "does not exist in Stripe", "skipped"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arrange", "verdict", "words", "outcome"), CASES, ids=lambda one: getattr(one, "__name__", "")
+)
+async def test_the_plan_writes_nothing_and_comes_true(
+    world: World, arrange: Arrange, verdict: Verdict, words: str, outcome: Outcome
+) -> None:
+    await arrange(world)
+    before = await read_everything(world)
+
+    planned = await plan(world)
+
+    assert await read_everything(world) == before
+    assert planned.verdict == verdict
+    assert words in planned.words
+    assert await _end(world) == outcome
+
+
+async def _end(world: World) -> Outcome:
+    head = build_head("in_1", cause="replay", event_type="hub.replay", at=world.clock.now())
+    error = await world.bring(head.model_copy(update={"connection": world.connection.id}))
+    return "failed" if error is not None and error.kind == "refused" else world.results[-1].outcome
+
+
+async def test_a_deleted_draft_is_made_again_only_when_asked(world: World) -> None:
+    await synced_and_deleted_by_hand(world)
+
+    planned = await plan(world, recreate=True)
+
+    assert planned.verdict == "create"
+    assert (await carry_out(world, recreate=True)).outcome == "synced"
+    assert len(world.bc.created) == 2
+
+
+async def test_a_draft_in_doubt_is_waited_for(world: World) -> None:
+    await known_customer(world)
+    world.bc.commit_late(timedelta(minutes=5))
+    assert await world.bring(build_head("in_1", at=NOW)) is not None
+
+    planned = await plan(world)
+
+    assert planned.verdict == "wait"
+    assert "has not said yet" in planned.words
+
+
+async def test_a_young_ledger_looks_before_it_creates(world: World) -> None:
+    await known_customer(world)
+    await world.begin_life(NOW + timedelta(seconds=1))
+
+    assert (await plan(world)).verdict == "wait"
+
+
+async def test_how_it_failed_last_time_is_told_beside_the_plan(world: World) -> None:
+    await known_customer(world)
+    world.bc.tax = Decimal(19)
+    await carry_out_failure(world)
+
+    planned = await plan(world)
+
+    assert planned.verdict == "create"
+    assert "Last time it failed" in planned.notes[-1]
+    assert "119.00 EUR" in planned.notes[-1]
+
+
+async def carry_out_failure(world: World) -> None:
+    await _end(world)
+    assert (await world.ledger.load_invoice(world.connection.id, "in_1")).state.phase != "synced"
+
+
+async def test_drafts_that_can_not_be_seen_would_stop_the_connection(world: World) -> None:
+    await synced(world)
+    world.bc.hides_drafts = True
+    await world.plain_redis.hdel(f"hub:{{{world.connection.id}}}:connection", "proved")
+
+    planned = await plan(world)
+
+    assert planned.verdict == "fail"
+    assert "can't be read" in planned.words
+
+
+async def test_what_can_not_be_told_now_is_not_guessed(world: World) -> None:
+    await known_customer(world)
+    world.bc.fail_next("find_invoices", RetryLater("Business Central is busy.", code="bc.busy"))
+
+    planned = await plan(world)
+
+    assert planned.verdict == "unknown"
+    assert planned.words == "can't be told now: Business Central is busy."
+
+
+async def test_refused_credentials_end_the_plan(world: World) -> None:
+    await known_customer(world)
+    world.bc.fail_next("find_customers", Blocked("Sign in again.", code="bc.sign_in.expired"))
+
+    with pytest.raises(Blocked):
+        await plan(world)
+
+
+def test_verdicts_are_counted_in_order() -> None:
+    planned = [
+        PlannedInvoice("in_1", "fail", ""),
+        PlannedInvoice("in_2", "skip", ""),
+        PlannedInvoice("in_3", "fail", ""),
+    ]
+
+    assert list(count_verdicts(planned).items()) == [("fail", 2), ("skip", 1)]

@@ -1,0 +1,93 @@
+"""Settings written by hand: read as meant, and refused with the place, what is allowed and the nearest name."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+
+from hub.cli.settings_file import compare_settings, dump_settings, load_settings_file, parse_settings
+from schemas.errors import ConfigurationError
+from schemas.settings import Settings
+from tests.unit.schemas.test_round_trip import SETTINGS
+
+
+def refuse(text: str) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_settings(text)
+    return caught.value.message
+
+
+@profile(max_examples=40, deadline=None)
+@given(SETTINGS)
+def test_what_is_exported_is_imported_as_it_was(settings: Settings) -> None:
+    assert parse_settings(dump_settings(settings)) == settings
+    assert compare_settings(settings, parse_settings(dump_settings(settings))) == []
+
+
+@pytest.mark.parametrize("number", ["6110", "0100", "1e5", "0x10", "NO", "2026-01-31", "1_000", "12:30"])
+def test_numbers_are_codes_however_yaml_would_read_them(number: str) -> None:
+    settings = parse_settings(f"invoices:\n  lines:\n    type: Account\n    number: {number}\n")
+
+    assert settings.invoices.lines is not None
+    assert settings.invoices.lines.number == number.upper()
+
+
+def test_true_false_and_null_keep_their_meaning() -> None:
+    settings = parse_settings("customers:\n  create_missing: false\ninvoices:\n  lines: null\n")
+
+    assert settings.customers.create_missing is False
+    assert settings.invoices.lines is None
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("90", 90), ("1.5", 1.5), ("PT20M", 1200), ("'00:01:00'", 60)])
+def test_a_window_is_seconds_or_a_duration(written: str, seconds: float) -> None:
+    assert parse_settings(f"doubt_window: {written}").doubt_window == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("trigers: [paid]", "trigers is not a setting; did you mean triggers?"),
+        ("invoices:\n  line: {}", "invoices.line is not a setting; did you mean invoices.lines?"),
+        (
+            "invoices:\n  lines: {type: Account, number: 1, taxcode: A}",
+            "invoices.lines.taxcode is not a setting; did you mean invoices.lines.tax_code?",
+        ),
+        (
+            "customers:\n  match:\n  - {strip: email, bc: email}",
+            "customers.match.0.strip is not a setting; did you mean customers.match.0.stripe?",
+        ),
+        ("invoices:\n  lines: {type: Acount, number: 1}", "invoices.lines.type must be 'Account' or 'Item'."),
+        ("triggers: [void]", "triggers.0 must be 'finalized', 'sent' or 'paid'."),
+        ("triggers: [paid, paid]", "triggers: each may be named once"),
+        ("invoices:\n  lines: {type: Item}", "invoices.lines.number is missing."),
+        ("doubt_window: 0", "doubt_window: Input should be greater than"),
+        ("metadata_prefix: 'a b'", "metadata_prefix: "),
+        ("a: [", "The file is not YAML"),
+        ("- a", "The file must hold settings"),
+        ("", "The file must hold settings"),
+        ("!!python/object/apply:os.system ['true']", "The file is not YAML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(text: str, words: str) -> None:
+    assert words in refuse(text)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    message = refuse("trigers: [paid]\nmetadata_prfix: x\n")
+
+    assert len(message.splitlines()) == 2
+
+
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"missing\.yaml can't be read"):
+        load_settings_file(tmp_path / "missing.yaml")
+
+
+def test_the_difference_shows_old_and_new() -> None:
+    lines = compare_settings(Settings(), Settings(metadata_prefix="nav_"))
+
+    assert "-metadata_prefix: bc_" in lines
+    assert "+metadata_prefix: nav_" in lines
