@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,11 +42,7 @@ class Hub:
 
     def __call__(self, *words: str, answers: str = "", **environment: str) -> Result:
         """Run a command; nothing may ever end in a stack trace."""
-        with warnings.catch_warnings():
-            # A command's process ends with it; here the pool that it leaves open must not trouble another test.
-            warnings.simplefilter("ignore", ResourceWarning)
-            done = CliRunner().invoke(app, list(words), input=answers, env={**self.environment, **environment})
-            gc.collect()
+        done = CliRunner().invoke(app, list(words), input=answers, env={**self.environment, **environment})
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         assert "Traceback" not in done.output
         return Result(done.exit_code, done.stdout, done.stderr)
@@ -74,7 +70,16 @@ class Hub:
 
 
 @pytest.fixture
-def hub(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+def _open_pools() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """A command's process ends with it; here the pools that it leaves open must not trouble another test."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
+@pytest.fixture
+def hub(_open_pools: None, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     """The command line on an empty ledger, with a broker that is not there."""
     monkeypatch.setenv("COLUMNS", "200")
     return Hub(
