@@ -129,8 +129,9 @@ class Processor(Generic[M]):
     def _is_held_by_defects(self, error: HubError) -> bool:
         """Count the defect; if too many came in a row, this message is held until it is its turn to be tried again."""
         defects = self._around.defects
+        was_tripped = defects.is_tripped
         defects.count_failure()
-        if defects.is_tripped:
+        if defects.is_tripped and not was_tripped:
             get_logger().error("stage.defects.tripped", stage=self._stage.name, code=error.code, exc_info=error)
         return defects.is_tripped
 
