@@ -70,9 +70,15 @@ end
 return woken
 """
 
+# As in the ledger's outcomes: a newer message about the same object may wait, or be under way, meanwhile.
 _SETTLE = """
-redis.call('ZREM', KEYS[3], ARGV[1])
-if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then redis.call('HDEL', KEYS[2], ARGV[1]) end
+local entry = redis.call('HGET', KEYS[2], ARGV[1])
+if not entry or redis.call('ZSCORE', KEYS[1], ARGV[1]) then return end
+local wakeup, received = cjson.decode(entry).wakeup, cjson.decode(ARGV[2])
+if wakeup.event_id == received.event_id and wakeup.occurred_at == received.occurred_at then
+  redis.call('ZREM', KEYS[3], ARGV[1])
+  redis.call('HDEL', KEYS[2], ARGV[1])
+end
 """
 
 _MAKE_DUE = """
@@ -149,9 +155,10 @@ class RedisWaitingSet:
         return [WaitingEntry.model_validate_json(entry) for entry in found]
 
     async def settle(self, message: Message) -> None:
-        """Forget a woken object that has arrived, unless it was parked again meanwhile."""
-        object_id = message.build_wakeup().object_id
-        await run(self.redis.eval(_SETTLE, 3, *_keys(message.connection), object_id))
+        """Forget a woken message that has arrived, unless its object was parked again meanwhile."""
+        wakeup = message.build_wakeup()
+        args = (wakeup.object_id, wakeup.model_dump_json())
+        await run(self.redis.eval(_SETTLE, 3, *_keys(message.connection), *args))
 
     async def list_entries(self, connection: str) -> list[WaitingEntry]:
         """List everything that waits, soonest first."""
