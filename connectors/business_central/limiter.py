@@ -79,10 +79,10 @@ class LimiterPolicy:
     """No record holds its offset for more than 30 s."""
     silence: timedelta = timedelta(seconds=2)
     """After a 429 that names no time; Business Central mostly names none."""
-    floor: float = 0.05
-    """The pace never falls below this share: one request a second still shows when the trouble is over."""
-    recovery: float = 0.005
-    """Share of the full pace regained each second: from half to full in 100 s."""
+    floor: float = 0.1
+    """The pace never falls below this share: two requests a second still show when the trouble is over."""
+    recovery: float = 0.02
+    """Share of the full pace regained each second: from half to full in 25 s, from the floor in 45."""
 
     def __post_init__(self) -> None:
         if not 0 < self.history_at_once <= self.at_once or not 0 <= self.held_at_most < self.at_once:
