@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import typer
 from rich.progress import Progress
@@ -27,7 +27,10 @@ from hub.cli.moments import parse_moment
 from hub.cli.replay_plan import PlannedInvoice, ReplayPlanner, Verdict, count_verdicts
 from hub.cli.topic_reader import quiet_kafka
 from hub.cli.wording import say, show_table
+from hub.clock import Clock
 from hub.directory import Snapshot
+from hub.ledger import Incarnation
+from hub.redis import INCARNATION, run
 from hub.stage.ports import Outgoing
 from hub.trace import begin_trace
 from mapping.customers import MatchValue
@@ -234,6 +237,7 @@ async def _tell(selection: Selection, wanted: str | None, *, recreate: bool, as_
             bc=foundation.clients.business_central(snapshot),
             ledger=foundation.ledger,
             load_claims=partial(_load_claims, foundation, snapshot),
+            load_life=partial(load_life, foundation.redis, foundation.clock),
             clock=foundation.clock,
             recreate=recreate,
         )
@@ -244,6 +248,12 @@ async def _tell(selection: Selection, wanted: str | None, *, recreate: bool, as_
         _show(planned, snapshot)
     if count_verdicts(planned).get("fail"):
         raise typer.Exit(int(Exit.PROBLEM))
+
+
+async def load_life(redis: Any, clock: Clock) -> Incarnation:
+    """Read the ledger's life; where no service has begun it yet, it would begin now."""
+    stored = await run(redis.get(INCARNATION))
+    return Incarnation.model_validate_json(stored) if stored else Incarnation(id="", born_at=clock.now())
 
 
 async def _load_claims(foundation: Foundation, snapshot: Snapshot, values: Sequence[MatchValue]) -> Held:

@@ -35,6 +35,8 @@ from services.invoices.decide import (
 
 Verdict = Literal["create", "adopt", "unchanged", "skip", "wait", "fail", "attention", "unknown"]
 LoadClaims = Callable[[Sequence[MatchValue]], Awaitable[Held]]
+LoadLife = Callable[[], Awaitable[Incarnation]]
+"""Reads the ledger's life without beginning one: the ledger's own method would write."""
 
 
 class StripeInvoices(Protocol):
@@ -78,10 +80,6 @@ class LedgerReader(Protocol):
         """Return the linked BC customer."""
         ...
 
-    async def load_incarnation(self) -> Incarnation:
-        """Return the ledger's life."""
-        ...
-
 
 @dataclass(frozen=True)
 class PlannedInvoice:
@@ -119,6 +117,7 @@ class ReplayPlanner:
     bc: BcReader
     ledger: LedgerReader
     load_claims: LoadClaims
+    load_life: LoadLife
     clock: Clock
     recreate: bool = False
 
@@ -222,7 +221,7 @@ class ReplayPlanner:
 
     async def _look_where_stripe_says(self, due: _Due) -> SalesInvoice | None:
         told = read_told(due.invoice, self.snapshot.settings.metadata_prefix)
-        if told is None or get_issue_time(due.invoice) >= (await self.ledger.load_incarnation()).born_at:
+        if told is None or get_issue_time(due.invoice) >= (await self.load_life()).born_at:
             return None
         found = await self.bc.fetch_invoice(told.id, live=False)
         if found is None and not self.recreate:
@@ -230,19 +229,23 @@ class ReplayPlanner:
         return found if found is not None and told.fits(found, _get_id(due.customer)) else None
 
     async def _plan_creation(self, due: _Due) -> PlannedInvoice:
-        now, window = self.clock.now(), self.snapshot.settings.doubt_window
-        state = due.record.state
+        creates = _tell_creation(due)
+        if (wait := await self._find_wait(due)) is not None:
+            return due.tell("wait", f"would wait: {wait}; then it {creates}", *_recall(due.record))
+        return due.tell("create", creates, *due.mapped.notes, *_recall(due.record))
+
+    async def _find_wait(self, due: _Due) -> str | None:
+        now, window, state = self.clock.now(), self.snapshot.settings.doubt_window, due.record.state
         # A draft that was there and is gone ends its own doubt.
         if state.document is None and is_in_doubt(state.intent_at, window, now):
-            return due.tell("wait", "would wait: Business Central has not said yet whether it made the draft before")
-        life = await self.ledger.load_incarnation()
+            return "Business Central has not said yet whether it made the draft of an earlier attempt"
+        life = await self.load_life()
         if get_memory_gap(life, get_issue_time(due.invoice), window, now) is not None:
-            return due.tell("wait", "would wait: the hub's memory is younger than this invoice, so it looks first")
-        amount = format_amount(due.mapped.total, due.mapped.currency)
-        whom = f"customer {due.customer.number} {due.customer.name}".strip() if due.customer else "a new customer"
-        return due.tell(
-            "create", f"would create a draft of {amount} for {whom}", *due.mapped.notes, *_recall(due.record)
-        )
+            until = life.born_at + window
+            return (
+                f"the hub's memory is younger than this invoice, so it only looks for a draft until {until:%H:%M} UTC"
+            )
+        return None
 
 
 def count_verdicts(planned: Sequence[PlannedInvoice]) -> dict[Verdict, int]:
@@ -288,6 +291,12 @@ def _recall(record: InvoiceRecord) -> tuple[str, ...]:
     if outcome is None or outcome.outcome != "failed" or outcome.error is None:
         return ()
     return (f"Last time it failed: {outcome.error.text}",)
+
+
+def _tell_creation(due: _Due) -> str:
+    amount = format_amount(due.mapped.total, due.mapped.currency)
+    whom = f"customer {due.customer.number} {due.customer.name}".strip() if due.customer else "a new customer"
+    return f"would create a draft of {amount} for {whom}"
 
 
 def _get_id(customer: CustomerMatch | None) -> str:

@@ -3,12 +3,15 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 
+from hub.cli.replay import load_life
 from hub.cli.replay_plan import PlannedInvoice, ReplayPlanner, Verdict, count_verdicts
 from hub.ledger import CustomerLink
+from hub.redis import INCARNATION
 from schemas.errors import Blocked, RetryLater
 from schemas.messages import InvoiceResult, Outcome
 from schemas.settings import CustomerSettings, InvoiceSettings, Settings
@@ -38,6 +41,7 @@ async def build_planner(world: World, *, recreate: bool = False) -> ReplayPlanne
         bc=world.bc,
         ledger=world.ledger,
         load_claims=lambda values: Claims(world.plain_redis, company, values).load(),
+        load_life=partial(load_life, world.plain_redis, world.clock),
         clock=world.clock,
         recreate=recreate,
     )
@@ -239,7 +243,20 @@ async def test_a_young_ledger_looks_before_it_creates(world: World) -> None:
     await known_customer(world)
     await world.begin_life(NOW + timedelta(seconds=1))
 
-    assert (await plan(world)).verdict == "wait"
+    planned = await plan(world)
+
+    assert planned.verdict == "wait"
+    assert "younger than this invoice" in planned.words
+    assert planned.words.endswith("then it would create a draft of 100.00 EUR for customer C00010 Acme GmbH")
+
+
+async def test_a_plan_does_not_begin_the_ledgers_life(world: World) -> None:
+    await known_customer(world)
+    await world.plain_redis.delete(INCARNATION)
+
+    await plan(world)
+
+    assert await world.plain_redis.get(INCARNATION) is None
 
 
 async def test_how_it_failed_last_time_is_told_beside_the_plan(world: World) -> None:

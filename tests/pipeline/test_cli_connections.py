@@ -1,0 +1,170 @@
+"""Connecting, checking and replaying from the command line, against both simulators."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from hub.broker import apply_topics
+from hub.cli.demo.simulators import BC_COMPANY, Simulators, run_simulators
+from hub.ledger import Incarnation
+from hub.redis import INCARNATION
+from tests.brokers import Broker
+from tests.pipeline.cli_harness import Ended, HubProcess, build_add_words, build_environment, name_simulators
+
+pytestmark = pytest.mark.broker
+
+
+@pytest_asyncio.fixture
+async def simulators(tmp_path: Path) -> AsyncGenerator[Simulators]:
+    """A Stripe and a Business Central of this test's own."""
+    async with run_simulators(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def hub(broker: Broker, redis_url: str, tmp_path: Path, simulators: Simulators) -> HubProcess:
+    environment = build_environment(broker, redis_url, tmp_path)
+    return HubProcess({**environment, **name_simulators(simulators)})
+
+
+async def finalize_invoices(simulators: Simulators, count: int) -> list[str]:
+    body = {"invoices": count, "customers": 1, "seed": 1, "mode": "finalize", "wait": True}
+    job: dict[str, Any] = await simulators.call(simulators.stripe, "POST", "bulk", body)
+    return job["ids"]
+
+
+async def begin_life(redis_url: str) -> None:
+    """Let the ledger be older than any invoice."""
+    life = Incarnation(id="life", born_at=datetime(2020, 1, 1, tzinfo=UTC))
+    async with Redis.from_url(redis_url) as redis:
+        await redis.set(INCARNATION, life.model_dump_json())
+
+
+async def test_an_account_is_chosen_for_lines_and_said_to_be(hub: HubProcess, simulators: Simulators) -> None:
+    added = await hub(*build_add_words(simulators, company=BC_COMPANY.upper()), "--webhook-secret", "whsec_x")
+
+    assert added.code == 0, added.err
+    assert "Invoice lines will be booked on account 6110" in added.out
+    assert "lowest-numbered" in added.out
+    assert f"POST /webhooks/stripe/{simulators.stripe['account']}" in added.out
+    assert simulators.stripe["api_key"] not in added.out + added.err
+    (row,) = (await hub("connections", "list", "--json")).json
+    assert (row["bc_company"], row["state"], row["webhook_secrets"]) == (BC_COMPANY, "active", 1)
+
+
+async def test_adding_again_replaces_keys_and_keeps_the_rest(hub: HubProcess, simulators: Simulators) -> None:
+    words = build_add_words(simulators)
+    first = (await hub(*words, "--line-account", "6110", "--go-live", "2026-01-31", "--dry-run", "--json")).json
+    assert (first["replaced"], first["dry_run"], first["go_live"]) == (False, True, "2026-01-31T00:00:00+00:00")
+    assert "No webhook secret" in first["remarks"][0]
+    assert (await hub("connections", "pause")).code == 0
+
+    again = (await hub(*words, "--webhook-secret", "whsec_1", "--webhook-secret", "whsec_2", "--json")).json
+
+    kept = ("connection", "go_live", "dry_run", "lines")
+    assert {name: again[name] for name in kept} == {name: first[name] for name in kept}
+    assert again["replaced"]
+    assert again["paused"]
+    assert (await hub("connections", "show", "--json")).json["webhook_secrets"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "told"),
+    [
+        (["--line-account", "99999"], {}, "There is no G/L account 99999"),
+        (["--line-item", "NOPE"], {}, "There is no item NOPE"),
+        (["--bc-company", "Contoso"], {}, f"Found: '{BC_COMPANY}'"),
+        (["--stripe-account", "acct_another"], {}, "not to acct_another"),
+        ([], {"BC_CLIENT_SECRET": "wrong"}, "client secret is not accepted"),
+        ([], {"STRIPE_API_KEY": "sk_test_wrong"}, "Stripe"),
+        (["--metadata-prefix", "a b"], {}, "metadata_prefix"),
+    ],
+)
+async def test_what_is_wrong_is_said_and_nothing_is_saved(
+    hub: HubProcess, simulators: Simulators, words: list[str], environment: dict[str, str], told: str
+) -> None:
+    added = await hub(*build_add_words(simulators), *words, **environment)
+
+    assert added.code in {1, 2}
+    assert told in " ".join(added.err.split())
+    assert (await hub("connections", "list", "--json")).json == []
+
+
+async def test_a_connection_is_tried_without_writing(hub: HubProcess, simulators: Simulators) -> None:
+    assert (await hub(*build_add_words(simulators), "--line-account", "6110")).code == 0
+
+    tested = await hub("connections", "test", "--json")
+
+    assert tested.code == 0, tested.out
+    assert {check["verdict"] for check in tested.json["checks"]} == {"ok", "warning"}
+    await simulators.call(simulators.bc, "POST", "outage", {"on": True})
+    broken = await hub("connections", "test", "--json")
+    assert broken.code == 1
+    assert any(check["verdict"] == "problem" and check["fix"] for check in broken.json["checks"])
+
+
+async def test_a_replay_is_told_first_and_then_published(
+    hub: HubProcess, broker: Broker, redis_url: str, simulators: Simulators
+) -> None:
+    await apply_topics(broker.bootstrap)
+    await begin_life(redis_url)
+    added = await hub(*build_add_words(simulators), "--line-account", "6110", "--go-live", "2020-01-01", "--json")
+    invoices = await finalize_invoices(simulators, 3)
+
+    told = await hub("replay", "--since", "2020-01-01", "--dry-run", "--json")
+    published = await hub("replay", "--since", "2020-01-01", "--json")
+    seen = await hub("events", "tail", "--no-follow", "--connection", added.json["connection"])
+
+    assert told.code == 0, told.err
+    assert {one["verdict"] for one in told.json["invoices"]} == {"create"}
+    assert sorted(one["invoice_id"] for one in told.json["invoices"]) == sorted(invoices)
+    assert sorted(published.json["published"]) == sorted(invoices)
+    assert all(invoice in seen.out for invoice in invoices)
+    assert (await simulators.dump_bc())["salesInvoices"] == []
+
+
+async def test_a_user_signs_in_by_device_code(hub: HubProcess, simulators: Simulators) -> None:
+    await simulators.call(simulators.bc, "POST", "sign_in", {"device_interval_seconds": 1})
+    words = [*build_add_words(simulators, client="demo-device"), "--line-account", "6110", "--login", "--json"]
+    environment = {name: value for name, value in hub.environment.items() if name != "BC_CLIENT_SECRET"}
+    hub = HubProcess(environment)
+
+    added = await sign_in(hub, simulators, words)
+
+    assert added.code == 0, added.err
+    assert (await hub("connections", "show", "--json")).json["sign_in"] == "delegated"
+    assert (await hub("connections", "test")).code == 0
+    again = await sign_in(hub, simulators, ["connections", "login"])
+    assert "Signed in." in again.out
+
+
+async def sign_in(hub: HubProcess, simulators: Simulators, words: list[str]) -> Ended:
+    """Run a command that waits for a sign-in, and sign in as the user it asks for."""
+    process = await hub.start(*words)
+    assert process.stderr is not None
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        line = (await process.stderr.readline()).decode()
+        found = re.search(r"enter the code (\w+)", line)
+        assert found, line
+        await simulators.call(simulators.bc, "POST", "device", {"user_code": found[1]})
+        out, err = await process.communicate()
+    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+async def test_simulators_run_from_the_command_line(hub: HubProcess) -> None:
+    process = await hub.start("simulate", "stripe", "--", "--port", "0")
+    assert process.stdout is not None
+    async with asyncio.timeout(30), httpx.AsyncClient() as http:
+        ready = httpx.Response(200, content=await process.stdout.readline()).json()
+        assert (await http.get(f"{ready['admin']}/state")).is_success
+        process.terminate()
+        await process.communicate()
