@@ -15,13 +15,15 @@ CLOSINGS = frozenset({"invoice.voided", "invoice.marked_uncollectible", "invoice
 # Exact names, at most 20, are what GET /v1/events filters by.
 CAUGHT_UP = (*sorted(TRIGGERS | CLOSINGS), "invoice.updated")
 
+_LONGEST_ID = 255
+
 
 def decide_event(
     event: Event, snapshot: Snapshot, cause: Cause, now: datetime, body: str | None = None
 ) -> StripeEventReceived | str:
     """Turn an event into the head message of one connection, or say why it is of no concern."""
     object_id = event.data.object.id
-    if not isinstance(object_id, str) or not object_id.startswith("in_"):
+    if not isinstance(object_id, str) or not object_id.startswith("in_") or len(object_id) > _LONGEST_ID:
         return "its object is no invoice with an id"
     prefix = snapshot.settings.metadata_prefix
     if event.type == "invoice.updated":

@@ -1,0 +1,206 @@
+"""Builders with defaults: a test names only what matters."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from connectors.business_central.models import Customer, SalesInvoice
+from hub.directory import Snapshot
+from schemas.connections import Connection, ConnectionSecrets
+from schemas.messages import Cause, ContactResolved, CustomerMatch, StripeEventReceived
+from schemas.settings import InvoiceSettings, LineTarget, Settings
+from schemas.stripe_objects import Event, Invoice, Line
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+ACCOUNT = "acct_1HubTests"
+WEBHOOK_SECRET = "whsec_tests"
+SETTINGS = Settings(invoices=InvoiceSettings(lines=LineTarget(type="Account", number="6110")))
+CUSTOMER_ID = "7d0e1f52-63de-ee11-a1f9-6045bd8e1a10"
+_RECORDED = Path(__file__).parent / "recorded" / "stripe"
+
+
+def load_sample(prefix: str) -> dict[str, Any]:
+    """Load a recorded event by the number its file begins with."""
+    (path,) = _RECORDED.glob(f"{prefix}_*.*.json")
+    return json.loads(path.read_text())
+
+
+def load_sample_event(prefix: str) -> Event:
+    return Event.model_validate(load_sample(prefix))
+
+
+def load_sample_invoice(prefix: str) -> Invoice:
+    return Invoice.model_validate(load_sample(prefix)["data"]["object"])
+
+
+def build_line(amount: int = 10_000, *, quantity: int | None = 1, unit: str | None = None, **changes: Any) -> Line:
+    """Build a line; its unit price follows from amount and quantity unless it is given (empty: none)."""
+    price = str(amount // quantity) if unit is None and quantity else unit
+    return Line.model_validate(
+        {
+            "id": "il_1",
+            "amount": amount,
+            "currency": "eur",
+            "description": "Consulting",
+            "quantity": quantity,
+            "quantity_decimal": None if quantity is None else str(quantity),
+            "pricing": {"unit_amount_decimal": price or None},
+        }
+        | changes
+    )
+
+
+def build_invoice(*, lines: Sequence[Line] | None = None, at: datetime = NOW, **changes: Any) -> Invoice:
+    """Build a finalized invoice of 100.00 EUR, issued at `at`."""
+    chosen = lines or (build_line(),)
+    seconds = int(at.timestamp())
+    return Invoice.model_validate(
+        {
+            "id": "in_1",
+            "status": "open",
+            "number": "HUB-0001",
+            "currency": "eur",
+            "livemode": False,
+            "created": seconds,
+            "total": sum(line.amount for line in chosen),
+            "subtotal": sum(line.amount for line in chosen),
+            "customer": "cus_1",
+            "customer_name": "Acme GmbH",
+            "customer_email": "billing@acme.example",
+            "status_transitions": {"finalized_at": seconds},
+            "lines": {"data": [line.model_dump() for line in chosen], "has_more": False},
+        }
+        | changes
+    )
+
+
+def build_connection(**changes: Any) -> Connection:
+    values: dict[str, Any] = {
+        "stripe_account": ACCOUNT,
+        "livemode": False,
+        "bc_tenant": "tenant",
+        "bc_environment": "sandbox",
+        "bc_company": "CRONUS",
+        "bc_company_id": "c2a9b7f0-51de-ee11-a1f9-6045bd8e1a10",
+        "bc_client_id": "app",
+        "created_at": NOW - timedelta(days=90),
+        "go_live": NOW - timedelta(days=60),
+    }
+    return Connection.model_validate(values | changes)
+
+
+def build_secrets(webhook_secret: str = WEBHOOK_SECRET) -> ConnectionSecrets:
+    return ConnectionSecrets(
+        stripe_key=SecretStr("sk_test_tests"),
+        webhook_secrets=(SecretStr(webhook_secret),),
+        bc_client_secret=SecretStr("secret"),
+    )
+
+
+def build_snapshot(
+    *, settings: Settings = SETTINGS, webhook_secret: str = WEBHOOK_SECRET, proved: bool = True, **connection: Any
+) -> Snapshot:
+    return Snapshot(
+        connection=build_connection(**connection),
+        secrets=build_secrets(webhook_secret),
+        settings=settings,
+        settings_version=1,
+        blocks={},
+        proved=proved,
+    )
+
+
+def build_head(
+    object_id: str = "in_1",
+    *,
+    event_type: str = "invoice.finalized",
+    cause: Cause = "webhook",
+    at: datetime = NOW,
+    connection: Connection | None = None,
+    **changes: Any,
+) -> StripeEventReceived:
+    """Build a message of the head topic. Its event has an id of its own for each type and time."""
+    values: dict[str, Any] = {
+        "connection": (connection or build_connection()).id,
+        "cause": cause,
+        "object_id": object_id,
+        "event_type": event_type,
+        "event_id": f"evt_{event_type.replace('.', '_')}_{int(at.timestamp())}",
+        "occurred_at": at,
+    }
+    return StripeEventReceived.model_validate(values | changes)
+
+
+def build_resolved(
+    invoice: Invoice | None = None, *, head: StripeEventReceived | None = None, at: datetime = NOW, **changes: Any
+) -> ContactResolved:
+    """Build a message of contacts.resolved."""
+    chosen = invoice or build_invoice()
+    origin = head or build_head(chosen.id)
+    values: dict[str, Any] = {
+        "connection": origin.connection,
+        "invoice": chosen.model_dump(),
+        "trigger": "finalized",
+        "customer": build_match().model_dump(),
+        "received": origin.build_wakeup().model_dump(),
+        "settings_version": 1,
+        "resolved_at": at,
+    }
+    return ContactResolved.model_validate(values | changes)
+
+
+def build_match(**changes: Any) -> CustomerMatch:
+    values = {"id": CUSTOMER_ID, "number": "C00010", "name": "Acme GmbH", "how": "email = billing@acme.example"}
+    return CustomerMatch.model_validate(values | changes)
+
+
+def build_customer(**changes: Any) -> Customer:
+    values = {"id": CUSTOMER_ID, "number": "C00010", "displayName": "Acme GmbH", "email": "billing@acme.example"}
+    return Customer.model_validate(values | changes)
+
+
+def build_draft(total: str = "100.00", **changes: Any) -> SalesInvoice:
+    """Build a Business Central draft of invoice HUB-0001."""
+    values: dict[str, Any] = {
+        "id": "b41f77d3-82df-ee11-a1f9-6045bd8e1a10",
+        "@odata.etag": 'W/"1"',
+        "number": "S-INV1001",
+        "externalDocumentNumber": "HUB-0001",
+        "customerId": CUSTOMER_ID,
+        "customerNumber": "C00010",
+        "currencyCode": "EUR",
+        "status": "Draft",
+        "totalAmountExcludingTax": Decimal(total),
+        "totalTaxAmount": Decimal(0),
+        "totalAmountIncludingTax": Decimal(total),
+    }
+    return SalesInvoice.model_validate(values | changes)
+
+
+def build_event(
+    type: str = "invoice.finalized",  # noqa: A002 - its name in Stripe
+    *,
+    object_id: str = "in_1",
+    created: datetime = NOW,
+    metadata: Mapping[str, str] | None = None,
+    previous: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """Build an event as Stripe sends it."""
+    data: dict[str, Any] = {"object": {"id": object_id, "object": "invoice", "metadata": dict(metadata or {})}}
+    if previous is not None:
+        data["previous_attributes"] = dict(previous)
+    return {
+        "id": f"evt_{type.replace('.', '_')}_{object_id}",
+        "object": "event",
+        "type": type,
+        "created": int(created.timestamp()),
+        "livemode": False,
+        "api_version": "2026-10-28.endive",
+        "data": data,
+    } | changes

@@ -1,0 +1,95 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mapping.eligibility import Closed, DueDecision, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
+from schemas.settings import Trigger
+from schemas.stripe_objects import Invoice
+from tests.builders import NOW, build_invoice, load_sample_invoice
+
+
+def decide(invoice: Invoice, *triggers: Trigger, was_sent: bool = False) -> DueDecision:
+    go_live = NOW - timedelta(days=1)
+    return decide_due(
+        invoice, triggers=triggers or ("finalized",), was_sent=was_sent, go_live=go_live, metadata_prefix="bc_"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "triggers", "was_sent", "expected"),
+    [
+        ("open", ("finalized",), False, GoOn("finalized")),
+        ("paid", ("finalized",), False, GoOn("finalized")),
+        ("open", ("paid",), False, NotYet),
+        ("paid", ("paid",), False, GoOn("paid")),
+        ("open", ("sent",), False, NotYet),
+        ("open", ("sent",), True, GoOn("sent")),
+        ("paid", ("sent",), False, NotYet),
+        ("paid", ("sent", "paid"), False, GoOn("paid")),
+        ("paid", ("sent", "paid"), True, GoOn("sent")),
+        ("draft", ("finalized",), True, NotYet),
+        ("void", ("finalized",), False, Closed),
+        ("uncollectible", ("finalized",), False, Closed),
+        ("void", ("sent",), True, Closed),
+        # Stripe may add a status: nothing is known of it, so nothing is made of it.
+        ("a new one", ("finalized",), False, NotYet),
+        (None, ("finalized",), False, NotYet),
+    ],
+)
+def test_an_invoice_is_due_by_its_status_and_the_triggers(
+    status: str | None, triggers: tuple[Trigger, ...], was_sent: bool, expected: GoOn | type
+) -> None:
+    decision = decide(build_invoice(status=status), *triggers, was_sent=was_sent)
+
+    assert decision == expected if isinstance(expected, GoOn) else isinstance(decision, expected)
+
+
+def test_an_invoice_of_before_the_go_live_is_left_alone() -> None:
+    decision = decide(build_invoice(at=NOW - timedelta(days=2)))
+
+    assert decision == LeftAlone("The invoice was finalized before the go-live date, 2026-11-23 12:00 UTC.")
+
+
+@pytest.mark.parametrize("value", ["1", "true", " YES "])
+def test_metadata_can_exempt_an_invoice(value: str) -> None:
+    assert isinstance(decide(build_invoice(metadata={"bc_skip": value})), LeftAlone)
+
+
+@pytest.mark.parametrize("value", ["", "0", "no", "later"])
+def test_other_values_exempt_nothing(value: str) -> None:
+    assert decide(build_invoice(metadata={"bc_skip": value})) == GoOn("finalized")
+
+
+def test_a_closed_invoice_is_closed_even_when_it_is_exempt() -> None:
+    """What was booked of it still needs a person."""
+    assert isinstance(decide(build_invoice(status="void", metadata={"bc_skip": "1"})), Closed)
+
+
+def test_not_yet_says_what_is_waited_for() -> None:
+    assert decide(build_invoice(), "sent", "paid") == NotYet(
+        "The draft is made when the invoice is sent or paid; it is not yet."
+    )
+
+
+@pytest.mark.parametrize(("sample", "expected"), [("15", Closed), ("16", Closed), ("20", GoOn), ("26", NotYet)])
+def test_recorded_invoices(sample: str, expected: type) -> None:
+    invoice = load_sample_invoice(sample)
+    decision = decide_due(
+        invoice,
+        triggers=("finalized",),
+        was_sent=False,
+        go_live=get_issue_time(invoice) - timedelta(days=1),
+        metadata_prefix="hub_",
+    )
+
+    assert isinstance(decision, expected)
+
+
+def test_the_issue_time_is_the_finalization_else_the_creation() -> None:
+    later = int((NOW + timedelta(hours=1)).timestamp())
+    transitions: dict[str, Any] = {"status_transitions": {"finalized_at": None}}
+
+    assert get_issue_time(build_invoice()) == NOW
+    assert get_issue_time(build_invoice(**transitions)) == NOW
+    assert get_issue_time(build_invoice(effective_at=later, **transitions)) == NOW + timedelta(hours=1)

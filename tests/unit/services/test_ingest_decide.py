@@ -1,0 +1,124 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hub.ledger import InvoiceOutcome, InvoiceRecord, InvoiceState
+from schemas.messages import Outcome, StripeEventReceived
+from schemas.settings import Settings
+from schemas.stripe_objects import Event
+from services.ingest.decide import CAUGHT_UP, choose_connections, decide_event, is_settled
+from tests.builders import NOW, build_event, build_snapshot, load_sample_event
+
+HUB_PREFIX = build_snapshot(settings=Settings(metadata_prefix="hub_"))
+
+
+def decide(event: Event) -> StripeEventReceived | str:
+    return decide_event(event, HUB_PREFIX, "webhook", NOW)
+
+
+@pytest.mark.parametrize(
+    ("sample", "cause"),
+    [
+        ("01", "webhook"),
+        ("05", "webhook"),
+        ("06", "webhook"),
+        ("07", "webhook"),
+        ("09", "webhook"),
+        ("10", "replay"),
+        ("11", "replay"),
+        ("15", "webhook"),
+        ("16", "webhook"),
+        ("20", "webhook"),
+        ("21", "webhook"),
+        ("26", "webhook"),
+        ("28", "webhook"),
+    ],
+)
+def test_recorded_events_that_matter(sample: str, cause: str) -> None:
+    event = load_sample_event(sample)
+    message = decide(event)
+
+    assert isinstance(message, StripeEventReceived)
+    assert (message.object_id, message.event_id, message.cause) == (event.data.object.id, event.id, cause)
+
+
+@pytest.mark.parametrize(
+    ("sample", "reason"),
+    [
+        ("08", "events of type invoice.payment_succeeded need nothing done"),
+        ("12", "it is the echo of the hub's own write"),
+        ("13", "it is the echo of the hub's own write"),
+        ("14", "nothing that matters has changed"),
+        ("22", "its object is no invoice with an id"),
+        ("24", "its object is no invoice with an id"),
+        ("25", "its object is no invoice with an id"),
+        ("27", "its object is no invoice with an id"),
+    ],
+)
+def test_recorded_events_of_no_concern(sample: str, reason: str) -> None:
+    assert decide(load_sample_event(sample)) == reason
+
+
+def test_an_event_from_the_future_happened_now() -> None:
+    event = Event.model_validate(build_event(created=NOW + timedelta(hours=1)))
+    message = decide(event)
+
+    assert isinstance(message, StripeEventReceived)
+    assert message.occurred_at == NOW
+
+
+@pytest.mark.parametrize("object_id", [None, 7, "", "cus_1"])
+def test_an_object_that_is_no_invoice_is_of_no_concern(object_id: Any) -> None:
+    event = build_event()
+    event["data"]["object"]["id"] = object_id
+
+    assert isinstance(decide(Event.model_validate(event)), str)
+
+
+def test_catch_up_asks_for_no_more_types_than_stripe_takes() -> None:
+    assert len(CAUGHT_UP) <= 20
+    assert len(set(CAUGHT_UP)) == len(CAUGHT_UP)
+
+
+def build_record(outcome: Outcome | None, *, is_synced: bool = False) -> InvoiceRecord:
+    told = InvoiceOutcome(outcome=outcome, decided_at=NOW) if outcome else None
+    return InvoiceRecord(state=InvoiceState(phase="synced" if is_synced else "none"), outcome=told)
+
+
+@pytest.mark.parametrize(
+    ("record", "settled"),
+    [
+        (build_record("synced", is_synced=True), True),
+        # Told of before the event, maybe: not paid yet, not sent yet, or nobody has been told.
+        (build_record("skipped"), False),
+        (build_record("failed"), False),
+        (build_record("pending"), False),
+        (build_record("attention", is_synced=True), False),
+        (build_record("pending", is_synced=True), False),
+        (build_record(None), False),
+        (build_record(None, is_synced=True), False),
+    ],
+)
+@pytest.mark.parametrize("type_", ["invoice.finalized", "invoice.sent", "invoice.paid"])
+def test_catch_up_leaves_out_only_what_is_synced(record: InvoiceRecord, settled: bool, type_: str) -> None:
+    assert is_settled(Event.model_validate(build_event(type_)), record) is settled
+
+
+@pytest.mark.parametrize("type_", ["invoice.voided", "invoice.deleted", "invoice.updated"])
+def test_closings_and_replays_are_never_left_out(type_: str) -> None:
+    record = build_record("synced", is_synced=True)
+
+    assert not is_settled(Event.model_validate(build_event(type_)), record)
+
+
+def test_the_secret_and_the_mode_choose_the_connections() -> None:
+    first = build_snapshot(bc_company="A", webhook_secret="whsec_one")
+    second = build_snapshot(bc_company="B", webhook_secret=" whsec_one\n")
+    other_secret = build_snapshot(bc_company="C", webhook_secret="whsec_two")
+    live = build_snapshot(bc_company="D", webhook_secret="whsec_one", livemode=True)
+    all_of_them = [first, second, other_secret, live]
+
+    assert choose_connections(all_of_them, "whsec_one", livemode=False) == [first, second]
+    assert choose_connections(all_of_them, "whsec_one", livemode=True) == [live]
+    assert choose_connections(all_of_them, "whsec_two", livemode=True) == []

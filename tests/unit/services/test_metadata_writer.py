@@ -1,0 +1,161 @@
+"""Stripe says what the ledger says: the metadata writer on fakes and a real ledger."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from hub.ledger import InvoiceOutcome
+from hub.stage.ports import Failure, describe
+from schemas.errors import Refused, RetryLater
+from schemas.messages import Cause, InvoiceResult, MetadataUpdated, Outcome
+from tests.builders import NOW, build_connection, build_head, build_invoice
+from tests.service_fakes import World
+
+
+def build_result(world: World, outcome: Outcome = "failed", *, cause: Cause = "webhook", **more: Any) -> InvoiceResult:
+    head = build_head(cause=cause, connection=world.connection)
+    return InvoiceResult(
+        connection=world.connection.id,
+        invoice_id="in_1",
+        outcome=outcome,
+        stage="invoices",
+        received=head.build_wakeup(),
+        decided_at=NOW,
+        **more,
+    )
+
+
+async def record(world: World, outcome: Outcome, reason: str = "") -> None:
+    told = InvoiceOutcome(outcome=outcome, reason=reason, decided_at=NOW)
+    await world.ledger.record_outcome(world.connection.id, build_head().build_wakeup(), told, over_synced=True)
+
+
+async def handle(world: World, message: InvoiceResult) -> list[MetadataUpdated]:
+    told = [one.message for one in await world.metadata.handle(message)]
+    assert all(isinstance(one, MetadataUpdated) for one in told)
+    return told  # pyright: ignore[reportReturnType]
+
+
+async def test_the_ledgers_outcome_is_written_not_the_messages(world: World) -> None:
+    world.stripe.put(build_invoice())
+    await record(world, "skipped", "Voided.")
+    (updated,) = await handle(world, build_result(world, "failed", reason="late news"))
+
+    assert updated.written["bc_status"] == "skipped"
+    assert world.stripe.invoices["in_1"].metadata == {"bc_status": "skipped", "bc_error": "Voided."}
+
+
+async def test_a_second_time_nothing_is_written(world: World) -> None:
+    world.stripe.put(build_invoice())
+    await record(world, "skipped")
+    await handle(world, build_result(world))
+    (updated,) = await handle(world, build_result(world))
+
+    assert (updated.written, updated.reason) == ({}, "Stripe says so already.")
+    assert len(world.stripe.writes) == 1
+
+
+async def test_only_changes_are_written(world: World) -> None:
+    world.stripe.put(build_invoice())
+    await record(world, "failed", "One.")
+    await handle(world, build_result(world))
+    await record(world, "failed", "Two.")
+    (updated,) = await handle(world, build_result(world))
+
+    assert updated.written == {"bc_error": "Two."}
+
+
+async def test_the_merchants_own_metadata_stay(world: World) -> None:
+    world.stripe.put(build_invoice(metadata={"order": "77", "bc_error": "old"}))
+    await record(world, "synced")
+    await handle(world, build_result(world, "synced"))
+
+    assert world.stripe.invoices["in_1"].metadata == {"order": "77", "bc_status": "synced"}
+
+
+async def test_a_replay_writes_everything_and_clears_the_request(world: World) -> None:
+    world.stripe.put(build_invoice())
+    await record(world, "skipped", "Not yet.")
+    await handle(world, build_result(world))
+    # A person has tidied up, and asks.
+    world.stripe.change("in_1", metadata={"bc_replay": "please"})
+    await handle(world, build_result(world, cause="replay"))
+
+    assert world.stripe.invoices["in_1"].metadata == {"bc_status": "skipped", "bc_error": "Not yet."}
+
+
+async def test_a_replay_that_waits_keeps_the_request(world: World) -> None:
+    world.stripe.put(build_invoice(metadata={"bc_replay": "please"}))
+    await record(world, "pending", "Later.")
+    await handle(world, build_result(world, cause="replay"))
+
+    assert world.stripe.invoices["in_1"].metadata["bc_replay"] == "please"
+
+
+async def test_a_write_that_covered_up_a_newer_one_is_put_right(world: World) -> None:
+    """Two replicas at once: the old one's write comes last, and would stand for ever."""
+    world.stripe.put(build_invoice())
+    await record(world, "pending")
+
+    async def let_another_write() -> None:
+        await record(world, "synced")
+        await handle(world, build_result(world, "synced"))
+
+    world.stripe.do_at_next("update_invoice_metadata", let_another_write)
+    told = await handle(world, build_result(world, "pending"))
+
+    assert [one.outcome for one in told] == ["pending", "synced"]
+    assert world.stripe.invoices["in_1"].metadata["bc_status"] == "synced"
+
+
+async def test_an_invoice_that_is_gone_is_no_failure(world: World) -> None:
+    await record(world, "skipped")
+    (updated,) = await handle(world, build_result(world))
+
+    assert updated.reason == "The invoice does not exist in Stripe any more."
+
+
+async def test_after_a_loss_of_the_ledger_the_message_is_what_is_known(world: World) -> None:
+    world.stripe.put(build_invoice())
+    await handle(world, build_result(world, "failed", reason="Because."))
+
+    assert world.stripe.invoices["in_1"].metadata == {"bc_status": "failed", "bc_error": "Because."}
+
+
+async def test_a_dry_run_writes_nothing_to_stripe(world: World) -> None:
+    await world.open(build_connection(dry_run=True))
+    world.stripe.put(build_invoice())
+    (updated,) = await handle(world, build_result(world))
+
+    assert updated.reason == "Dry run: nothing is written to Stripe."
+    assert world.stripe.writes == []
+
+
+async def test_what_stripe_refuses_for_good_is_told_on_the_topic(world: World) -> None:
+    refused = Refused("There is no room.", code="stripe.metadata.too_many_keys", fix="Delete some.")
+    final, waiting = Failure(describe(refused)), Failure(describe(refused), NOW)
+    (outgoing,) = await world.metadata.report(build_result(world), final)
+
+    assert isinstance(outgoing.message, MetadataUpdated)
+    assert outgoing.message.reason == "There is no room. Delete some."
+    assert await world.metadata.report(build_result(world), waiting) == []
+
+
+async def test_a_rate_limit_of_stripe_comes_round_without_a_request_to_business_central(world: World) -> None:
+    world.stripe.put(build_invoice())
+    limited = RetryLater("Slow.", code="stripe.rate.limited", retry_after=timedelta(seconds=1))
+    world.stripe.fail_next("update_invoice_metadata", limited)
+    await world.bring(build_head())
+    world.bc.calls.clear()
+    await world.settle(build_head(cause="retry"))
+
+    assert world.bc.calls == []
+    assert world.stripe.invoices["in_1"].metadata["bc_status"] == "synced"
+
+
+async def test_two_writers_at_once_agree(world: World) -> None:
+    world.stripe.put(build_invoice())
+    await record(world, "synced")
+    await asyncio.gather(*(handle(world, build_result(world)) for _ in range(4)))
+
+    assert world.stripe.invoices["in_1"].metadata == {"bc_status": "synced"}

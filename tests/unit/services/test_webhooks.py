@@ -1,0 +1,191 @@
+"""The webhook endpoint, answer by answer: without a broker, on a real ledger."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncGenerator
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from schemas.errors import RetrySoon
+from schemas.messages import StripeEventReceived
+from services.ingest.webhooks import MAX_BODY_BYTES, Webhooks
+from tests.builders import ACCOUNT, NOW, WEBHOOK_SECRET, build_connection, build_event, build_secrets, load_sample
+from tests.fakes import FakePublisher
+from tests.service_fakes import World
+
+PATH = f"/webhooks/stripe/{ACCOUNT}"
+
+
+def sign(body: bytes, secret: str = WEBHOOK_SECRET, at: datetime = NOW) -> dict[str, str]:
+    stamp = int(at.timestamp())
+    digest = hmac.digest(secret.encode(), b"%d.%b" % (stamp, body), hashlib.sha256).hex()
+    return {"Stripe-Signature": f"t={stamp},v1={digest}"}
+
+
+@pytest.fixture
+def publisher() -> FakePublisher:
+    return FakePublisher()
+
+
+@pytest_asyncio.fixture
+async def http(world: World, publisher: FakePublisher) -> AsyncGenerator[httpx.AsyncClient]:
+    webhooks = Webhooks(world.directory, world.ledger, publisher, world.clock)
+    transport = httpx.ASGITransport(webhooks)  # pyright: ignore[reportArgumentType] - both are plain ASGI
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
+        yield client
+
+
+async def post(
+    http: httpx.AsyncClient, event: Any, *, path: str = PATH, secret: str = WEBHOOK_SECRET
+) -> httpx.Response:
+    body = event if isinstance(event, bytes) else json.dumps(event).encode()
+    return await http.post(path, content=body, headers=sign(body, secret))
+
+
+async def test_a_signed_event_is_published_under_its_invoice(
+    http: httpx.AsyncClient, publisher: FakePublisher, world: World
+) -> None:
+    answer = await post(http, build_event())
+
+    assert (answer.status_code, answer.json()) == (200, {"received": True, "published": 1, "ignored": None})
+    (outgoing,) = publisher.published
+    assert outgoing.key == f"{world.connection.id}/in_1"
+    assert isinstance(outgoing.message, StripeEventReceived)
+    assert outgoing.message.cause == "webhook"
+
+
+async def test_the_sending_is_in_the_ledger_before_it_is_published(
+    http: httpx.AsyncClient, publisher: FakePublisher, world: World
+) -> None:
+    publisher.fail_next(RetrySoon("Broker down.", code="broker.publish"))
+    answer = await post(http, build_event("invoice.sent"))
+
+    assert answer.status_code == 503
+    assert (await world.ledger.load_invoice(world.connection.id, "in_1")).sent_at == NOW
+
+
+@pytest.mark.parametrize("sample", ["08", "12", "13", "14", "22", "23", "24", "25", "27"])
+async def test_events_of_no_concern_are_taken_and_said_to_be(
+    http: httpx.AsyncClient, publisher: FakePublisher, sample: str
+) -> None:
+    event = load_sample(sample) | {"livemode": False, "account": None}
+    answer = await post(http, event)
+
+    assert answer.status_code == 200
+    assert answer.json()["published"] == 0
+    assert answer.json()["ignored"]
+    assert publisher.published == []
+
+
+@pytest.mark.parametrize("version", ["2024-06-20", "2030-01-01.zebra", None])
+async def test_any_api_version_is_taken(http: httpx.AsyncClient, version: str | None) -> None:
+    """The invoice is fetched again with the hub's own."""
+    assert (await post(http, build_event(api_version=version))).json()["published"] == 1
+
+
+async def test_an_unknown_type_is_taken(http: httpx.AsyncClient) -> None:
+    assert (await post(http, build_event("invoice.teleported"))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({}, "no Stripe-Signature header"),
+        ({"Stripe-Signature": "nonsense"}, "has not the form"),
+        ({"Stripe-Signature": "t=1,v0=abc"}, "has not the form"),
+        ({"Stripe-Signature": f"t={int(NOW.timestamp())},v1={'0' * 64}"}, "fits none"),
+        (sign(json.dumps(build_event()).encode(), "whsec_other"), "fits none"),
+        (sign(json.dumps(build_event()).encode(), at=NOW - timedelta(minutes=6)), "too old"),
+        (sign(json.dumps(build_event()).encode(), at=NOW + timedelta(minutes=6)), "from the future"),
+    ],
+)
+async def test_what_is_not_proved_to_come_from_stripe_is_refused(
+    http: httpx.AsyncClient, publisher: FakePublisher, headers: dict[str, str], reason: str
+) -> None:
+    answer = await http.post(PATH, content=json.dumps(build_event()).encode(), headers=headers)
+
+    assert answer.status_code == 400
+    assert reason in answer.json()["reason"]
+    assert publisher.published == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"\xff\xfe{}",
+        b"[]",
+        b"null",
+        b"42",
+        b"{}",
+        b'{"id": "evt_1", "object": "event", "type": "invoice.paid", "created": 1, "livemode": false}',
+        b'{"object": "v2.core.event", "id": "evt_1", "type": "v1.invoice.paid"}',
+        json.dumps(build_event()).encode().replace(b'"in_1"', b"NaN"),
+    ],
+)
+async def test_what_is_signed_and_no_event_is_refused(http: httpx.AsyncClient, body: bytes) -> None:
+    assert (await post(http, body)).status_code == 400
+
+
+async def test_anything_but_a_post_is_refused(http: httpx.AsyncClient) -> None:
+    assert (await http.get(PATH)).status_code == 405
+
+
+async def test_an_object_id_longer_than_any_is_of_no_concern(http: httpx.AsyncClient) -> None:
+    assert (await post(http, build_event(object_id="in_" + "x" * 300, id="evt_1"))).json()["published"] == 0
+
+
+async def test_an_account_that_nobody_has_connected_is_not_found(http: httpx.AsyncClient) -> None:
+    assert (await post(http, build_event(), path="/webhooks/stripe/acct_unknown")).status_code == 404
+
+
+async def test_an_event_of_another_account_is_refused(http: httpx.AsyncClient) -> None:
+    assert (await post(http, build_event(account="acct_other"))).status_code == 400
+    assert (await post(http, build_event(account=ACCOUNT))).status_code == 200
+
+
+async def test_an_event_of_the_other_mode_is_nobodys(http: httpx.AsyncClient, publisher: FakePublisher) -> None:
+    answer = await post(http, build_event(livemode=True))
+
+    assert (answer.status_code, answer.json()["published"]) == (200, 0)
+    assert publisher.published == []
+
+
+async def test_a_body_larger_than_any_event_is_refused_unread(http: httpx.AsyncClient) -> None:
+    answer = await post(http, b"x" * (MAX_BODY_BYTES + 1))
+
+    assert answer.status_code == 413
+
+
+async def test_the_secret_decides_which_connections_get_the_event(
+    http: httpx.AsyncClient, publisher: FakePublisher, world: World
+) -> None:
+    first = world.connection
+    second = build_connection(bc_company="Second")
+    third = build_connection(bc_company="Third")
+    await world.directory.add(second, build_secrets(), (await world.directory.load(first.id)).settings)
+    await world.directory.add(third, build_secrets("whsec_third"), (await world.directory.load(first.id)).settings)
+    world.clock.move(timedelta(seconds=2))
+    body = json.dumps(build_event()).encode()
+    answer = await http.post(PATH, content=body, headers=sign(body, at=world.clock.now()))
+
+    assert answer.json()["published"] == 2
+    assert {one.key for one in publisher.published} == {f"{first.id}/in_1", f"{second.id}/in_1"}
+
+
+async def test_without_a_ledger_stripe_is_asked_to_come_again(
+    http: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_account: str) -> list[str]:
+        raise RetrySoon("Redis does not answer.", code="ledger.unavailable")
+
+    monkeypatch.setattr(world.directory, "find_account", fail)
+    answer = await post(http, build_event())
+
+    assert (answer.status_code, answer.json()["received"]) == (503, False)
