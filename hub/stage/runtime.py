@@ -39,6 +39,8 @@ M = TypeVar("M", bound=Message)
 _QUICK = 1.0
 # What is over its connection's share waits at least this long.
 _SHARE_WAIT = timedelta(seconds=1)
+# A record held too long mostly waited for its connection's limits; if its work still runs, the next round waits behind.
+_SLOW_WAIT = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -308,7 +310,7 @@ class Stage(Generic[M]):
         if overdue:
             self._dispatcher.drop_queued(overdue.__contains__)
         for held in overdue:
-            self._put_aside(held, "stage.slow", "Takes longer than usual.", self._policy.hold * 4)
+            self._put_aside(held, "stage.slow", "Takes longer than usual.", _SLOW_WAIT)
 
     async def _on_revoked(self, partitions: set[TopicPartition]) -> None:
         """Finish what can be finished in time, commit, let go. No call under way is cancelled."""

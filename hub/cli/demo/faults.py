@@ -23,7 +23,7 @@ def build_bc_faults() -> list[dict[str, Any]]:
         {"match": _CREATE, "kind": "slow_after", "delay_ms": 4000, "probability": 0.01},
         {"match": _ANY_BC, "kind": "reset_before", "probability": 0.02},
         {"match": _ANY_BC, "kind": "status", "status": 503, "retry_after": 1, "probability": 0.02},
-        {"match": _ANY_BC, "kind": "status", "status": 429, "probability": 0.01, "count": 8},
+        {"match": _ANY_BC, "kind": "status", "status": 429, "probability": 0.01, "count": 4},
         {"match": _ANY_BC, "kind": "latency", "delay_ms": 200, "probability": 0.05},
     ]
 
