@@ -1,6 +1,8 @@
 """`hub doctor`: every dependency looked at, one sentence each, and how to fix what is wrong."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -8,6 +10,7 @@ from typing import Annotated, Any
 
 import httpx
 import typer
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from hub.app import Foundation
 from hub.broker import check_topics, open_admin
@@ -25,6 +28,7 @@ NAME = "doctor"
 _WORST_CLOCK = timedelta(seconds=60)
 # Redis 6.2 is the oldest that the tests run on.
 _OLDEST_REDIS = (6, 2)
+_PATIENCE = 10
 _INIT_PRODUCER_ID = 22
 _WORST_LAG = 1_000
 
@@ -83,7 +87,7 @@ class _KafkaLooks:
 
     async def reachable(self) -> str | Check:
         async with open_admin(self.config.kafka_bootstrap) as admin:
-            await _kafka(admin.list_topics())
+            await _ask(admin.list_topics)
             can_be_idempotent = await _offers_idempotence(admin)
         if self.config.kafka_idempotence and can_be_idempotent is False:
             raise Refused(
@@ -116,7 +120,7 @@ class _KafkaLooks:
         async with open_admin(self.config.kafka_bootstrap) as admin, open_reader(self.config, [topic]) as reader:
             begins, ends = await reader.fetch_begins(), await reader.fetch_ends()
             # Asked by partition: not every broker answers for all at once in a way that the client reads.
-            committed = await _kafka(admin.list_consumer_group_offsets(group, partitions=list(ends)))
+            committed = await _ask(lambda: admin.list_consumer_group_offsets(group, partitions=list(ends)))
             members = await _count_members(admin, group)
         lag = sum(end - max(_get_offset(committed, tp), begins[tp]) for tp, end in ends.items())
         name = f"Group {group}"
@@ -234,7 +238,7 @@ async def _offers_idempotence(admin: Any) -> bool | None:
 async def _count_members(admin: Any, group: str) -> int | None:
     """Count the consumers of a group; None where the broker does not tell."""
     try:
-        answers = await _kafka(admin.describe_consumer_groups([group]))
+        answers = await _ask(lambda: admin.describe_consumer_groups([group]))
         return sum(len(one[5]) for answer in answers for one in answer.groups)
     except HubError:
         return None
@@ -244,12 +248,16 @@ def _get_offset(committed: dict[Any, Any], tp: Any) -> int:
     return committed[tp].offset if tp in committed else 0
 
 
-async def _kafka(work: Any) -> Any:
-    """Await a request of the admin client with its errors translated."""
+async def _ask(request: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask the admin client, with its errors translated."""
     try:
-        async with asyncio.timeout(10):
-            return await work
-    except Exception as error:
+        async with asyncio.timeout(_PATIENCE):
+            while True:
+                # A cluster on which nobody has consumed yet makes its offsets topic now.
+                with suppress(GroupCoordinatorNotAvailableError):
+                    return await request()
+                await asyncio.sleep(0.2)
+    except (KafkaError, OSError, TimeoutError) as error:
         raise ConfigurationError(
             f"Kafka did not answer as expected ({type(error).__name__}).", code="broker.unreachable"
         ) from error

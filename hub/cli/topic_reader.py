@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from hub.broker import MAX_MESSAGE_BYTES
+from hub.broker import MAX_DEAD_BYTES, open_admin
 from hub.config import HubConfig
 from schemas.errors import ConfigurationError, RetrySoon
 
@@ -89,12 +89,13 @@ async def open_reader(config: HubConfig, topics: Sequence[str]) -> AsyncGenerato
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        max_partition_fetch_bytes=MAX_DEAD_BYTES,
         request_timeout_ms=15_000,
     )
     try:
+        partitions = await _list_partitions(config, topics)
         await consumer.start()
-        await _assign(consumer, topics)
+        consumer.assign(partitions)
         yield TopicReader(consumer)
     except (KafkaError, OSError) as error:
         raise _build_unreachable(config) from error
@@ -114,7 +115,7 @@ async def open_writer(config: HubConfig) -> AsyncGenerator["RawWriter"]:
         bootstrap_servers=config.kafka_bootstrap,
         acks="all",
         enable_idempotence=config.kafka_idempotence,
-        max_request_size=MAX_MESSAGE_BYTES,
+        max_request_size=MAX_DEAD_BYTES,
         request_timeout_ms=10_000,
     )
     try:
@@ -152,15 +153,15 @@ class RawWriter:
             ) from error
 
 
-async def _assign(consumer: Any, topics: Sequence[str]) -> None:
-    present = cast("set[str]", await consumer.topics())
-    if missing := sorted(set(topics) - present):
+async def _list_partitions(config: HubConfig, topics: Sequence[str]) -> list[TopicPartition]:
+    """Ask for all topics: asking for one that is missing could make it."""
+    async with open_admin(config.kafka_bootstrap) as admin:
+        present = {entry["topic"]: entry["partitions"] for entry in await admin.describe_topics()}
+    if missing := sorted(set(topics) - set(present)):
         raise ConfigurationError(
             f"Topics are missing: {', '.join(missing)}. Run hub topics apply.", code="topics.missing"
         )
-    consumer.assign(
-        [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()]
-    )
+    return [TopicPartition(topic, one["partition"]) for topic in topics for one in present[topic]]
 
 
 def _to_stored(record: Any) -> StoredRecord:

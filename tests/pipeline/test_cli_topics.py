@@ -24,7 +24,7 @@ pytestmark = pytest.mark.broker
 async def hub(broker: Broker, redis_url: str, tmp_path: Path) -> HubProcess:
     """The command line on a broker that has all topics, perhaps with messages of other tests."""
     await apply_topics(broker.bootstrap)
-    return HubProcess(build_environment(broker, redis_url, tmp_path))
+    return HubProcess(build_environment(broker.bootstrap, redis_url, tmp_path, idempotent=broker.is_kafka))
 
 
 async def send(broker: Broker, topic: str, key: bytes | None, value: bytes) -> None:
