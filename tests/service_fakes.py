@@ -104,14 +104,17 @@ class _Remote:
         self._troubles.append(_Trouble(method, error, moment))
 
     def do_at_next(self, method: str, action: Callable[[], Awaitable[None]]) -> None:
-        """Let something happen while the next call of a method is on its way."""
+        """Let something happen when a method is called next, or (`create_invoice.sent`) while its request is out."""
         self._actions[method] = action
+
+    async def _act(self, moment: str) -> None:
+        if (action := self._actions.pop(moment, None)) is not None:
+            await action()
 
     async def _enter(self, method: str) -> None:
         self.steps.step()
         self.calls.append(method)
-        if (action := self._actions.pop(method, None)) is not None:
-            await action()
+        await self._act(method)
         self._strike(method, "before")
 
     def _leave(self, method: str) -> None:
@@ -285,6 +288,7 @@ class FakeBc(_Remote):
         await self._look(method)
         await before_send()
         # From here on the request is on its way: a process that dies does not call it back.
+        await self._act(method + ".sent")
         self._strike(method + ".sent", "before")
         delay, self._delay = self._delay, None
         try:

@@ -310,15 +310,15 @@ async def test_after_a_death_on_the_way_the_customer_is_waited_for(world: World,
     world.bc.commit_late(timedelta(minutes=10))
 
     async def die_on_the_way() -> None:
-        # Two leases are renewed and two claims written, with a step before and after each; then it is sent.
-        world.steps.dies_at = world.steps.taken + 2 * 4 + 1
+        world.steps.dies_at = world.steps.taken + 1
 
-    world.bc.do_at_next("create_customer", die_on_the_way)
+    world.bc.do_at_next("create_customer.sent", die_on_the_way)
     with pytest.raises(Died):
         await world.bring(HEAD)
     world.steps.revive()
     await world.expire_leases()
     await world.settle(build_head("in_2") if other else HEAD)
+    world.bc.finish_late()
 
     assert len(world.bc.customers) == 1
 
