@@ -2,7 +2,8 @@
 
     HubError(message, *, code, context)
       RetrySoon            try again in place, within seconds: reset before sending, 502, lock conflict
-      RetryLater           wait, then come round through the head topic: 429, 503, not ready yet
+      RetryLater           wait, then come round through the head topic: 429, 503
+        Queued             nothing was tried: others are before it, or a time must pass first
         InDoubt            a write that may or may not have happened: look before writing again
       Blocked              the whole connection waits: credentials refused, Business Central down
       Refused              a person must act: a failed result with code, words and fix
@@ -51,6 +52,8 @@ class RetryLater(HubError):  # noqa: N818
     """Not now: come back after `retry_after`, or when the policy says if the remote side named no time."""
 
     kind = "retry_later"
+    spends_attempt: ClassVar[bool] = True
+    """Whether a round counts towards giving up: not where nothing was tried, or where the wait ends by itself."""
 
     def __init__(
         self,
@@ -64,8 +67,16 @@ class RetryLater(HubError):  # noqa: N818
         self.retry_after = retry_after
 
 
+class Queued(RetryLater):
+    """Nothing was tried: others are before it, or a time must pass first. Names when to come back."""
+
+    spends_attempt = False
+
+
 class InDoubt(RetryLater):
     """A write was sent and no answer says whether it was done (time-out, reset, 5xx after the body went)."""
+
+    spends_attempt = False
 
 
 class Blocked(HubError):  # noqa: N818

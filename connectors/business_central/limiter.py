@@ -19,9 +19,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from connectors.business_central import limiter_scripts as scripts
-from schemas.errors import HubError, RetryLater, RetrySoon
+from schemas.errors import HubError, Queued, RetrySoon
 
 _PATIENCE = timedelta(seconds=2)
+
+# How soon one that found no slot asks again, behind what came since.
+_BUSY_WAIT = timedelta(seconds=2)
 
 
 class Slot(Protocol):
@@ -48,7 +51,7 @@ class Limiter(Protocol):
         """Wait for a slot, and give it back on exit.
 
         Raises:
-            RetryLater: none came free in time (`bc.limiter.busy`).
+            Queued: none came free in time (`bc.limiter.busy`).
             RetrySoon: the limiter itself can't be reached (`ledger.unavailable`).
         """
         ...
@@ -282,7 +285,9 @@ def _translate(error: BaseException) -> HubError | None:
             context={"error": type(error).__name__},
         )
     if isinstance(error, TimeoutError):
-        return RetryLater(
-            "Many requests are waiting for Business Central; this one comes round again.", code="bc.limiter.busy"
+        return Queued(
+            "Many requests are waiting for Business Central; this one comes round again.",
+            code="bc.limiter.busy",
+            retry_after=_BUSY_WAIT,
         )
     return None

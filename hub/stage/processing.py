@@ -15,7 +15,7 @@ from hub.stage.claim import Claim
 from hub.stage.defects import DefectRun
 from hub.stage.ports import Closed, Failure, Gate, Handler, Outgoing, Parked, Publisher, WaitingSet, describe
 from hub.stage.records import Record, build_dead_message, decode_record
-from schemas.errors import HubError, InDoubt, Poison, Refused, RetryLater, RetrySoon
+from schemas.errors import HubError, Poison, Refused, RetryLater, RetrySoon
 from schemas.messages import ErrorDetail, Message, StageName
 from schemas.topics import CONTACTS_RESOLVED
 
@@ -151,10 +151,10 @@ class Processor(Generic[M]):
                 assert_never(end)
 
     async def _wait_or_give_up(self, message: M, error: HubError) -> Ending:
-        """Wait for the next round, if one is left. Doubt has its own clock (the doubt window) and uses up none."""
+        """Wait for the next round, if one is left. Doubt and queues have clocks of their own, and use up none."""
         retry_after = error.retry_after if isinstance(error, RetryLater) else None
         attempt = message.build_wakeup().attempt
-        if isinstance(error, InDoubt) and retry_after is not None:
+        if isinstance(error, RetryLater) and not error.spends_attempt and retry_after is not None:
             return await self._wait(message, describe(error), self._around.clock.now() + retry_after, counts=False)
         wait = get_wait(self._around.retry_waits, attempt, retry_after)
         if wait is None:

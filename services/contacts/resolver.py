@@ -22,7 +22,7 @@ from hub.ledger import CustomerLink, Ledger
 from hub.redis import customer_lease_key
 from mapping.customers import MatchValue, build_customer, build_match_values
 from mapping.eligibility import get_issue_time
-from schemas.errors import HubError, InDoubt, Refused, RetryLater
+from schemas.errors import HubError, InDoubt, Queued, Refused
 from schemas.messages import CustomerMatch
 from schemas.stripe_objects import Invoice
 from services.contacts.claims import Claim, Claims, Held, digest
@@ -126,7 +126,7 @@ class CustomerResolver:
             )
         life = await self.ledger.load_incarnation()
         if (gap := get_memory_gap(life, get_issue_time(invoice), window, now)) is not None:
-            raise RetryLater(
+            raise Queued(
                 "The hub's memory is younger than this invoice; it makes sure that no earlier request is under way.",
                 code="ledger.young",
                 retry_after=gap,

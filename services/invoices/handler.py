@@ -10,7 +10,7 @@ from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.outcomes import Outcomes, Told
 from hub.stage.ports import Failure, Outgoing
 from mapping.sales_invoices import MappedInvoice, build_sales_invoice
-from schemas.errors import HubError, RetryLater
+from schemas.errors import HubError, Queued
 from schemas.messages import BcDocument, ContactResolved
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
@@ -124,7 +124,7 @@ def _require_customer(message: ContactResolved) -> str:
     """
     if message.customer is not None:
         return message.customer.id
-    raise RetryLater(
+    raise Queued(
         "The dry run has ended; the invoice goes round once more, to create its customer.",
         code="contact.not_created",
         retry_after=timedelta(seconds=1),

@@ -20,7 +20,7 @@ from hub.lease import Lease
 from hub.ledger import InvoiceState, Ledger
 from mapping.eligibility import get_issue_time
 from mapping.sales_invoices import MappedInvoice
-from schemas.errors import HubError, InDoubt, Refused, RetryLater
+from schemas.errors import HubError, InDoubt, Queued, Refused
 from schemas.ids import ConnectionId
 from schemas.messages import Attempt, BcDocument
 from schemas.stripe_objects import Invoice
@@ -202,7 +202,7 @@ class DraftProtocol:
             raise self._build_doubt({}, sent)
         life = await self.held.ledger.load_incarnation()
         if (gap := get_memory_gap(life, get_issue_time(self.wanted.invoice), window, now)) is not None:
-            raise RetryLater(
+            raise Queued(
                 "The hub's memory is younger than this invoice; it makes sure that no earlier request is under way.",
                 code="ledger.young",
                 retry_after=gap,

@@ -14,6 +14,7 @@ from schemas.errors import (
     HubError,
     InDoubt,
     Poison,
+    Queued,
     Refused,
     RetryLater,
     RetrySoon,
@@ -22,6 +23,7 @@ from schemas.errors import (
 LEAVES: list[tuple[type[HubError], ErrorKind]] = [
     (RetrySoon, "retry_soon"),
     (RetryLater, "retry_later"),
+    (Queued, "retry_later"),
     (InDoubt, "retry_later"),
     (Blocked, "blocked"),
     (Refused, "refused"),
