@@ -30,7 +30,9 @@ def build_broker(config: HubConfig, service: str) -> KafkaBroker:
         max_request_size=MAX_DEAD_BYTES,
         # aiokafka fills one batch per partition at a time: at its default of 16 kB, senders queue for it.
         max_batch_size=512_000,
-        request_timeout_ms=10_000,
+        # Longer than a group may take to rebalance (`StagePolicy.rebalance_timeout`): a member whose request to join
+        # times out joins again as another one, and the group waits for both. Publishing has a deadline of its own.
+        request_timeout_ms=30_000,
         # Topics are declared by `hub topics apply`; one made by accident would have one partition and no retention.
         allow_auto_create_topics=False,
         logger=None,
