@@ -27,9 +27,9 @@ from typing import Literal, NoReturn, cast, get_args
 import pytest
 from redis import Redis
 
+from hub.child_process import ChildProcess, wait_until_ready
 from hub.embedded import (
     HOST,
-    ChildProcess,
     broker_command,
     find_broker_binary,
     find_free_port,
@@ -38,7 +38,6 @@ from hub.embedded import (
     packaged_redis_binary,
     redis_command,
     system_redis_binary,
-    wait_until_ready,
 )
 
 Source = Literal["env", "docker", "kafka", "embedded"]

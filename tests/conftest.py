@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
+import structlog
 
 from tests.brokers import (
     Broker,
@@ -44,6 +45,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         forced = forced_source()
         names = ["embedded", "kafka"] if forced is None else ["embedded" if forced == "embedded" else "kafka"]
         metafunc.parametrize("broker", names, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_logging() -> Iterator[None]:
+    """A test that sets logging up leaves it on a stream that is closed when the test ends; the next begins anew."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
