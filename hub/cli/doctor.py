@@ -122,7 +122,7 @@ class _KafkaLooks:
             # Asked by partition: not every broker answers for all at once in a way that the client reads.
             committed = await _ask(lambda: admin.list_consumer_group_offsets(group, partitions=list(ends)))
             members = await _count_members(admin, group)
-        lag = sum(end - max(_get_offset(committed, tp), begins[tp]) for tp, end in ends.items())
+        lag = sum(max(end - max(_get_offset(committed, tp), begins[tp]), 0) for tp, end in ends.items())
         name = f"Group {group}"
         if members == 0:
             return Check(

@@ -37,16 +37,19 @@ class TopicReader:
     consumer: Any
 
     async def read_stored(self) -> AsyncIterator[StoredRecord]:
-        """Yield everything that is stored now, from the beginning; what comes meanwhile is left out."""
+        """Yield everything that is stored now, from the beginning, and perhaps some of what comes meanwhile.
+
+        The embedded broker names as end the offset behind the first record of the last batch, so what is fetched with
+        the last record counts too.
+        """
         begins, ends = await self.fetch_begins(), await self.fetch_ends()
         left = {tp: end for tp, end in ends.items() if end > begins[tp]}
         self.consumer.pause(*(set(self.consumer.assignment()) - set(left)))
         await self.consumer.seek_to_beginning(*left)
         while left:
-            for tp, records in (await self.consumer.getmany(*left, timeout_ms=_POLL_MS)).items():
+            for records in (await self.consumer.getmany(*left, timeout_ms=_POLL_MS)).values():
                 for record in records:
-                    if record.offset < left.get(tp, 0):
-                        yield _to_stored(record)
+                    yield _to_stored(record)
             left = {tp: end for tp, end in left.items() if await self.consumer.position(tp) < end}
 
     async def follow(self) -> AsyncIterator[StoredRecord]:

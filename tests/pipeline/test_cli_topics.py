@@ -72,6 +72,17 @@ async def test_what_is_stored_is_told_a_line_each(hub: HubProcess, broker: Broke
     assert len([json.loads(line) for line in objects.out.splitlines()]) == 2
 
 
+async def test_a_whole_batch_is_told(hub: HubProcess, broker: Broker, unique: str) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+        key = f"con_{unique}/in_1".encode()
+        await asyncio.gather(*(producer.send_and_wait(STRIPE_EVENTS.name, b"%d" % n, key=key) for n in range(5)))
+
+    stored = await hub("events", "tail", "--no-follow", "--json", "--topic", STRIPE_EVENTS.name)
+
+    lines = [json.loads(line) for line in stored.out.splitlines()]
+    assert [one["value"] for one in lines if one["key"] == key.decode()] == [0, 1, 2, 3, 4]
+
+
 async def test_what_comes_is_told_as_it_comes(hub: HubProcess, broker: Broker, unique: str) -> None:
     process = await hub.start("events", "tail", "--max", "1", "--json", "--topic", DEAD.name)
     communicating = asyncio.create_task(process.communicate())
