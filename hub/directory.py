@@ -47,15 +47,19 @@ class Directory:
     )
     _cache: dict[str, tuple[float, Snapshot]] = field(default_factory=dict[str, tuple[float, Snapshot]])
 
-    async def get(self, connection: str) -> Snapshot:
+    async def get(self, connection: str, *, is_fresh: bool = False) -> Snapshot:
         """Return the connection as it is now, or was within the last second.
+
+        Args:
+            connection: Its id.
+            is_fresh: Only as it is now. For a person's replay, who may have changed the settings just before.
 
         Raises:
             Poison: there is no such connection.
         """
         cached = self._cache.get(connection)
         now = self.clock.monotonic()
-        if cached is not None and now - cached[0] < _FRESH:
+        if cached is not None and now - cached[0] < _FRESH and not is_fresh:
             return cached[1]
         snapshot = await self.load(connection)
         self._cache[connection] = (now, snapshot)

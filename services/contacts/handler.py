@@ -38,7 +38,7 @@ class ContactsHandler:
         """Bring one object a step further; returns a resolved contact, a result, or nothing."""
         if not message.object_id.startswith("in_"):
             return _leave_alone(message, "changes of it need nothing done")
-        snapshot = await self.directory.get(message.connection)
+        snapshot = await self.directory.get(message.connection, is_fresh=message.cause == "replay")
         record = await self.ledger.load_invoice(message.connection, message.object_id)
         if _is_repeat(message, record):
             # A duplicate of a synced invoice costs no remote call.

@@ -55,7 +55,7 @@ class MetadataHandler:
         After a write the ledger is read again: another replica may have written what is newer while this write was on
         its way, and then this one has covered it up.
         """
-        snapshot = await self.directory.get(message.connection)
+        snapshot = await self.directory.get(message.connection, is_fresh=message.received.cause == "replay")
         told: list[MetadataUpdated] = []
         while not told or (told[-1].written and len(told) < _ROUNDS):
             told.append(await self._bring_up_to_date(message, snapshot, is_first=not told))

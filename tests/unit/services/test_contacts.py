@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from hub.directory import Directory
 from hub.ledger import CustomerLink
 from schemas.errors import HubError, InDoubt, Refused, RetryLater, RetrySoon
 from schemas.messages import InvoiceResult, StripeEventReceived
-from schemas.settings import CustomerSettings, MatchPair
+from schemas.settings import CustomerSettings, InvoiceSettings, MatchPair
 from tests.builders import (
     NOW,
     SETTINGS,
@@ -141,6 +142,15 @@ async def test_an_exemption_set_after_the_success_changes_nothing(world: World) 
 
     assert (result.outcome, result.document) == ("synced", first.document)
     assert "bc_replay" not in world.stripe.invoices["in_1"].metadata
+
+
+async def test_a_replay_sees_settings_that_were_saved_just_before_in_another_process(world: World) -> None:
+    await world.open(settings=SETTINGS.model_copy(update={"invoices": InvoiceSettings()}))
+    world.stripe.put(build_invoice())
+    assert (await bring(world)).outcome == "failed"
+
+    await Directory(world.plain_redis, world.directory.box).save_settings(world.connection.id, SETTINGS)
+    assert (await bring(world, build_head(cause="replay"))).outcome == "synced"
 
 
 async def test_a_deleted_invoice_is_skipped(world: World) -> None:
