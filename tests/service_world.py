@@ -1,0 +1,166 @@
+"""A world for the services: ledger, clock, both remote systems and three handlers, put together without a broker."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import SecretStr
+
+from hub.directory import Directory, Snapshot
+from hub.ledger import Incarnation, Ledger
+from hub.outcomes import Outcomes
+from hub.redis import INCARNATION, build_redis
+from hub.secrets import SecretBox
+from hub.stage.ports import Failure, Handler, Outgoing, describe
+from schemas.connections import Connection
+from schemas.errors import HubError, Refused, RetryLater, RetrySoon
+from schemas.messages import ContactResolved, InvoiceResult, Message, MetadataUpdated, StripeEventReceived
+from schemas.settings import Settings
+from services.contacts.handler import ContactsHandler
+from services.contacts.resolver import CustomerResolver
+from services.invoices.handler import InvoicesHandler
+from services.metadata_writer.handler import MetadataHandler
+from tests.builders import NOW, SETTINGS, build_connection, build_secrets
+from tests.fakes import FakeClock
+from tests.service_fakes import DyingRedis, FakeBc, FakeStripe, Steps
+
+
+class Remotes:
+    """One Stripe account and one Business Central company for all connections."""
+
+    def __init__(self, stripe: FakeStripe, bc: FakeBc) -> None:
+        self._stripe = stripe
+        self._bc = bc
+
+    def stripe(self, snapshot: Snapshot) -> FakeStripe:
+        return self._stripe
+
+    def business_central(self, snapshot: Snapshot) -> FakeBc:
+        return self._bc
+
+
+class World:
+    """Ledger, clock, both remote systems, and the three handlers; messages are carried between them by hand.
+
+    `bring` takes one message as far as it comes without waiting; `settle` goes on, through waits, until it has ended.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self.clock = FakeClock(NOW)
+        self.steps = Steps()
+        self.plain_redis = build_redis(redis_url)
+        redis = DyingRedis(self.plain_redis, self.steps)
+        self.ledger = Ledger(redis)
+        self.directory = Directory(redis, SecretBox([SecretStr("a key for the tests")]), self.clock)
+        self.stripe = FakeStripe(self.steps)
+        self.bc = FakeBc(self.steps, self.clock)
+        remotes = self._remotes = Remotes(self.stripe, self.bc)
+        self.contacts = self.build_contacts()
+        self.invoices = InvoicesHandler(
+            self.directory, self.ledger, remotes, Outcomes(self.ledger, self.clock, "invoices"), self.clock
+        )
+        self.metadata = MetadataHandler(self.directory, self.ledger, remotes, self.clock)
+        self.connection = build_connection()
+        self.results: list[InvoiceResult] = []
+        self.updates: list[MetadataUpdated] = []
+        self.waits: list[HubError] = []
+
+    def build_contacts(self) -> ContactsHandler:
+        """Build the handler of a process: two of them share the ledger and nothing else."""
+        return ContactsHandler(
+            self.directory,
+            self.ledger,
+            self._remotes,
+            CustomerResolver(self.ledger, self.clock, self.ledger.lease_life),
+            Outcomes(self.ledger, self.clock, "contacts"),
+            self.clock,
+        )
+
+    async def open(
+        self,
+        connection: Connection | None = None,
+        settings: Settings = SETTINGS,
+        *,
+        born: datetime | None = None,
+        proved: bool = True,
+    ) -> Connection:
+        """Add a connection, to a ledger that was born long ago unless told otherwise."""
+        chosen = connection or self.connection
+        await self.begin_life(born or NOW - timedelta(days=90))
+        await self.directory.add(chosen, build_secrets(), settings)
+        if proved:
+            await self.directory.save_proved(chosen.id)
+        self.connection = chosen
+        return chosen
+
+    async def begin_life(self, at: datetime) -> None:
+        await self.plain_redis.set(INCARNATION, Incarnation(id="life", born_at=at).model_dump_json())
+
+    async def lose_ledger(self) -> None:
+        """Forget everything but the connection, as a Redis that came back empty; its new life begins now."""
+        settings = (await self.directory.load(self.connection.id)).settings
+        await self.plain_redis.flushdb()
+        await self.open(self.connection, settings, born=self.clock.now(), proved=False)
+
+    async def expire_leases(self) -> None:
+        """Let the time pass that a lease lives."""
+        self.clock.move(self.ledger.lease_life)
+        async for key in self.plain_redis.scan_iter("*:lease:*"):
+            await self.plain_redis.delete(key)
+
+    async def close(self) -> None:
+        await self.plain_redis.aclose(close_connection_pool=True)
+
+    async def bring(
+        self, message: StripeEventReceived | ContactResolved, contacts: ContactsHandler | None = None
+    ) -> HubError | None:
+        """Take a message and what follows from it through the services; returns what it waits for, if it does."""
+        if isinstance(message, ContactResolved):
+            return await self._run(self.invoices, message)
+        return await self._run(contacts or self.contacts, message)
+
+    async def settle(self, message: StripeEventReceived, rounds: int = 60) -> InvoiceResult | None:
+        """Bring a message round until it waits no more; returns the last result told."""
+        told = len(self.results)
+        for _ in range(rounds):
+            error = await self.bring(message)
+            if error is None:
+                return self.results[-1] if len(self.results) > told else None
+            wait = error.retry_after if isinstance(error, RetryLater) else None
+            self.clock.move((wait or timedelta(seconds=5)) + timedelta(milliseconds=1))
+            cause = message.cause if message.cause in {"replay", "backfill"} else "retry"
+            message = message.model_copy(update={"cause": cause})
+        raise AssertionError(f"still waiting after {rounds} rounds: {self.waits[-1]}")
+
+    async def _run(self, handler: Handler[Any], message: Message) -> HubError | None:
+        try:
+            outgoing = await handler.handle(message)
+        except HubError as error:
+            return await self._end(handler, message, error)
+        return await self._carry(outgoing)
+
+    async def _end(self, handler: Handler[Any], message: Message, error: HubError) -> HubError | None:
+        """As the runtime does: what a person must act on is final, the rest waits."""
+        if isinstance(error, RetrySoon | RetryLater) or error.kind == "blocked":
+            self.waits.append(error)
+            await self._carry(await handler.report(message, Failure(describe(error), self.clock.now())))
+            return error
+        await self._carry(await handler.report(message, Failure(describe(error))))
+        if not isinstance(error, Refused):
+            raise error
+        return None
+
+    async def _carry(self, outgoing: Sequence[Outgoing]) -> HubError | None:
+        waits: HubError | None = None
+        for one in outgoing:
+            self.steps.step()
+            message = one.message
+            if isinstance(message, MetadataUpdated):
+                self.updates.append(message)
+                continue
+            if isinstance(message, InvoiceResult):
+                self.results.append(message)
+            handler: Handler[Any] = self.metadata if isinstance(message, InvoiceResult) else self.invoices
+            assert isinstance(message, Message)
+            waits = await self._run(handler, message) or waits
+        return waits

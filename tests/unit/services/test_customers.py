@@ -1,0 +1,248 @@
+"""Whose customer it is: the resolver of `contacts`, its claims and doubts."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from hub.ledger import CustomerLink
+from schemas.errors import HubError, InDoubt, Refused, RetryLater, RetrySoon
+from schemas.messages import InvoiceResult, StripeEventReceived
+from schemas.settings import CustomerSettings, MatchPair
+from tests.builders import (
+    NOW,
+    SETTINGS,
+    build_connection,
+    build_customer,
+    build_head,
+    build_invoice,
+    build_match,
+)
+from tests.service_fakes import Died
+from tests.service_world import World
+
+HEAD = build_head()
+HOUR = timedelta(hours=1)
+
+
+async def bring(world: World, *heads: StripeEventReceived) -> InvoiceResult:
+    for head in heads or (HEAD,):
+        assert await world.bring(head) is None
+    return world.results[-1]
+
+
+async def test_two_stripe_customers_with_one_address_become_one(world: World) -> None:
+    world.stripe.put(build_invoice())
+    world.stripe.put(
+        build_invoice(id="in_2", number="HUB-0002", customer="cus_2", customer_email="Billing@ACME.example")
+    )
+    await asyncio.gather(world.settle(HEAD), world.settle(build_head("in_2")))
+
+    assert len(world.bc.customers) == 1
+    assert sorted(world.bc.created) == ["HUB-0001", "HUB-0002"]
+
+
+async def test_two_connections_of_one_company_make_one_customer(world: World) -> None:
+    first = world.connection
+    second = await world.open(build_connection(stripe_account="acct_2Other"))
+    world.stripe.put(build_invoice())
+    world.stripe.put(build_invoice(id="in_2", number="OTHER-1", customer="cus_of_other"))
+    await asyncio.gather(
+        world.settle(build_head(connection=first)), world.settle(build_head("in_2", connection=second))
+    )
+
+    assert len(world.bc.customers) == 1
+    assert len(world.bc.created) == 2
+
+
+async def test_many_invoices_of_a_new_customer_ask_once(world: World) -> None:
+    for number in range(8):
+        world.stripe.put(build_invoice(id=f"in_{number}", number=f"HUB-{number}"))
+    await asyncio.gather(*(world.settle(build_head(f"in_{number}")) for number in range(8)))
+
+    assert world.bc.calls.count("create_customer") == 1
+    assert world.bc.calls.count("find_customers") == 2
+
+
+async def test_several_customers_are_a_question_for_a_person(world: World) -> None:
+    world.stripe.put(build_invoice())
+    world.bc.customers += [build_customer(id="a", number="C1", city="Bonn"), build_customer(id="b", number="C2")]
+    result = await bring(world)
+
+    assert result.error is not None
+    assert result.error.message == (
+        "Customer 'Acme GmbH' was found twice in Business Central (C1 Bonn, C2 Acme GmbH), "
+        "by email = billing@acme.example."
+    )
+    assert world.bc.created == []
+
+
+async def test_a_blocked_customer_is_a_question_for_a_person(world: World) -> None:
+    world.stripe.put(build_invoice())
+    world.bc.customers.append(build_customer(blocked="All"))
+    result = await bring(world)
+    assert result.error is not None
+    assert result.error.code == "contact.blocked"
+
+    world.bc.customers[0] = build_customer()
+    assert (await bring(world, build_head(cause="replay"))).outcome == "synced"
+
+
+async def test_a_missing_customer_is_not_created_against_the_settings(world: World) -> None:
+    await world.open(settings=SETTINGS.model_copy(update={"customers": CustomerSettings(create_missing=False)}))
+    world.stripe.put(build_invoice())
+    result = await bring(world)
+
+    assert result.error is not None
+    assert result.error.code == "contact.not_found"
+    assert "(email = billing@acme.example; name = Acme GmbH)" in result.error.message
+    assert world.bc.customers == []
+
+
+async def test_the_first_rule_that_finds_any_decides_whatever_was_created_before(world: World) -> None:
+    """A customer created under a name must not take in another of that name, whose address is known."""
+    world.stripe.put(build_invoice())
+    await bring(world)
+    world.bc.customers.append(
+        build_customer(id="twin", number="C9", email="twin@acme.example", displayName="ACME GMBH")
+    )
+    world.stripe.put(build_invoice(id="in_2", number="HUB-0002", customer="cus_2", customer_email="twin@acme.example"))
+    await bring(world, build_head("in_2"))
+
+    assert world.bc.invoices[-1].customer_id == "twin"
+
+
+async def test_a_doubt_about_one_customer_is_not_ended_by_another_of_that_name(world: World) -> None:
+    world.stripe.put(build_invoice())
+    world.bc.commit_late(timedelta(minutes=16))
+    assert isinstance(await world.bring(HEAD), InDoubt)
+    world.bc.customers.append(build_customer(id="twin", email="twin@acme.example", displayName="Twin"))
+    world.stripe.put(build_invoice(id="in_2", number="HUB-0002", customer="cus_2", customer_email="twin@acme.example"))
+    await bring(world, build_head("in_2"))
+    await world.settle(HEAD)
+
+    by_number = {one.external_document_number: one.customer_id for one in world.bc.invoices}
+    assert by_number["HUB-0002"] == "twin"
+    assert by_number["HUB-0001"] not in {"twin", ""}
+    assert len(world.bc.customers) == 2
+
+
+async def test_a_customer_that_comes_late_is_waited_for(world: World) -> None:
+    world.stripe.put(build_invoice())
+    world.bc.commit_late(timedelta(minutes=16))
+    result = await world.settle(HEAD)
+
+    assert result is not None
+    assert result.outcome == "synced"
+    assert len(world.bc.customers) == 1
+    assert world.bc.released == ["slot-create_customer"]
+
+
+@pytest.mark.parametrize("other", [False, True])
+async def test_after_a_death_on_the_way_the_customer_is_waited_for(world: World, other: bool) -> None:
+    """Also by another Stripe customer with the same address."""
+    world.stripe.put(build_invoice())
+    world.stripe.put(build_invoice(id="in_2", number="HUB-0002", customer="cus_2"))
+    world.bc.commit_late(timedelta(minutes=10))
+
+    async def die_on_the_way() -> None:
+        world.steps.dies_at = world.steps.taken + 1
+
+    world.bc.do_at_next("create_customer.sent", die_on_the_way)
+    with pytest.raises(Died):
+        await world.bring(HEAD)
+    world.steps.revive()
+    await world.expire_leases()
+    await world.settle(build_head("in_2") if other else HEAD)
+    world.bc.finish_late()
+
+    assert len(world.bc.customers) == 1
+
+
+async def test_a_refused_customer_leaves_no_doubt(world: World) -> None:
+    world.stripe.put(build_invoice())
+    world.bc.fail_next("create_customer.sent", Refused("No template.", code="bc.template", fix="Add one."))
+    result = await bring(world)
+    assert result.error is not None
+    assert result.error.text == "No template. Add one."
+
+    assert (await bring(world, build_head(cause="replay"))).outcome == "synced"
+    assert len(world.bc.customers) == 1
+
+
+async def test_a_lease_lost_while_waiting_for_a_slot_does_not_end_anothers_doubt(world: World) -> None:
+    world.stripe.put(build_invoice())
+    claims: list[dict[str, str]] = []
+
+    async def read_claims() -> dict[str, str]:
+        keys = [key async for key in world.plain_redis.scan_iter("*:claim:*")]
+        return {key: await world.plain_redis.get(key) for key in keys}
+
+    async def let_another_try() -> None:
+        await world.expire_leases()
+        world.bc.commit_late(timedelta(minutes=5))
+        assert isinstance(await world.bring(HEAD, world.build_contacts()), InDoubt)
+        claims.append(await read_claims())
+
+    world.bc.do_at_next("create_customer", let_another_try)
+    assert isinstance(await world.bring(HEAD), RetrySoon)
+
+    assert await read_claims() == claims[0]
+    assert len(claims[0]) == 2
+
+
+async def test_a_customer_deleted_in_business_central_is_looked_for_on_a_replay(world: World) -> None:
+    world.stripe.put(build_invoice())
+    world.stripe.put(build_invoice(id="in_2", number="HUB-0002"))
+    await bring(world)
+    world.bc.customers.clear()
+    world.bc.fail_next("create_invoice.sent", Refused("Unknown customer.", code="bc.customer.unknown"))
+    assert (await bring(world, build_head("in_2"))).outcome == "failed"
+
+    assert (await bring(world, build_head("in_2", cause="replay"))).outcome == "synced"
+    assert len(world.bc.customers) == 1
+    assert world.bc.invoices[-1].customer_id == world.bc.customers[0].id
+
+
+async def test_a_customer_chosen_by_hand_is_replaced_by_no_rule(world: World) -> None:
+    world.stripe.put(build_invoice())
+    link = CustomerLink(customer=build_match(id="pinned", number="C77"), linked_at=NOW, pinned=True)
+    await world.ledger.save_customer_link(world.connection.id, "cus_1", link)
+    result = await bring(world, build_head(cause="replay"))
+
+    assert result.error is not None
+    assert result.error.code == "contact.pinned.gone"
+    assert "C77" in result.error.message
+    assert world.bc.customers == []
+
+
+async def test_a_customer_who_can_not_be_found_by_what_it_was_made_of_is_still_one(world: World) -> None:
+    rules = CustomerSettings(match=(MatchPair(stripe="id", bc="number"),))
+    await world.open(settings=SETTINGS.model_copy(update={"customers": rules}))
+    world.stripe.put(build_invoice())
+    world.bc.fail_next("create_invoice", RetrySoon("Reset.", code="bc.reset"))
+    await world.settle(HEAD)
+    await world.ledger.drop_customer_link(world.connection.id, "cus_1")
+    world.stripe.put(build_invoice(id="in_2", number="HUB-0002"))
+    await bring(world, build_head("in_2"))
+
+    assert len(world.bc.customers) == 1
+
+
+@pytest.mark.parametrize("method", ["find_customers", "create_customer", "find_invoices", "create_invoice"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RetryLater("Too many.", code="bc.rate.limited", retry_after=timedelta(seconds=3)),
+        RetrySoon("Reset.", code="bc.connection.reset"),
+    ],
+)
+async def test_what_fails_for_now_comes_round_and_succeeds(world: World, method: str, error: HubError) -> None:
+    world.stripe.put(build_invoice())
+    world.bc.fail_next(method, error)
+    result = await world.settle(HEAD)
+
+    assert world.waits == [error]
+    assert result is not None
+    assert result.outcome == "synced"
+    assert len(world.bc.customers) == len(world.bc.created) == 1
