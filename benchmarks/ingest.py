@@ -56,7 +56,7 @@ async def receive(request):
 
 app = Starlette(routes=[Route("/webhooks/stripe/{account}", receive, methods=["POST"])])
 server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=int(sys.argv[1]), lifespan="off", log_config=None,
-    access_log=False))
+    access_log=False, proxy_headers=False))
 uvloop.run(server.serve())
 """
 

@@ -15,6 +15,11 @@ from schemas.ids import ConnectionId
 from schemas.settings import Trigger
 from schemas.stripe_objects import Invoice
 
+# The header with a webhook's body: for people and for engineers after a defect, not for decisions. Not part of the
+# value, where escaping it and reading it again at each end would cost more than all else that is done with the
+# message.
+EVENT_BODY = "stripe-event"
+
 Cause = Literal["webhook", "catch_up", "retry", "replay", "backfill", "sweep"]
 Outcome = Literal["synced", "failed", "pending", "skipped", "attention"]
 StageName = Literal["ingest", "contacts", "invoices", "metadata_writer"]
@@ -44,7 +49,10 @@ class Wakeup(Contract):
 
 
 class StripeEventReceived(Message):
-    """Head topic: look at this object. What to do follows from its current state, not from this message."""
+    """Head topic: look at this object. What to do follows from its current state, not from this message.
+
+    The body of the webhook travels beside it, exactly as received, in the header `EVENT_BODY`.
+    """
 
     cause: Cause
     object_id: str = Field(min_length=1, max_length=255)
@@ -52,8 +60,6 @@ class StripeEventReceived(Message):
     event_id: str | None = None
     occurred_at: Moment
     """When the event happened in Stripe; for a cause without an event, when it was asked for."""
-    event: str | None = None
-    """The body of the webhook, exactly as received: for people and for replays after a defect, not for decisions."""
     recreate: bool = False
     """Make a new draft although an earlier one was deleted in Business Central. Only a person asks for this."""
     attempt: int = Field(default=0, ge=0)

@@ -20,6 +20,7 @@ class Outgoing:
     topic: Topic
     key: str
     message: Contract
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True)

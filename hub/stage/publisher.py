@@ -1,6 +1,7 @@
 """Publishing on the broker's producer, with trace context; done means acknowledged by all in-sync replicas."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -32,13 +33,16 @@ class KafkaPublisher:
             RetrySoon: not acknowledged within the deadline. It may still arrive: consumers bear duplicates.
             Refused: it is larger than the topic takes.
         """
-        await self.publish_bytes(outgoing.topic.name, outgoing.key, outgoing.message.model_dump_json().encode())
+        value = outgoing.message.model_dump_json().encode()
+        await self.publish_bytes(outgoing.topic.name, outgoing.key, value, outgoing.headers)
 
-    async def publish_bytes(self, topic: str, key: str, value: bytes) -> None:
+    async def publish_bytes(
+        self, topic: str, key: str, value: bytes, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
         """Publish a value that is serialized already; otherwise as `publish`."""
         try:
             async with asyncio.timeout(self._deadline):
-                await (await self._producer.send(topic, value, key=key.encode(), headers=current_header()))
+                await (await self._producer.send(topic, value, key=key.encode(), headers=[*current_header(), *headers]))
         except MessageSizeTooLargeError as error:
             raise Refused(
                 "This is too large for the hub's message broker.",

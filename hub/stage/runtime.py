@@ -26,6 +26,7 @@ from hub.stage.claim import Claim
 from hub.stage.dispatch import KeyedDispatcher, Window
 from hub.stage.intake import Consumer, Intake, RebalanceListener
 from hub.stage.offsets import OffsetSlot
+from hub.stage.poll import Poll
 from hub.stage.ports import Handler
 from hub.stage.processing import Ending, Processor, StageIdentity, Surroundings
 from hub.stage.records import Record, find_header
@@ -126,7 +127,7 @@ class Stage(Generic[M]):
         self._aside: set[asyncio.Task[None]] = set()
         self._progress = asyncio.Event()
         self._tending: asyncio.Task[None] | None = None
-        self._last_poll = self._clock.monotonic()
+        self._poll = Poll(identity.name, self._clock)
         self._unheld_since = 0.0
         self._stopping = False
         self._has_joined = False
@@ -134,11 +135,8 @@ class Stage(Generic[M]):
 
     @property
     def seconds_since_poll(self) -> float:
-        """Age of the last poll: what liveness looks at."""
-        consumer = self._intake.consumer or getattr(self._subscriber, "consumer", None)
-        if consumer is None:
-            return 0.0
-        return self._clock.monotonic() - self._last_poll
+        """Age of the last poll that did not fail: what liveness looks at."""
+        return 0.0 if self._intake.consumer is None else self._clock.monotonic() - self._poll.last_good
 
     @property
     def is_assigned(self) -> bool:
@@ -179,8 +177,13 @@ class Stage(Generic[M]):
 
     async def start(self) -> None:
         """Begin committing. The subscriber consumes as soon as the broker has started."""
-        self._intake.bind(cast("Consumer", self._subscriber.consumer))
+        self._bind()
         self._tending = asyncio.create_task(self._tend())
+
+    def _bind(self) -> None:
+        consumer = self._subscriber.consumer
+        self._intake.bind(cast("Consumer", consumer))
+        self._poll.watch(consumer)
 
     async def drain(self) -> None:
         """Take nothing new, finish what is in hand within the deadline, commit. A second call does nothing."""
@@ -203,7 +206,7 @@ class Stage(Generic[M]):
 
     async def _on_batch(self, message: KafkaMessage) -> None:
         """Take a batch in. Never awaits: the next poll must come soon, whatever the work does."""
-        now = self._last_poll = self._clock.monotonic()
+        now = self._clock.monotonic()
         if self._stopping:
             return
         self._intake.begin_batch()
@@ -278,22 +281,11 @@ class Stage(Generic[M]):
         """Commit, look for records held too long, and keep the gauges."""
         while True:
             await asyncio.sleep(self._policy.commit_interval.total_seconds())
-            consumer = self._intake.consumer
-            if consumer is not None and self._is_polling(consumer):
-                self._last_poll = self._clock.monotonic()
             self._apply_window()
             self._release_long_held()
             await self._intake.commit()
             self._intake.report_lag()
             self._tally.show(len(self._held), paused=self._intake.is_paused)
-
-    def _is_polling(self, consumer: Consumer) -> bool:
-        """An idle poll reaches no handler; aiokafka knows how long nobody has asked the fetcher."""
-        if all(task.done() for task in self._subscriber.tasks):
-            return False
-        subscription = getattr(consumer, "_subscription", None)
-        idle = getattr(subscription, "fetcher_idle_time", None)
-        return idle is not None and idle < self._policy.session_timeout.total_seconds()
 
     def _release_long_held(self) -> None:
         """Put aside what holds its offset too long; what has not been begun is not begun any more."""
@@ -351,7 +343,8 @@ class Stage(Generic[M]):
 
     async def _on_assigned(self, partitions: set[TopicPartition]) -> None:
         self._has_joined = True
-        self._intake.bind(cast("Consumer", self._subscriber.consumer))
+        # aiokafka assigns before it has started, so the first poll is watched already.
+        self._bind()
         self._intake.assigned(partitions)
         get_logger().info("stage.partitions.assigned", stage=self._name, partitions=len(partitions))
 

@@ -18,9 +18,7 @@ CAUGHT_UP = (*sorted(TRIGGERS | CLOSINGS), "invoice.updated")
 _LONGEST_ID = 255
 
 
-def decide_event(
-    event: Event, snapshot: Snapshot, cause: Cause, now: datetime, body: str | None = None
-) -> StripeEventReceived | str:
+def decide_event(event: Event, snapshot: Snapshot, cause: Cause, now: datetime) -> StripeEventReceived | str:
     """Turn an event into the head message of one connection, or say why it is of no concern."""
     object_id = event.data.object.id
     if not isinstance(object_id, str) or not object_id.startswith("in_") or len(object_id) > _LONGEST_ID:
@@ -42,7 +40,6 @@ def decide_event(
         event_id=event.id,
         # A clock ahead of ours must not make an event come from the future.
         occurred_at=min(datetime.fromtimestamp(event.created, tz=UTC), now),
-        event=body,
     )
 
 

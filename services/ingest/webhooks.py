@@ -26,7 +26,7 @@ from hub.stage.ports import Outgoing, Publisher
 from hub.trace import begin_trace
 from schemas.errors import HubError
 from schemas.ids import build_message_key
-from schemas.messages import StripeEventReceived
+from schemas.messages import EVENT_BODY, StripeEventReceived
 from schemas.stripe_objects import Event
 from schemas.topics import STRIPE_EVENTS
 from services.ingest.decide import choose_connections, decide_event
@@ -81,17 +81,17 @@ class Webhooks:
         event, chosen = self._verify(body, _find_signature(scope), snapshots)
         if event.account not in {None, account}:
             raise WebhookRefused(400, "The event belongs to another account than its address.")
-        return await self._publish(event, body.decode(), chosen)
+        return await self._publish(event, body, chosen)
 
-    async def _publish(self, event: Event, body: str, chosen: Sequence[Snapshot]) -> bytes:
+    async def _publish(self, event: Event, body: bytes, chosen: Sequence[Snapshot]) -> bytes:
         published = 0
         ignored: str | None = None
         for snapshot in chosen:
-            message = decide_event(event, snapshot, "webhook", self.clock.now(), body)
+            message = decide_event(event, snapshot, "webhook", self.clock.now())
             if isinstance(message, str):
                 ignored = message
             else:
-                await publish_event(self.ledger, self.publisher, message, event)
+                await publish_event(self.ledger, self.publisher, message, event, body)
                 published += 1
         return json.dumps({"received": True, "published": published, "ignored": ignored}).encode()
 
@@ -113,8 +113,10 @@ class Webhooks:
         return event, choose_connections(snapshots, secrets[fitting], livemode=event.livemode)
 
 
-async def publish_event(ledger: Ledger, publisher: Publisher, message: StripeEventReceived, event: Event) -> None:
-    """Publish to the head; *sent* is recorded first, for only the event tells it.
+async def publish_event(
+    ledger: Ledger, publisher: Publisher, message: StripeEventReceived, event: Event, body: bytes | None = None
+) -> None:
+    """Publish to the head, with the body where there is one; *sent* is recorded first, for only the event tells it.
 
     Raises:
         RetrySoon: ledger or broker did not take it.
@@ -122,7 +124,8 @@ async def publish_event(ledger: Ledger, publisher: Publisher, message: StripeEve
     if event.type == "invoice.sent":
         await ledger.record_sent(message.connection, message.object_id, message.occurred_at)
     key = build_message_key(message.connection, message.object_id)
-    await publisher.publish(Outgoing(STRIPE_EVENTS, key, message))
+    headers = ((EVENT_BODY, body),) if body is not None else ()
+    await publisher.publish(Outgoing(STRIPE_EVENTS, key, message, headers))
 
 
 async def _read_body(receive: Receive) -> bytes:

@@ -52,7 +52,6 @@ EVENTS = st.builds(
     event_type=TEXT,
     event_id=st.none() | TEXT,
     occurred_at=MOMENTS,
-    event=st.none() | TEXT,
     recreate=st.booleans(),
     attempt=st.integers(0, 30),
 )
