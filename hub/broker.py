@@ -1,6 +1,6 @@
 """The Kafka broker object and the topics: built from configuration, in one way for all services and commands."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -69,29 +69,32 @@ async def open_admin(bootstrap: str) -> AsyncGenerator[Any]:
         await admin.close()
 
 
-async def apply_topics(bootstrap: str, *, replication: int | None = None) -> list[str]:
+async def apply_topics(
+    bootstrap: str, *, replication: int | None = None, topics: Sequence[Topic] = TOPICS
+) -> list[str]:
     """Create what is missing; returns the names created. Existing topics are left as they are (`check_topics` tells).
 
     Args:
         bootstrap: Kafka brokers.
         replication: Copies of each partition; None takes three, or as many as there are brokers.
+        topics: What should be there: the registry, unless a test says otherwise.
     """
     async with open_admin(bootstrap) as admin:
         present = set(await admin.list_topics())
         copies = replication or min(3, len(await _list_brokers(admin)))
-        missing = [topic for topic in TOPICS if topic.name not in present]
+        missing = [topic for topic in topics if topic.name not in present]
         if missing:
             await admin.create_topics([_build_new_topic(topic, copies) for topic in missing])
         return [topic.name for topic in missing]
 
 
-async def check_topics(bootstrap: str) -> list[TopicProblem]:
+async def check_topics(bootstrap: str, topics: Sequence[Topic] = TOPICS) -> list[TopicProblem]:
     """Compare the cluster with the registry."""
     async with open_admin(bootstrap) as admin:
         described = {entry["topic"]: entry for entry in await admin.describe_topics()}
-        retentions = await _fetch_retentions(admin, [topic.name for topic in TOPICS if topic.name in described])
+        retentions = await _fetch_retentions(admin, [topic.name for topic in topics if topic.name in described])
     problems: list[TopicProblem] = []
-    for topic in TOPICS:
+    for topic in topics:
         problems += _compare(topic, described.get(topic.name), retentions.get(topic.name))
     return problems
 

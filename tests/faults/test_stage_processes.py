@@ -194,8 +194,9 @@ async def test_a_drain_longer_than_aiokafkas_rebalance_timeout_keeps_its_member(
     async with running(place, handler, policy=policy) as one:
         await one.wait_handled(3)
         member = one.consumer._coordinator.member_id  # type: ignore[union-attr]
+        # The second one's start returns once it has its share, which is when the first has drained.
+        asyncio.get_running_loop().call_later(12, hold.set)
         async with running(place, FakeHandler(), policy=build_policy(kafka)) as two:
-            asyncio.get_running_loop().call_later(12, hold.set)
             await one.wait_assigned(1, within=40)
             await two.wait_assigned(1)
             assert one.consumer._coordinator.member_id == member  # type: ignore[union-attr]

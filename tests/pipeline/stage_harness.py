@@ -55,7 +55,7 @@ class Place:
             ]
             if DEAD.name not in await admin.list_topics():
                 size = {"max.message.bytes": str(MAX_DEAD_BYTES)}
-                topics.append(NewTopic(DEAD.name, num_partitions=1, replication_factor=1, topic_configs=size))
+                topics.append(NewTopic(DEAD.name, DEAD.partitions, replication_factor=1, topic_configs=size))
             await admin.create_topics(topics)
         finally:
             await admin.close()
@@ -109,7 +109,7 @@ class Place:
 
     async def load_dead(self) -> list[DeadMessage]:
         """Return what the dead topic holds of this test's records."""
-        everything = await read_all(self.broker, DEAD.name, 1)
+        everything = await read_all(self.broker, DEAD.name, DEAD.partitions)
         messages = [DeadMessage.model_validate_json(value) for value in everything if value]
         return [one for one in messages if one.topic == self.source.topic.name]
 
