@@ -128,7 +128,7 @@ def _find(dead: Iterable[DeadRecord], ids: Iterable[str]) -> list[DeadRecord]:
 
 async def _replay(found: list[DeadRecord], rate: float) -> None:
     async with open_writer(load_cli_config()) as writer:
-        with Progress(console=err, transient=True) as progress:
+        with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
             for one in progress.track(found, description="Publishing…"):
                 await send_again(writer, one.message)
                 await asyncio.sleep(1 / rate)

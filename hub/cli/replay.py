@@ -125,7 +125,7 @@ async def _replay(selection: Selection, wanted: str | None, *, recreate: bool, a
     async with open_foundation(config, publishes=True) as foundation:
         snapshot = await foundation.directory.load(await choose_connection(foundation, wanted))
         messages = await build_messages(selection, foundation, snapshot, recreate=recreate)
-        with Progress(console=err, transient=True, disable=as_json) as progress:
+        with Progress(console=err, transient=True, disable=as_json or not err.is_terminal) as progress:
             task = progress.add_task("Publishing…", total=len(messages))
             async for count in _publish(foundation, messages):
                 progress.update(task, completed=count)
@@ -262,7 +262,7 @@ async def _load_claims(foundation: Foundation, snapshot: Snapshot, values: Seque
 
 async def _plan_all(planner: ReplayPlanner, ids: Sequence[str], *, quiet: bool) -> list[PlannedInvoice]:
     room = asyncio.Semaphore(_PLANNED_AT_ONCE)
-    with Progress(console=err, transient=True, disable=quiet) as progress:
+    with Progress(console=err, transient=True, disable=quiet or not err.is_terminal) as progress:
         task = progress.add_task("Looking…", total=len(ids))
 
         async def plan(invoice_id: str) -> PlannedInvoice:
