@@ -169,7 +169,7 @@ async def run_service(service: Service) -> None:
     )
     await server.serve()
     await service.foundation.clients.close()
-    await service.foundation.redis.aclose()
+    await service.foundation.redis.aclose(close_connection_pool=True)
 
 
 @asynccontextmanager

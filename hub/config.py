@@ -102,7 +102,10 @@ class HubConfig(BaseSettings):
     def _split_waits(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return tuple(timedelta(seconds=float(part)) for part in value.split(",") if part.strip())
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not all(re.fullmatch(r"\d+(\.\d+)?", part) for part in parts):
+            raise ValueError("each part must be a number of seconds")
+        return tuple(timedelta(seconds=float(part)) for part in parts)
 
     @field_validator("stripe_api_base", "bc_api_base", "entra_authority")
     @classmethod

@@ -7,6 +7,7 @@ or configuration; 3 a dependency does not answer; 4 what was named does not exis
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from enum import IntEnum
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
 import typer
+from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from hub.app import Foundation, build_foundation
@@ -68,21 +70,30 @@ def load_cli_config(environ: Mapping[str, str] | None = None) -> HubConfig:
 @asynccontextmanager
 async def open_foundation(config: HubConfig | None = None, *, publishes: bool = False) -> AsyncGenerator[Foundation]:
     """Open ledger, directory and clients for a command; the broker too, if it publishes."""
-    configure_logging("cli", fmt="console", level="error")
     foundation = build_foundation(config or load_cli_config(), "cli")
     try:
         if publishes:
-            await foundation.broker.start()
+            await _start_broker(foundation)
         yield foundation
     finally:
         if publishes:
             await foundation.broker.stop()
         await foundation.clients.close()
-        await foundation.redis.aclose()
+        await foundation.redis.aclose(close_connection_pool=True)
+
+
+async def _start_broker(foundation: Foundation) -> None:
+    try:
+        await foundation.broker.start()
+    except KafkaError as error:
+        raise ConfigurationError(
+            "Kafka does not answer. Check HUB_KAFKA_BOOTSTRAP and that the broker runs.", code="broker.unreachable"
+        ) from error
 
 
 def run_command(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's work; errors become a sentence and an exit code."""
+    """Run a command's work; errors become a sentence and an exit code. Stdout belongs to what the command says."""
+    configure_logging("cli", fmt="console", level="error", stream=sys.stderr)
     try:
         return asyncio.run(work)
     except HubError as error:
@@ -106,7 +117,7 @@ def choose_exit(error: HubError) -> Exit:
 
 def fail(message: str, code: Exit = Exit.PROBLEM) -> NoReturn:
     """Say why, on stderr, and end."""
-    err.print(message, style="bold red", highlight=False, markup=False)
+    err.print(message, style="bold red", highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(int(code))
 
 

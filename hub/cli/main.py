@@ -12,7 +12,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for module in (run, up, demo, simulate, replay, waiting, doctor):
-    app.command(module.NAME)(module.command)
+    app.command(module.NAME, context_settings=getattr(module, "CONTEXT_SETTINGS", None))(module.command)
 for group in (topics, connections, settings, events, dead):
     app.add_typer(group.app, name=group.NAME)
 

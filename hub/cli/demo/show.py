@@ -138,7 +138,7 @@ async def _watch(plan: Plan, scene: Scene) -> tuple[Count, float]:
         job = await scene.make_invoices(plan.invoices, seed=plan.seed, per_second=_choose_rate(plan))
         await _until_still(plan, scene, progress, job)
     for failure in list_failures(await scene.simulators.dump_stripe())[:_FAILURES_SHOWN]:
-        err.print(failure, highlight=False, markup=False)
+        err.print(failure, highlight=False, markup=False, soft_wrap=True)
     if progress.counted is None:
         raise RuntimeError("nothing was counted")
     return progress.counted, progress.seconds
