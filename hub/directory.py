@@ -76,7 +76,8 @@ class Directory:
         return Snapshot(
             connection=Connection.model_validate_json(fields["connection"]),
             secrets=ConnectionSecrets.model_validate_json(self.box.decrypt(fields["secrets"])),
-            settings=Settings.model_validate_json(fields["settings"]),
+            # A newer half of a rolling update may have saved a field that this one does not know.
+            settings=Settings.model_validate_json(fields["settings"], extra="ignore"),
             settings_version=int(fields["settings_version"]),
             blocks={
                 name.removeprefix(_BLOCKED): BlockedState.model_validate_json(value)
@@ -142,7 +143,7 @@ class Directory:
         stored = await run(self.redis.hget(settings_history_key(connection), str(version)))
         if stored is None:
             raise Refused(f"The connection has no settings version {version}.", code="settings.version.unknown")
-        return Settings.model_validate_json(stored)
+        return Settings.model_validate_json(stored, extra="ignore")
 
     async def set_paused(self, connection: str, *, paused: bool) -> None:
         """Pause or resume by hand."""
