@@ -21,7 +21,7 @@ from services.ingest.webhooks import MAX_BODY_BYTES, Webhooks
 from tests.brokers import Broker
 from tests.builders import ACCOUNT, build_event, build_head, build_resolved, load_sample
 from tests.pipeline.hub_harness import Hub, Shop, open_shop, wait_for
-from tests.service_world import World
+from tests.service_fakes import World
 from tests.unit.services.test_webhooks import sign
 
 pytestmark = pytest.mark.broker

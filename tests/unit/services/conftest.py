@@ -2,7 +2,7 @@ from collections.abc import AsyncGenerator
 
 import pytest_asyncio
 
-from tests.service_world import World
+from tests.service_fakes import World
 
 
 @pytest_asyncio.fixture

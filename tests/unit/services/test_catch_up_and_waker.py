@@ -18,7 +18,7 @@ from services.ingest.catch_up import CatchUp
 from services.ingest.waker import Waker
 from tests.builders import NOW, build_connection, build_event, build_head, build_secrets
 from tests.fakes import FakePublisher, wait_until
-from tests.service_world import World
+from tests.service_fakes import World
 
 TOPIC = "stripe.events"
 

@@ -16,7 +16,7 @@ from tests.builders import (
     build_head,
     build_invoice,
 )
-from tests.service_world import World
+from tests.service_fakes import World
 
 HEAD = build_head()
 HOUR = timedelta(hours=1)

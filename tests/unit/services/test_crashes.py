@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from schemas.errors import InDoubt
 from schemas.messages import StripeEventReceived
 from tests.builders import NOW, build_head, build_invoice
-from tests.service_fakes import Died
-from tests.service_world import World
+from tests.remote_fakes import Died
+from tests.service_fakes import World
 
 HEAD = build_head()
 Preparing = Callable[[World], Awaitable[StripeEventReceived]]

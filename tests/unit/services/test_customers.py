@@ -18,8 +18,8 @@ from tests.builders import (
     build_invoice,
     build_match,
 )
-from tests.service_fakes import Died
-from tests.service_world import World
+from tests.remote_fakes import Died
+from tests.service_fakes import World
 
 HEAD = build_head()
 HOUR = timedelta(hours=1)

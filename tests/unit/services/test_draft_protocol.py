@@ -8,7 +8,7 @@ import pytest
 from schemas.errors import Blocked, InDoubt, Refused, RetryLater, RetrySoon
 from schemas.messages import ContactResolved, InvoiceResult
 from tests.builders import NOW, build_customer, build_draft, build_head, build_invoice, build_match, build_resolved
-from tests.service_world import World
+from tests.service_fakes import World
 
 INVOICE = build_invoice()
 

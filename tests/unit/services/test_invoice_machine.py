@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from schemas.errors import InDoubt, RetryLater, RetrySoon
 from schemas.messages import Cause, StripeEventReceived
 from tests.builders import NOW, build_head, build_invoice
-from tests.service_fakes import Died
-from tests.service_world import World
+from tests.remote_fakes import Died
+from tests.service_fakes import World
 
 # Business Central may queue a request for eight minutes and run it for eight.
 DELAYS = st.timedeltas(timedelta(0), timedelta(minutes=16))

@@ -13,7 +13,7 @@ from hub.waiting import RedisWaitingSet
 from schemas.errors import RetrySoon
 from schemas.messages import Outcome, StripeEventReceived
 from tests.builders import NOW, build_head
-from tests.service_world import World
+from tests.service_fakes import World
 
 HEAD = build_head()
 LATER = build_head(event_type="invoice.voided", at=NOW + timedelta(seconds=1))

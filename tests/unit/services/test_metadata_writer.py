@@ -9,7 +9,7 @@ from hub.stage.ports import Failure, describe
 from schemas.errors import Refused, RetryLater
 from schemas.messages import Cause, InvoiceResult, MetadataUpdated, Outcome
 from tests.builders import NOW, build_connection, build_head, build_invoice
-from tests.service_world import World
+from tests.service_fakes import World
 
 
 def build_result(world: World, outcome: Outcome = "failed", *, cause: Cause = "webhook", **more: Any) -> InvoiceResult:

@@ -16,7 +16,7 @@ from schemas.messages import StripeEventReceived
 from services.ingest.webhooks import MAX_BODY_BYTES, Webhooks
 from tests.builders import ACCOUNT, NOW, WEBHOOK_SECRET, build_connection, build_event, build_secrets, load_sample
 from tests.fakes import FakePublisher
-from tests.service_world import World
+from tests.service_fakes import World
 
 PATH = f"/webhooks/stripe/{ACCOUNT}"
 

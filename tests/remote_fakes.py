@@ -1,0 +1,311 @@
+"""Fakes of what the services need of the remote systems, and of a process that may die.
+
+`FakeBc` is no judge of payloads (the simulator is): it keeps documents, counts requests and fails as it is told, before
+the work is done or after, or does it late. `Steps` lets a process die at any call to the ledger or a remote system.
+"""
+
+import itertools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from connectors.business_central.client import CustomerField
+from connectors.business_central.models import Answer, Customer, SalesInvoice
+from connectors.stripe.client import MetadataWritten
+from schemas.errors import HubError, InDoubt, Refused
+from schemas.stripe_objects import Invoice
+from tests.fakes import FakeClock
+
+
+class Died(BaseException):
+    """The process died here: nothing after it ran, not even what cleans up."""
+
+
+@dataclass
+class Steps:
+    """Counts what a process does to the world, and lets it die at one step, before or after its effect."""
+
+    dies_at: int | None = None
+    taken: int = 0
+    is_dead: bool = False
+
+    def step(self) -> None:
+        if self.is_dead:
+            raise Died
+        self.taken += 1
+        if self.taken == self.dies_at:
+            self.is_dead = True
+            raise Died
+
+    def revive(self) -> None:
+        self.dies_at, self.is_dead = None, False
+
+
+class DyingRedis:
+    """Redis as a process sees it that may die before and after each command."""
+
+    def __init__(self, redis: Any, steps: Steps) -> None:
+        self._redis = redis
+        self._steps = steps
+
+    def __getattr__(self, name: str) -> Any:
+        command = getattr(self._redis, name)
+
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            self._steps.step()
+            answer = await command(*args, **kwargs)
+            self._steps.step()
+            return answer
+
+        return run
+
+
+Moment = Literal["before", "after"]
+
+
+@dataclass
+class _Trouble:
+    method: str
+    error: HubError
+    moment: Moment
+
+
+@dataclass
+class _Remote:
+    """What both fakes share: faults by method, a counter, steps."""
+
+    steps: Steps
+    calls: list[str] = field(default_factory=list[str])
+    _troubles: list[_Trouble] = field(default_factory=list[_Trouble])
+    _actions: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict[str, Callable[[], Awaitable[None]]])
+
+    def fail_next(self, method: str, error: HubError, moment: Moment = "before") -> None:
+        """Let the next call of a method fail, before or after its work is done."""
+        self._troubles.append(_Trouble(method, error, moment))
+
+    def do_at_next(self, method: str, action: Callable[[], Awaitable[None]]) -> None:
+        """Let something happen when a method is called next, or (`create_invoice.sent`) while its request is out."""
+        self._actions[method] = action
+
+    async def _act(self, moment: str) -> None:
+        if (action := self._actions.pop(moment, None)) is not None:
+            await action()
+
+    async def _enter(self, method: str) -> None:
+        self.steps.step()
+        self.calls.append(method)
+        await self._act(method)
+        self._strike(method, "before")
+
+    def _leave(self, method: str) -> None:
+        self._strike(method, "after")
+        self.steps.step()
+
+    def _strike(self, method: str, moment: Moment) -> None:
+        for trouble in self._troubles:
+            if trouble.method == method and trouble.moment == moment:
+                self._troubles.remove(trouble)
+                raise trouble.error
+
+
+class FakeStripe(_Remote):
+    """Invoices by id, their metadata, and the writes."""
+
+    def __init__(self, steps: Steps) -> None:
+        super().__init__(steps)
+        self.invoices: dict[str, Invoice] = {}
+        self.writes: list[dict[str, str]] = []
+
+    def put(self, invoice: Invoice) -> Invoice:
+        self.invoices[invoice.id] = invoice
+        return invoice
+
+    def change(self, invoice_id: str, **changes: Any) -> None:
+        self.put(self.invoices[invoice_id].model_copy(update=changes))
+
+    async def fetch_invoice(self, invoice_id: str) -> Invoice | None:
+        await self._enter("fetch_invoice")
+        found = self.invoices.get(invoice_id)
+        self._leave("fetch_invoice")
+        return found
+
+    async def update_invoice_metadata(
+        self, invoice_id: str, changes: Mapping[str, str], *, idempotency_key: str
+    ) -> MetadataWritten:
+        assert idempotency_key.startswith("hub:")
+        await self._enter("update_invoice_metadata")
+        if invoice_id not in self.invoices:
+            raise Refused("It does not exist.", code="stripe.invoice.missing")
+        self.writes.append(dict(changes))
+        kept = {**self.invoices[invoice_id].metadata, **changes}
+        self.change(invoice_id, metadata={key: value for key, value in kept.items() if value})
+        self._leave("update_invoice_metadata")
+        return MetadataWritten(self.invoices[invoice_id].metadata, "req_1")
+
+
+class FakeBc(_Remote):
+    """Customers and sales invoices of one company. `tax` is what Business Central adds to a document."""
+
+    def __init__(self, steps: Steps, clock: FakeClock) -> None:
+        super().__init__(steps)
+        self.clock = clock
+        self.customers: list[Customer] = []
+        self.invoices: list[SalesInvoice] = []
+        self.created: list[str] = []
+        """External document numbers of all drafts ever made, also of those deleted since."""
+        self.released: list[str] = []
+        self.hides_drafts = False
+        self.tax = Decimal(0)
+        self._late: list[tuple[datetime, Callable[[], None]]] = []
+        self._delay: timedelta | None = None
+        self._numbers = itertools.count(1)
+
+    def commit_late(self, delay: timedelta) -> None:
+        """Let the next write give no answer, and be carried out only after a while, also if its sender dies."""
+        self._delay = delay
+
+    def add_invoice(self, invoice: SalesInvoice) -> SalesInvoice:
+        self.invoices.append(invoice)
+        self.created.append(invoice.external_document_number)
+        return invoice
+
+    def edit_invoice(self, id: str, **changes: Any) -> None:  # noqa: A002
+        """Change a document as a person would: its etag changes too."""
+        self.invoices = [
+            one.model_copy(update={"etag": f"{one.etag}+", **changes}) if one.id == id else one for one in self.invoices
+        ]
+
+    def delete_by_hand(self, id: str) -> None:  # noqa: A002
+        self.invoices = [one for one in self.invoices if one.id != id]
+
+    async def fetch_customer(self, id: str, *, live: bool = True) -> Customer | None:  # noqa: A002
+        await self._look("fetch_customer")
+        found = next((one for one in self.customers if one.id == id), None)
+        self._leave("fetch_customer")
+        return found
+
+    async def find_customers(
+        self, field: CustomerField, value: str, *, top: int = 10, live: bool = True
+    ) -> tuple[Customer, ...]:
+        await self._look("find_customers")
+        name = {"displayName": "display_name", "phoneNumber": "phone_number"}.get(field, field)
+        found = tuple(one for one in self.customers if getattr(one, name).casefold() == value.strip().casefold())
+        self._leave("find_customers")
+        return found[:top]
+
+    async def create_customer(
+        self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]], live: bool = True
+    ) -> Answer[Customer]:
+        number = next(self._numbers)
+        made = Customer.model_validate({"id": f"cust-{number}", "number": f"C{number:05d}", **payload})
+        return await self._write("create_customer", made, before_send, lambda: self.customers.append(made))
+
+    async def find_invoices(self, external_document_number: str, *, live: bool = True) -> tuple[SalesInvoice, ...]:
+        await self._look("find_invoices")
+        wanted = external_document_number.strip().upper()
+        found = tuple(one for one in self._list_visible() if one.external_document_number == wanted)
+        self._leave("find_invoices")
+        return found
+
+    async def fetch_invoice(self, id: str, *, with_lines: bool = False, live: bool = True) -> SalesInvoice | None:  # noqa: A002
+        await self._look("fetch_invoice")
+        found = next((one for one in self._list_visible() if one.id == id), None)
+        self._leave("fetch_invoice")
+        return found
+
+    async def create_invoice(
+        self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]], live: bool = True
+    ) -> Answer[SalesInvoice]:
+        made = self._build_invoice(payload)
+
+        def commit() -> None:
+            self.add_invoice(made)
+
+        return await self._write("create_invoice", made, before_send, commit)
+
+    async def delete_invoice(
+        self,
+        id: str,  # noqa: A002
+        *,
+        etag: str,
+        live: bool = True,
+    ) -> Literal["deleted", "changed", "gone"]:
+        await self._look("delete_invoice")
+        found = next((one for one in self.invoices if one.id == id), None)
+        ending: Literal["deleted", "changed", "gone"] = "gone"
+        if found is not None:
+            ending = "deleted" if found.etag == etag else "changed"
+        if ending == "deleted":
+            self.delete_by_hand(id)
+        self._leave("delete_invoice")
+        return ending
+
+    async def release_slot(self, name: str) -> None:
+        self.released.append(name)
+
+    def _list_visible(self) -> Sequence[SalesInvoice]:
+        return [one for one in self.invoices if not (self.hides_drafts and one.status == "Draft")]
+
+    async def _look(self, method: str) -> None:
+        self._commit_due()
+        await self._enter(method)
+
+    def _commit_due(self) -> None:
+        due = [late for late in self._late if late[0] <= self.clock.now()]
+        for late in due:
+            self._late.remove(late)
+            late[1]()
+
+    def finish_late(self) -> None:
+        """Let everything that is still under way be done."""
+        for _, commit in self._late:
+            commit()
+        self._late.clear()
+
+    async def _write(
+        self, method: str, made: Any, before_send: Callable[[], Awaitable[None]], commit: Callable[[], None]
+    ) -> Answer[Any]:
+        await self._look(method)
+        await before_send()
+        # From here on the request is on its way: a process that dies does not call it back.
+        await self._act(method + ".sent")
+        self._strike(method + ".sent", "before")
+        delay, self._delay = self._delay, None
+        try:
+            self.steps.step()
+        except Died:
+            if delay is not None:
+                self._late.append((self.clock.now() + delay, commit))
+            raise
+        if delay is not None:
+            self._late.append((self.clock.now() + delay, commit))
+            raise InDoubt("No answer.", code="bc.write.in_doubt", context={"limiter_slot": f"slot-{method}"})
+        commit()
+        self._leave(method)
+        return Answer(value=made, status=201, request_id="bc-1", body={"id": made.id, "number": made.number})
+
+    def _build_invoice(self, payload: Mapping[str, Any]) -> SalesInvoice:
+        number = next(self._numbers)
+        net = sum(
+            (
+                line["quantity"] * line["unitPrice"] - line.get("discountAmount", 0)
+                for line in payload["salesInvoiceLines"]
+            ),
+            start=Decimal(0),
+        )
+        return SalesInvoice.model_validate(
+            {
+                "id": f"draft-{number}",
+                "@odata.etag": f"etag-{number}",
+                "number": f"S-INV{1000 + number}",
+                "externalDocumentNumber": payload["externalDocumentNumber"],
+                "customerId": payload["customerId"],
+                "currencyCode": payload["currencyCode"],
+                "status": "Draft",
+                "totalAmountExcludingTax": net,
+                "totalTaxAmount": self.tax,
+                "totalAmountIncludingTax": net + self.tax,
+            }
+        )
