@@ -40,7 +40,7 @@ from schemas.settings import Settings
 ACCOUNT = "acct_1BenchmarkIngest"
 SECRET = "whsec_benchmark"
 SAMPLE = Path(__file__).parent / "invoice.finalized.json"
-CONNECTIONS = 32
+CONNECTIONS = 64
 ROUNDS = 3
 _PATH = f"/webhooks/stripe/{ACCOUNT}"
 

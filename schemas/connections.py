@@ -1,6 +1,7 @@
 """A connection: one Stripe account and mode with one Business Central company, and its secrets."""
 
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -31,7 +32,7 @@ class Connection(Contract):
     """Everything but writes: results say what would be written."""
     paused: bool = False
 
-    @property
+    @cached_property
     def id(self) -> ConnectionId:
         """Identify the connection in keys, topics and logs."""
         return build_connection_id(
@@ -42,7 +43,7 @@ class Connection(Contract):
             bc_company=self.bc_company,
         )
 
-    @property
+    @cached_property
     def company_key(self) -> str:
         """Identify the BC company, which several connections may share."""
         return build_company_key(self.bc_tenant, self.bc_environment, self.bc_company)

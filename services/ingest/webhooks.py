@@ -34,6 +34,8 @@ from services.ingest.decide import choose_connections, decide_event
 PREFIX = "/webhooks/stripe/"
 # Stripe's events stay below 1 MB: an invoice embeds at most ten of its lines.
 MAX_BODY_BYTES = 2_000_000
+# The answer to nearly every webhook that matters.
+_PUBLISHED = b'{"received": true, "published": 1, "ignored": null}'
 _TAKEN = WEBHOOKS.labels("200")
 
 
@@ -93,6 +95,8 @@ class Webhooks:
             else:
                 await publish_event(self.ledger, self.publisher, message, event, body)
                 published += 1
+        if published == 1 and ignored is None:
+            return _PUBLISHED
         return json.dumps({"received": True, "published": published, "ignored": ignored}).encode()
 
     async def _find_connections(self, account: str) -> list[Snapshot]:
