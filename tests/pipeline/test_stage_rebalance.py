@@ -85,7 +85,6 @@ async def test_a_revoke_with_work_in_flight_cancels_nothing_and_keeps_the_order(
         await wait_until(count_begun(remote, 1))
         # A second member joins and the group rebalances; the one partition stays here or comes back when it leaves.
         async with running(place, FakeHandler(work=remote.write), policy=policy) as two:
-            await one.wait_assigned(len(one.consumer.assignment()))
 
             def both_have_a_place() -> bool:
                 return len(one.consumer.assignment()) + len(two.consumer.assignment()) == 1 and two.stage.is_assigned
