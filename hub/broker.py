@@ -96,7 +96,7 @@ async def apply_topics(
         copies = replication or min(3, len(await _list_brokers(admin)))
         missing = [topic for topic in topics if topic.name not in present]
         if missing:
-            await admin.create_topics([_build_new_topic(topic, copies) for topic in missing])
+            await admin.create_topics([build_new_topic(topic, copies) for topic in missing])
         return [topic.name for topic in missing]
 
 
@@ -111,7 +111,8 @@ async def check_topics(bootstrap: str, topics: Sequence[Topic] = TOPICS) -> list
     return problems
 
 
-def _build_new_topic(topic: Topic, replication: int) -> NewTopic:
+def build_new_topic(topic: Topic, replication: int) -> NewTopic:
+    """Build the order for a topic as the registry says."""
     return NewTopic(
         topic.name,
         topic.partitions,
