@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from hub.broker import apply_topics
+from hub.broker import apply_topics, check_topics, open_admin
 from schemas.messages import DeadMessage
 from schemas.topics import DEAD, STRIPE_EVENTS, TOPICS
 from tests.brokers import Broker
@@ -23,8 +23,20 @@ pytestmark = pytest.mark.broker
 @pytest_asyncio.fixture
 async def hub(broker: Broker, redis_url: str, tmp_path: Path) -> HubProcess:
     """The command line on a broker that has all topics, perhaps with messages of other tests."""
+    await remove_wrong_topics(broker)
     await apply_topics(broker.bootstrap)
     return HubProcess(build_environment(broker.bootstrap, redis_url, tmp_path, idempotent=broker.is_kafka))
+
+
+async def remove_wrong_topics(broker: Broker) -> None:
+    """A broker of this session may have been restarted without its memory, and have made topics of its own since."""
+    wrong = {one.topic for one in await check_topics(broker.bootstrap) if one.problem != "is missing"}
+    if not wrong:
+        return
+    async with asyncio.timeout(20), open_admin(broker.bootstrap) as admin:
+        await admin.delete_topics(sorted(wrong))
+        while wrong & set(await admin.list_topics()):
+            pass  # each look is a request of its own
 
 
 async def send(broker: Broker, topic: str, key: bytes | None, value: bytes) -> None:
