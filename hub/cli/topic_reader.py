@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from hub.broker import MAX_DEAD_BYTES, open_admin
+from hub.broker import MAX_DEAD_BYTES, choose_partition, open_admin
 from hub.config import HubConfig
 from schemas.errors import ConfigurationError, RetrySoon
 
@@ -115,6 +115,7 @@ async def open_writer(config: HubConfig) -> AsyncGenerator["RawWriter"]:
     """
     quiet_kafka()
     producer = AIOKafkaProducer(
+        partitioner=choose_partition,  # pyright: ignore[reportArgumentType] - any callable of this form is taken
         bootstrap_servers=config.kafka_bootstrap,
         acks="all",
         enable_idempotence=config.kafka_idempotence,
