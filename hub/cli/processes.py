@@ -90,10 +90,3 @@ class ServiceProcesses:
         """Let all drain at the same time, and return when all have ended."""
         stops = (asyncio.to_thread(one.child.stop, _STOP_WITHIN) for one in self.services.values())
         await asyncio.gather(*stops)
-
-
-def require_alive(processes: ServiceProcesses) -> None:
-    """Raise with the last words of a service that has ended."""
-    for process in processes.services.values():
-        if not process.child.alive:
-            raise process.child.build_failure("ended")
