@@ -4,6 +4,7 @@ Unknown fields are kept (`extra="allow"`), for a mapping may name any of them; a
 null (Stripe sends both). All amounts are integers in minor units, all times Unix seconds, as they come.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +22,12 @@ class DiscountAmount(StripeObject):
     amount: int
 
 
+class TaxRateDetails(StripeObject):
+    """Names the tax rate that applied."""
+
+    tax_rate: str | None = None
+
+
 class Tax(StripeObject):
     """One tax on a line or shipping. `tax_behavior` is `exclusive` (comes on top) or `inclusive` (is inside)."""
 
@@ -28,12 +35,28 @@ class Tax(StripeObject):
     tax_behavior: str | None = None
     taxable_amount: int | None = None
     taxability_reason: str | None = None
+    tax_rate_details: TaxRateDetails | None = None
+
+
+class PriceDetails(StripeObject):
+    """Ids of price and product."""
+
+    price: str | None = None
+    product: str | None = None
 
 
 class Pricing(StripeObject):
     """How the amount came about. `unit_amount_decimal` is null for tiers and prorations."""
 
     unit_amount_decimal: str | None = None
+    price_details: PriceDetails | None = None
+
+
+class Period(StripeObject):
+    """The time a line is for, in Unix seconds; `end` is exclusive for subscriptions. Both equal: no period."""
+
+    start: int
+    end: int
 
 
 class Line(StripeObject):
@@ -49,6 +72,8 @@ class Line(StripeObject):
     discount_amounts: tuple[DiscountAmount, ...] | None = None
     taxes: tuple[Tax, ...] | None = None
     pricing: Pricing | None = None
+    period: Period | None = None
+    discountable: bool | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
 
 
@@ -85,6 +110,31 @@ class ShippingCost(StripeObject):
     amount_total: int
     amount_tax: int | None = None
     """Inside the total."""
+    amount_subtotal: int | None = None
+    taxes: tuple[Tax, ...] | None = None
+    """Present only where it was asked for."""
+
+
+class TaxId(StripeObject):
+    """A customer's tax id; `type` is an open enum (`eu_vat`, `gb_vat`, …)."""
+
+    type: str
+    value: str | None = None
+
+
+class Shipping(StripeObject):
+    """Where goods go."""
+
+    name: str | None = None
+    phone: str | None = None
+    address: Address | None = None
+
+
+class CustomField(StripeObject):
+    """A name and a value that the merchant prints on the invoice."""
+
+    name: str
+    value: str
 
 
 class Invoice(StripeObject):
@@ -103,15 +153,81 @@ class Invoice(StripeObject):
     customer_email: str | None = None
     customer_phone: str | None = None
     customer_address: Address | None = None
+    customer_shipping: Shipping | None = None
+    customer_tax_exempt: str | None = None
+    customer_tax_ids: tuple[TaxId, ...] | None = None
     collection_method: str | None = None
     billing_reason: str | None = None
     description: str | None = None
+    footer: str | None = None
+    custom_fields: tuple[CustomField, ...] | None = None
     due_date: int | None = None
     effective_at: int | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
     status_transitions: StatusTransitions = StatusTransitions()
     shipping_cost: ShippingCost | None = None
+    shipping_details: Shipping | None = None
     lines: LineList
+
+
+class TaxIdList(StripeObject):
+    """A customer's tax ids, present only where they were asked for."""
+
+    data: tuple[TaxId, ...] = ()
+
+
+class Customer(StripeObject):
+    """A Stripe customer as it is now; one that was deleted has only its id."""
+
+    id: str
+    deleted: bool = False
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    description: str | None = None
+    currency: str | None = None
+    tax_exempt: str | None = None
+    address: Address | None = None
+    shipping: Shipping | None = None
+    tax_ids: TaxIdList | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class Product(StripeObject):
+    """What is sold."""
+
+    id: str
+    name: str | None = None
+    description: str | None = None
+    unit_label: str | None = None
+    tax_code: str | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class Price(StripeObject):
+    """How a product is priced."""
+
+    id: str
+    product: str | None = None
+    nickname: str | None = None
+    lookup_key: str | None = None
+    billing_scheme: str | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class TaxRate(StripeObject):
+    """A tax rate. `percentage` is a JSON number, read as the decimal that it is written as."""
+
+    id: str
+    display_name: str | None = None
+    description: str | None = None
+    percentage: Decimal
+    inclusive: bool = False
+    country: str | None = None
+    state: str | None = None
+    jurisdiction: str | None = None
+    tax_type: str | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
 
 
 class EventHead(BaseModel):

@@ -1,0 +1,98 @@
+"""What the rules look at besides the invoice: the company's lists, and what Stripe says of products, prices and taxes.
+
+Gathered with I/O elsewhere (`hub/materials.py`), so that preview, dry run and production map from the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from schemas.errors import Refused
+from schemas.stripe_objects import Customer, Price, Product, TaxRate
+
+ObjectType = Literal["Account", "Item"]
+ObjectField = Literal["number", "displayName", "gtin"]
+
+
+@dataclass(frozen=True)
+class PaymentTerm:
+    """Payment terms of the company. `due_days` is None where the formula is more than a number of days."""
+
+    id: str
+    code: str
+    due_days: int | None = None
+
+
+@dataclass(frozen=True)
+class Books:
+    """The lists of a Business Central company. Codes are in upper case, as Business Central stores them."""
+
+    local_currency: str
+    decimals: Mapping[str, int]
+    """Amount decimals by currency code, the local one included."""
+    payment_terms: Mapping[str, PaymentTerm] = field(default_factory=dict[str, PaymentTerm])
+    countries: frozenset[str] = frozenset()
+    tax_codes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Ids by code: VAT product posting groups, or tax groups where sales tax applies."""
+    tax_areas: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Ids by code: VAT business posting groups, or tax areas."""
+    units: Mapping[str, str] = field(default_factory=dict[str, str])
+    dimensions: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """Codes of values by code of dimension."""
+    shortcut_dimensions: tuple[str, ...] = ()
+    """The two global dimensions, which a document's header holds."""
+    shipment_methods: Mapping[str, str] = field(default_factory=dict[str, str])
+    payment_methods: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class BookObject:
+    """A G/L account or an item, as far as a line needs to know it."""
+
+    type: ObjectType
+    id: str
+    number: str
+    name: str = ""
+    unusable: str = ""
+    """Why no line can be booked on it, for the reader: `is blocked`. Empty where it can."""
+    unit: str = ""
+    """Base unit of measure of an item."""
+    tax_code: str = ""
+    """An item's own VAT product posting group or tax group; accounts do not tell theirs."""
+
+
+@dataclass(frozen=True)
+class ObjectKey:
+    """A look-up: the objects of this type whose field equals the value."""
+
+    type: ObjectType
+    field: ObjectField
+    value: str
+
+
+@dataclass(frozen=True)
+class Materials:
+    """Everything gathered for one invoice."""
+
+    books: Books
+    products: Mapping[str, Product] = field(default_factory=dict[str, Product])
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
+    tax_rates: Mapping[str, TaxRate] = field(default_factory=dict[str, TaxRate])
+    objects: Mapping[ObjectKey, tuple[BookObject, ...]] = field(default_factory=dict[ObjectKey, tuple[BookObject, ...]])
+    customer: Customer | None = None
+    """The Stripe customer as it is now; fetched only where the settings look at it."""
+
+    def get_decimals(self, currency: str) -> int:
+        """Return how many decimals Business Central keeps amounts of this currency to.
+
+        Raises:
+            Refused: the company has no such currency.
+        """
+        code = currency.upper()
+        if code not in self.books.decimals:
+            raise Refused(
+                f"Business Central has no currency {code}.",
+                code="invoice.currency.missing",
+                fix=f"Create {code} under Currencies there, with an exchange rate; then replay.",
+            )
+        return self.books.decimals[code]
