@@ -14,16 +14,17 @@ from tests.brokers import Broker
 pytestmark = [pytest.mark.timeout(240)]
 
 
-def run_demo(directory: Path, *words: str, bootstrap: str | None = None) -> dict[str, Any]:
-    """Run `hub demo --json` as a user would, and return what it prints last."""
+def run_demo(directory: Path, *words: str) -> dict[str, Any]:
+    """Run `hub demo --json` as a user would, in the shell of a real hub, and return the one thing it prints."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
-    environment["HUB_DATA_DIR"] = str(directory)
-    if bootstrap is not None:
-        environment["HUB_KAFKA_BOOTSTRAP"] = bootstrap
+    # Those of a real hub, which must not be touched.
+    environment |= {"HUB_KAFKA_BOOTSTRAP": "127.0.0.1:1", "HUB_REDIS_URL": "redis://127.0.0.1:1/0"}
+    environment |= {"HUB_SECRET_KEYS": "a-key-of-a-real-hub", "HUB_DATA_DIR": str(directory)}
     command = (sys.executable, "-m", "hub", "demo", "--json", "--keep", *words)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=220, check=False)
-    assert done.stdout.strip(), done.stderr
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    assert "Ignored, so that the demo touches no real hub: HUB_KAFKA_BOOTSTRAP, HUB_REDIS_URL" in done.stderr
+    assert f"Logs of this run: {directory}" in done.stderr
+    return json.loads(done.stdout)
 
 
 def assert_perfect(result: dict[str, Any], invoices: int) -> None:
@@ -61,5 +62,5 @@ def test_faults_on_all_sides_lose_and_double_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.kafka
 def test_a_killed_service_under_faults_on_apache_kafka_loses_and_doubles_nothing(tmp_path: Path, kafka: Broker) -> None:
-    words = ("--invoices", "60", "--faults", "--kill", "invoices", "--seed", "12")
-    assert_perfect(run_demo(tmp_path, *words, bootstrap=kafka.bootstrap), 60)
+    words = ("--invoices", "60", "--faults", "--kill", "invoices", "--seed", "12", "--kafka", kafka.bootstrap)
+    assert_perfect(run_demo(tmp_path, *words), 60)

@@ -39,6 +39,16 @@ _PACE = {
 }
 
 
+# What of a shell's HUB_ names a demo may follow: where files go, and what logs look like.
+_HARMLESS = frozenset({"HUB_DATA_DIR", "HUB_LOG_FORMAT", "HUB_LOG_LEVEL"})
+
+
+def leave_out_hub(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Take a real hub's addresses and keys out of an environment; returns what is left, and the names taken out."""
+    ignored = sorted(name for name in environ if name.startswith("HUB_") and name not in _HARMLESS)
+    return {name: value for name, value in environ.items() if name not in ignored}, ignored
+
+
 @dataclass(frozen=True)
 class Scene:
     """Everything that runs."""

@@ -19,8 +19,8 @@ from rich.table import Table
 
 from hub.cli.context import Exit, err, find_data_dir, out, print_json, run_command
 from hub.cli.demo.count import Count, count, list_failures
-from hub.cli.demo.scene import Scene, open_scene
-from hub.log import configure_logging
+from hub.cli.demo.scene import Scene, leave_out_hub, open_scene
+from schemas.messages import StageName
 from schemas.topics import TOPICS
 
 NAME = "demo"
@@ -41,9 +41,11 @@ class Plan:
     invoices: int
     seed: int
     faults: bool
-    kill: str | None
+    kill: StageName | None
     quiet: bool
     patience: float
+    keep: bool
+    kafka: str | None
 
 
 @dataclass
@@ -80,14 +82,23 @@ def command(
     invoices: Annotated[int, typer.Option(min=1, help="How many Stripe invoices to send through.")] = 50,
     seed: Annotated[int, typer.Option(help="Makes invoices and faults repeatable.")] = 1,
     faults: Annotated[bool, typer.Option("--faults", help="Resets, time-outs, 429s, lost webhooks and more.")] = False,
-    kill: Annotated[str | None, typer.Option(help="SIGKILL this service in the middle and start it again.")] = None,
+    kill: Annotated[
+        StageName | None, typer.Option(help="SIGKILL this service in the middle and start it again.")
+    ] = None,
     patience: Annotated[float, typer.Option(help="Give up after this many seconds without progress.")] = 90,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the logs.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the logs, also when all went well.")] = False,
+    kafka: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Run on this Apache Kafka, which no hub may use; else embedded."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object last, nothing else.")] = False,
 ) -> None:
-    """Run the hub against simulators of Stripe and Business Central. Needs no set-up and touches nothing outside."""
-    plan = Plan(invoices, seed, faults, kill, as_json, patience)
-    counted, seconds = run_command(_demo(plan, keep=keep))
+    """Run the hub against simulators of Stripe and Business Central. Needs no set-up and touches nothing outside.
+
+    HUB_… names of the shell are ignored, but for HUB_DATA_DIR and the log's: they may name a real hub.
+    """
+    plan = Plan(invoices, seed, faults, kill, as_json, patience, keep, kafka)
+    counted, seconds = run_command(_demo(plan))
     if as_json:
         rate = round(counted.drafts / seconds, 2)
         print_json({**asdict(counted), "seconds": round(seconds, 2), "invoices_per_second": rate})
@@ -97,34 +108,49 @@ def command(
         raise typer.Exit(int(Exit.PROBLEM))
 
 
-async def _demo(plan: Plan, *, keep: bool) -> tuple[Count, float]:
-    configure_logging("demo", fmt="console", level="error")
-    async with _workplace(keep=keep) as directory, open_scene(directory, os.environ) as scene:
+async def _demo(plan: Plan) -> tuple[Count, float]:
+    environment, ignored = leave_out_hub(os.environ)
+    if ignored:
+        _note(f"Ignored, so that the demo touches no real hub: {', '.join(ignored)}")
+    if plan.kafka is not None:
+        environment["HUB_KAFKA_BOOTSTRAP"] = plan.kafka
+    async with _open_workplace() as place, open_scene(place.directory, environment) as scene:
         if plan.faults:
             await scene.begin_faults(plan.seed)
-        return await _watch(plan, scene)
+        counted, seconds = await _watch(plan, scene)
+        place.disposable = counted.is_perfect and not plan.keep
+        return counted, seconds
+
+
+def _note(sentence: str) -> None:
+    """Say something beside the result: on stderr, for stdout may be a script's."""
+    err.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+@dataclass
+class _Workplace:
+    directory: Path
+    disposable: bool = False
+    """Whether nobody will want the logs."""
+
+
+@asynccontextmanager
+async def _open_workplace() -> AsyncGenerator[_Workplace]:
+    """A folder of its own for each run, so that two demos do not meet."""
+    place = _Workplace(_make_directory())
+    try:
+        yield place
+    finally:
+        if place.disposable:
+            await asyncio.to_thread(shutil.rmtree, place.directory, ignore_errors=True)
+        else:
+            _note(f"Logs of this run: {place.directory}")
 
 
 def _make_directory() -> Path:
     base = find_data_dir().absolute()
     base.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix="demo-", dir=base))
-
-
-@asynccontextmanager
-async def _workplace(*, keep: bool) -> AsyncGenerator[Path]:
-    """A folder of its own for each run, so that two demos do not meet."""
-    directory = _make_directory()
-    try:
-        yield directory
-    except BaseException:
-        out.print(f"Logs of this run: {directory}")
-        raise
-    else:
-        if keep:
-            out.print(f"Logs of this run: {directory}")
-        else:
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
 
 async def _watch(plan: Plan, scene: Scene) -> tuple[Count, float]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import typer
 
@@ -59,12 +59,20 @@ def _name_option(one: Any) -> str:
 
 
 def _guess_value(one: Any) -> str:
-    kind = str(getattr(one.type_descriptor, "annotation", ""))
-    return "NUMBER" if "int" in kind or "float" in kind else "TEXT"
+    if _list_choices(one):
+        return "NAME"
+    return "NUMBER" if getattr(one.type_descriptor, "annotation", None) in {int, float} else "TEXT"
+
+
+def _list_choices(one: Any) -> tuple[str, ...]:
+    kind = getattr(getattr(one, "type_descriptor", None), "annotation", None)
+    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def _explain(one: Any) -> str:
     parts = [(one.help or "").replace("|", "\\|")]
+    if choices := _list_choices(one):
+        parts.append(f"One of {', '.join(choices)}.")
     if one.required:
         parts.append("Required.")
     if getattr(one, "envvar", None):
