@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from textwrap import shorten
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
@@ -16,14 +16,15 @@ from hub.cli.context import Exit, err, fail, load_cli_config, print_json, run_co
 from hub.cli.moments import parse_moment
 from hub.cli.topic_reader import RawWriter, StoredRecord, open_reader, open_writer
 from hub.cli.wording import say, show_table
-from schemas.messages import DeadMessage
+from schemas.messages import DeadMessage, StageName
 from schemas.topics import DEAD, TOPICS
 
 NAME = "dead"
 app = typer.Typer(help="Look at dead messages, and send them round again.", no_args_is_help=True)
 
-Stage = Annotated[str | None, typer.Option(help="Only of this service.")]
-Reason = Annotated[str | None, typer.Option(help="Only of this reason: poison or unexpected.")]
+DeadReason = Literal["poison", "unexpected"]
+Stage = Annotated[StageName | None, typer.Option(help="Only of this service.")]
+Reason = Annotated[DeadReason | None, typer.Option(help="Only of this reason.")]
 Since = Annotated[str | None, typer.Option(metavar="DATE", help="Only since this date or date-time, UTC.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for scripts.")]
 # A body can have megabytes; --json gives it whole.
@@ -37,7 +38,7 @@ class DeadRecord:
     id: str
     message: DeadMessage
 
-    def fits(self, stage: str | None, reason: str | None, since: datetime | None) -> bool:
+    def fits(self, stage: StageName | None, reason: DeadReason | None, since: datetime | None) -> bool:
         """Tell whether it passes the filters."""
         one = self.message
         return stage in {None, one.stage} and reason in {None, one.reason} and (since is None or one.at >= since)
@@ -114,7 +115,9 @@ def _parse(record: StoredRecord) -> DeadRecord | None:
         return None
 
 
-def _select(found: Iterable[DeadRecord], stage: str | None, reason: str | None, since: str | None) -> list[DeadRecord]:
+def _select(
+    found: Iterable[DeadRecord], stage: StageName | None, reason: DeadReason | None, since: str | None
+) -> list[DeadRecord]:
     moment = parse_moment(since, "--since") if since else None
     return [one for one in found if one.fits(stage, reason, moment)]
 

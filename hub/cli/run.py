@@ -8,25 +8,23 @@ import typer
 import uvloop
 
 from hub.app import Foundation, Service, build_foundation, run_service
-from hub.cli.context import Exit, choose_exit, fail, load_cli_config
+from hub.cli.context import choose_exit, fail, load_cli_config
 from schemas.errors import HubError
 from schemas.messages import StageName
 
 NAME = "run"
-SERVICES: tuple[str, ...] = get_args(StageName)
+SERVICES: tuple[StageName, ...] = get_args(StageName)
 
 
-def command(service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]) -> None:
+def command(service: Annotated[StageName, typer.Argument(metavar="SERVICE", help="Which.")]) -> None:
     """Run one service until SIGTERM, then drain. Configured by environment alone."""
-    if service not in SERVICES:
-        fail(f"There is no service {service!r}; there are {', '.join(SERVICES)}.", Exit.USAGE)
     try:
         _start(service)
     except HubError as error:
         fail(error.message, choose_exit(error))
 
 
-def _start(name: str) -> None:
+def _start(name: StageName) -> None:
     config = load_cli_config()
     module = importlib.import_module(f"services.{name}.app")
     build_app = cast("Callable[[Foundation], Service]", module.build_app)

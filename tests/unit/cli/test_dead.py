@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import typer
 
-from hub.cli.dead import DeadRecord, send_again
+from hub.cli.dead import DeadReason, DeadRecord, send_again
 from hub.cli.topic_reader import RawWriter
-from schemas.messages import DeadMessage
+from schemas.messages import DeadMessage, StageName
 
 AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
@@ -78,5 +78,7 @@ async def test_a_topic_that_is_not_the_hubs_is_refused() -> None:
         (None, None, AT + timedelta(seconds=1), False),
     ],
 )
-def test_filters_go_together(stage: str | None, reason: str | None, since: datetime | None, fits: bool) -> None:
+def test_filters_go_together(
+    stage: StageName | None, reason: DeadReason | None, since: datetime | None, fits: bool
+) -> None:
     assert DeadRecord("3-42", build_dead()).fits(stage, reason, since) is fits
