@@ -1,11 +1,12 @@
 """What doctor and `connections test` make of what they find."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from hub.cli.checks import Check, Verdict, count_problems, try_check
+from hub.cli.checks import Check, Verdict, count_problems, tell_count, try_check
 from hub.cli.doctor import examine_redis, judge_clock
 from schemas.errors import Blocked, Refused
 
@@ -87,6 +88,17 @@ async def test_a_defect_is_not_taken_for_a_finding() -> None:
 
     with pytest.raises(KeyError):
         await try_check("A", break_down)
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "none"), (1, "1"), (499, "499"), (500, "at least 500")])
+async def test_events_are_counted_up_to_a_bound_and_the_bound_is_said_to_be_one(count: int, words: str) -> None:
+    async def find() -> AsyncIterator[int]:
+        for number in range(count):
+            yield number
+        if count == 500:
+            raise AssertionError("no page is asked for beyond the bound")
+
+    assert await tell_count(find()) == words
 
 
 def test_only_problems_count() -> None:
