@@ -37,19 +37,16 @@ def is_valid_value(value: str) -> bool:
     return len(value) <= MAX_VALUE
 
 
-def build_changes(current: Mapping[str, str] | None, desired: Mapping[str, str | None]) -> dict[str, str]:
+def build_changes(current: Mapping[str, str] | None, desired: Mapping[str, str]) -> dict[str, str]:
     """Return what to send so that the desired keys hold; empty when they hold already.
-
-    Values are limited first. None or an empty value deletes; keys that are not mentioned stay as they are.
 
     Args:
         current: The metadata as it is; None when not known, and then everything is sent.
-        desired: What must hold.
+        desired: What must hold; an empty value means that the key is absent. Other keys stay as they are.
     """
-    wanted = {key: limit_value(value or "") for key, value in desired.items()}
     if current is None:
-        return wanted
-    return {key: value for key, value in wanted.items() if current.get(key, "") != value}
+        return dict(desired)
+    return {key: value for key, value in desired.items() if current.get(key, "") != value}
 
 
 def is_own_write(event: Event, prefix: str, replay_key: str) -> bool:

@@ -39,10 +39,3 @@ def _say(outcome: InvoiceOutcome) -> str:
     if outcome.outcome == "synced":
         return ""
     return outcome.error.text if outcome.error else outcome.reason
-
-
-def find_changes(wanted: dict[str, str], written: dict[str, str] | None) -> dict[str, str]:
-    """Return what to send: what differs from the last write, or everything when the last write is not known."""
-    if written is None:
-        return wanted
-    return {key: value for key, value in wanted.items() if written.get(key, "") != value}

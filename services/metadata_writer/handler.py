@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from connectors.stripe.client import MetadataWritten
+from connectors.stripe.metadata import build_changes
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
 from hub.ledger import InvoiceOutcome, Ledger
@@ -16,7 +17,7 @@ from schemas.errors import Refused
 from schemas.ids import build_message_key
 from schemas.messages import InvoiceResult, MetadataUpdated
 from schemas.topics import METADATA_UPDATED
-from services.metadata_writer.decide import MetadataKeys, find_changes
+from services.metadata_writer.decide import MetadataKeys
 
 # How often one message writes when the outcome changes meanwhile; each change brings a message of its own, too.
 _ROUNDS = 3
@@ -81,7 +82,7 @@ class MetadataHandler:
         if is_first and message.received.cause == "replay":
             changes = keys.answer_replay(wanted, outcome)
         else:
-            changes = find_changes(wanted, record.metadata)
+            changes = build_changes(record.metadata, wanted)
         if not changes:
             return self._tell(message, outcome, reason="Stripe says so already.")
         return await self._write(message, snapshot, outcome, wanted, changes)

@@ -14,7 +14,7 @@ from schemas.errors import Refused
 from schemas.messages import ErrorDetail, Outcome
 from services.contacts.decide import decide_match
 from services.invoices.decide import to_document
-from services.metadata_writer.decide import MetadataKeys, find_changes
+from services.metadata_writer.decide import MetadataKeys
 from tests.builders import NOW, build_customer, build_draft, build_invoice
 
 WINDOW = timedelta(minutes=20)
@@ -77,14 +77,6 @@ def test_metadata_of_a_failure_say_cause_and_fix_within_the_limit() -> None:
 
 def test_metadata_of_what_was_skipped_say_why() -> None:
     assert KEYS.build(InvoiceRecord(), outcome("skipped", reason="Voided."))["bc_error"] == "Voided."
-
-
-def test_only_what_differs_is_written_and_everything_when_nothing_is_known() -> None:
-    wanted = {"bc_status": "synced", "bc_error": "", "bc_invoice": "S-1"}
-
-    assert find_changes(wanted, None) == wanted
-    assert find_changes(wanted, {"bc_status": "pending", "bc_error": "wait"}) == wanted
-    assert find_changes(wanted, {"bc_status": "synced", "bc_invoice": "S-1"}) == {}
 
 
 @pytest.mark.parametrize("kind", ["synced", "failed", "skipped", "attention"])
