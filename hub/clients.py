@@ -51,15 +51,15 @@ class Clients:
             self._stripe_http = StripeHttp(ca_bundle=self.config.ca_bundle)
         return StripeApi(key=key, api_base=self.config.stripe_api_base, account=None, http=self._stripe_http)
 
-    def business_central(self, snapshot: Snapshot) -> BusinessCentralClient:
-        """Return the Business Central client of a connection."""
+    def business_central(self, snapshot: Snapshot, *, live: bool = True) -> BusinessCentralClient:
+        """Return the Business Central client of a connection; not `live`: one that leaves room to live traffic."""
         connection = snapshot.connection
         identity = (connection.bc_client_id, snapshot.secrets.bc_client_secret, snapshot.settings.doubt_window)
         kept = self._bc.get(connection.id)
         if kept is None or kept[0] != identity:
             kept = (identity, self.build_business_central(snapshot))
             self._bc[connection.id] = kept
-        return kept[1]
+        return kept[1] if live else kept[1].for_history()
 
     def build_business_central(self, snapshot: Snapshot) -> BusinessCentralClient:
         """Build a Business Central client; a connection without a company id can list companies."""

@@ -15,7 +15,7 @@ from schemas.contract import Contract, Moment
 from schemas.ids import ConnectionId
 from schemas.messages import Message, StripeEventReceived, Wakeup
 
-# History (backfill, sweep) sorts after everything live: its scores begin where Unix times will be in the year 2286.
+# History sorts after everything live: its scores begin where Unix times will be in the year 2286.
 _HISTORY = 10_000_000_000
 # A woken object that nobody has reported on for so long was lost on the way, and waits again.
 _WOKEN_LIFE = timedelta(seconds=120)
@@ -30,13 +30,9 @@ if stored then
   entry.since = old.since
   if old.wakeup.cause == 'replay' then entry.wakeup.cause = 'replay' end
   if old.wakeup.recreate then entry.wakeup.recreate = true end
-  local old_score = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or score)
-  local history = tonumber(ARGV[4])
-  if old_score < history and score >= history then
-    entry.wakeup.cause = old.wakeup.cause
-    score = score - history
-  end
+  if not old.wakeup.history then entry.wakeup.history = false end
 end
+if entry.wakeup.history then score = score + tonumber(ARGV[4]) end
 redis.call('HSET', KEYS[2], ARGV[1], cjson.encode(entry))
 redis.call('ZADD', KEYS[1], score, ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
@@ -47,9 +43,7 @@ local now, history = tonumber(ARGV[1]), tonumber(ARGV[2])
 for _, lost in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now)) do
   local entry = redis.call('HGET', KEYS[2], lost)
   if entry then
-    local cause = cjson.decode(entry).wakeup.cause
-    local is_history = cause == 'backfill' or cause == 'sweep'
-    redis.call('ZADD', KEYS[1], is_history and history + now or now, lost)
+    redis.call('ZADD', KEYS[1], cjson.decode(entry).wakeup.history and history + now or now, lost)
   end
   redis.call('ZREM', KEYS[3], lost)
 end
@@ -107,13 +101,14 @@ class WaitingEntry(Contract):
         wakeup = self.wakeup
         return StripeEventReceived(
             connection=ConnectionId(connection),
-            cause=wakeup.cause if wakeup.cause in {"replay", "backfill"} else "retry",
+            cause=wakeup.cause if wakeup.cause == "replay" else "retry",
             object_id=wakeup.object_id,
             event_type=wakeup.event_type,
             event_id=wakeup.event_id,
             occurred_at=wakeup.occurred_at,
             recreate=wakeup.recreate,
             attempt=wakeup.attempt,
+            history=wakeup.history,
         )
 
 
@@ -138,8 +133,7 @@ class RedisWaitingSet:
         entry = WaitingEntry(
             wakeup=wakeup, due=parked.due, since=now, code=parked.code, reason=parked.reason, stage=parked.stage
         )
-        score = parked.due.timestamp() + (_HISTORY if wakeup.cause in {"backfill", "sweep"} else 0)
-        args = (wakeup.object_id, entry.model_dump_json(), score, _HISTORY)
+        args = (wakeup.object_id, entry.model_dump_json(), parked.due.timestamp(), _HISTORY)
         await run(self.redis.eval(_PARK, 3, *_keys(parked.message.connection), *args))
 
     async def wake(self, connection: str, now: datetime, *, at_most: int | None = None) -> Sequence[WaitingEntry]:

@@ -21,8 +21,14 @@ from schemas.stripe_objects import Invoice
 EVENT_BODY = "stripe-event"
 
 Cause = Literal["webhook", "catch_up", "retry", "replay", "backfill", "sweep"]
+_HISTORY_CAUSES = frozenset({"backfill", "sweep"})
 Outcome = Literal["synced", "failed", "pending", "skipped", "attention"]
 StageName = Literal["ingest", "contacts", "invoices", "metadata_writer"]
+
+
+def _begin_history(values: dict[str, Any]) -> bool:
+    """A message says so itself; written before it could, its cause does."""
+    return values.get("cause") in _HISTORY_CAUSES
 
 
 class Message(Contract):
@@ -46,6 +52,7 @@ class Wakeup(Contract):
     cause: Cause
     recreate: bool = False
     attempt: int = 0
+    history: bool = Field(default_factory=_begin_history)
 
 
 class StripeEventReceived(Message):
@@ -64,6 +71,8 @@ class StripeEventReceived(Message):
     """Make a new draft although an earlier one was deleted in Business Central. Only a person asks for this."""
     attempt: int = Field(default=0, ge=0)
     """How many times this has waited already."""
+    history: bool = Field(default_factory=_begin_history)
+    """Of the past: it waits behind live traffic and leaves room to it at Business Central, in every later round too."""
 
     def build_wakeup(self) -> "Wakeup":
         """Say what to publish when this message has waited."""
@@ -75,6 +84,7 @@ class StripeEventReceived(Message):
             cause=self.cause,
             recreate=self.recreate,
             attempt=self.attempt,
+            history=self.history,
         )
 
 

@@ -180,15 +180,13 @@ class FakeBc(_Remote):
     def delete_by_hand(self, id: str) -> None:  # noqa: A002
         self.invoices = [one for one in self.invoices if one.id != id]
 
-    async def fetch_customer(self, id: str, *, live: bool = True) -> Customer | None:  # noqa: A002
+    async def fetch_customer(self, id: str) -> Customer | None:  # noqa: A002
         await self._look("fetch_customer")
         found = next((one for one in self.customers if one.id == id), None)
         self._leave("fetch_customer")
         return found
 
-    async def find_customers(
-        self, field: CustomerField, value: str, *, top: int = 10, live: bool = True
-    ) -> tuple[Customer, ...]:
+    async def find_customers(self, field: CustomerField, value: str, *, top: int = 10) -> tuple[Customer, ...]:
         await self._look("find_customers")
         name = {"displayName": "display_name", "phoneNumber": "phone_number"}.get(field, field)
         found = tuple(one for one in self.customers if getattr(one, name).casefold() == value.strip().casefold())
@@ -196,27 +194,27 @@ class FakeBc(_Remote):
         return found[:top]
 
     async def create_customer(
-        self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]], live: bool = True
+        self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]]
     ) -> Answer[Customer]:
         number = next(self._numbers)
         made = Customer.model_validate({"id": f"cust-{number}", "number": f"C{number:05d}", **payload})
         return await self._write("create_customer", made, before_send, lambda: self.customers.append(made))
 
-    async def find_invoices(self, external_document_number: str, *, live: bool = True) -> tuple[SalesInvoice, ...]:
+    async def find_invoices(self, external_document_number: str) -> tuple[SalesInvoice, ...]:
         await self._look("find_invoices")
         wanted = external_document_number.strip().upper()
         found = tuple(one for one in self._list_visible() if one.external_document_number == wanted)
         self._leave("find_invoices")
         return found
 
-    async def fetch_invoice(self, id: str, *, with_lines: bool = False, live: bool = True) -> SalesInvoice | None:  # noqa: A002
+    async def fetch_invoice(self, id: str, *, with_lines: bool = False) -> SalesInvoice | None:  # noqa: A002
         await self._look("fetch_invoice")
         found = next((one for one in self._list_visible() if one.id == id), None)
         self._leave("fetch_invoice")
         return found
 
     async def create_invoice(
-        self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]], live: bool = True
+        self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]]
     ) -> Answer[SalesInvoice]:
         made = self._build_invoice(payload)
 
@@ -230,7 +228,6 @@ class FakeBc(_Remote):
         id: str,  # noqa: A002
         *,
         etag: str,
-        live: bool = True,
     ) -> Literal["deleted", "changed", "gone"]:
         await self._look("delete_invoice")
         found = next((one for one in self.invoices if one.id == id), None)

@@ -31,11 +31,14 @@ class Remotes:
     def __init__(self, stripe: FakeStripe, bc: FakeBc) -> None:
         self._stripe = stripe
         self._bc = bc
+        self.priorities: list[str] = []
+        """Of those who asked for Business Central: `live` or `history`."""
 
     def stripe(self, snapshot: Snapshot) -> FakeStripe:
         return self._stripe
 
-    def business_central(self, snapshot: Snapshot) -> FakeBc:
+    def business_central(self, snapshot: Snapshot, *, live: bool) -> FakeBc:
+        self.priorities.append("live" if live else "history")
         return self._bc
 
 
@@ -54,7 +57,7 @@ class World:
         self.directory = Directory(redis, SecretBox([SecretStr("a key for the tests")]), self.clock)
         self.stripe = FakeStripe(self.steps)
         self.bc = FakeBc(self.steps, self.clock)
-        remotes = self._remotes = Remotes(self.stripe, self.bc)
+        remotes = self.remotes = Remotes(self.stripe, self.bc)
         self.contacts = self.build_contacts()
         self.invoices = InvoicesHandler(
             self.directory, self.ledger, remotes, Outcomes(self.ledger, self.clock, "invoices"), self.clock
@@ -70,7 +73,7 @@ class World:
         return ContactsHandler(
             self.directory,
             self.ledger,
-            self._remotes,
+            self.remotes,
             CustomerResolver(self.ledger, self.clock, self.ledger.lease_life),
             Outcomes(self.ledger, self.clock, "contacts"),
             self.clock,
@@ -128,7 +131,7 @@ class World:
                 return self.results[-1] if len(self.results) > told else None
             wait = error.retry_after if isinstance(error, RetryLater) else None
             self.clock.move((wait or timedelta(seconds=5)) + timedelta(milliseconds=1))
-            cause = message.cause if message.cause in {"replay", "backfill"} else "retry"
+            cause = message.cause if message.cause == "replay" else "retry"
             message = message.model_copy(update={"cause": cause})
         raise AssertionError(f"still waiting after {rounds} rounds: {self.waits[-1]}")
 

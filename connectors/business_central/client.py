@@ -1,7 +1,8 @@
 """The client: what the hub asks of Business Central's API v2.0, in its own words."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Literal, TypeVar, cast
+from copy import copy
+from typing import Any, Literal, Self, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -44,7 +45,7 @@ class BusinessCentralClient:
         deadlines: Total times of an exchange.
         batches: How look-ups are merged.
 
-    `live=False` marks history traffic, which leaves room for live traffic. All methods raise HubErrors.
+    All methods raise HubErrors.
     """
 
     def __init__(
@@ -62,22 +63,27 @@ class BusinessCentralClient:
     ) -> None:
         self._channel = Channel(http, api_base, tenant, environment, tokens, limiter, deadlines or Deadlines())
         self._company_id = company_id
+        self._live = True
         self._lookups: CoalescedLookups[tuple[SalesInvoice, ...]] = CoalescedLookups(
             self._ask_for_invoices, limits=batches, cost=lambda value: len(quote(value)) + 2
         )
 
-    async def fetch_companies(self, *, live: bool = True) -> tuple[Company, ...]:
+    def for_history(self) -> Self:
+        """Return the same client for what is of the past: all its requests leave room for live traffic."""
+        other = copy(self)
+        other._live = False  # noqa: SLF001 - its own copy
+        return other
+
+    async def fetch_companies(self) -> tuple[Company, ...]:
         """Return all companies of the environment."""
         request = Request(Call("GET", "company"), f"{self._channel.root}/companies", _MAY_LAG)
-        return _parse_all(request.call, Company, [row async for row in self._pages(request, live=live)])
+        return _parse_all(request.call, Company, [row async for row in self._pages(request, live=self._live)])
 
-    async def fetch_customer(self, id: str, *, live: bool = True) -> Customer | None:  # noqa: A002 - its name in BC
+    async def fetch_customer(self, id: str) -> Customer | None:  # noqa: A002 - its name in BC
         """Return the customer, or None if it does not exist."""
-        return await self._fetch_by_id(Customer, "customers", id, Call("GET", "customer", by_id=True), live=live)
+        return await self._fetch_by_id(Customer, "customers", id, Call("GET", "customer", by_id=True))
 
-    async def find_customers(
-        self, field: CustomerField, value: str, *, top: int = 10, live: bool = True
-    ) -> tuple[Customer, ...]:
+    async def find_customers(self, field: CustomerField, value: str, *, top: int = 10) -> tuple[Customer, ...]:
         """Return up to `top` customers whose field equals the value, without regard to case and outer blanks.
 
         An empty or over-long value finds nobody. Takes a second request where the value holds signs of AL's filter
@@ -91,24 +97,22 @@ class BusinessCentralClient:
         for condition in _build_conditions(field, wanted):
             url = self._company_url("customers", filter=condition, top=str(asked_for))
             request = Request(Call("GET", "customer"), url, _FROM_THE_SOURCE)
-            page, _ = _parse_page(request.call, await self._channel.send(request, live=live))
+            page, _ = _parse_page(request.call, await self._channel.send(request, live=self._live))
             rows |= {str(row.get("id")): row for row in page if _equals(row.get(field), wanted)}
             if rows:
                 break
         return _parse_all(Call("GET", "customer"), Customer, list(rows.values())[:top])
 
-    async def create_customer(
-        self, payload: Mapping[str, Any], *, before_send: BeforeSend, live: bool = True
-    ) -> Answer[Customer]:
+    async def create_customer(self, payload: Mapping[str, Any], *, before_send: BeforeSend) -> Answer[Customer]:
         """Create a customer. Not idempotent: look first.
 
         Raises:
             InDoubt: it may have been created.
         """
         request = Request(Call("POST", "customer"), self._company_url("customers"), body=payload)
-        return await self._create(Customer, request, before_send, live=live)
+        return await self._create(Customer, request, before_send)
 
-    async def find_invoices(self, external_document_number: str, *, live: bool = True) -> tuple[SalesInvoice, ...]:
+    async def find_invoices(self, external_document_number: str) -> tuple[SalesInvoice, ...]:
         """Return all invoices, drafts and posted, with this external document number, without lines.
 
         Calls at the same time are merged into one request. Case and outer blanks don't count, as in Business Central.
@@ -127,22 +131,14 @@ class BusinessCentralClient:
                 code="bc.document_number.too_long",
                 fix="Shorten the prefix in the hub's settings, or the numbering in Stripe; then replay.",
             )
-        return await self._lookups.find(number, live=live)
+        return await self._lookups.find(number, live=self._live)
 
-    async def fetch_invoice(
-        self,
-        id: str,  # noqa: A002 - its name in BC
-        *,
-        with_lines: bool = False,
-        live: bool = True,
-    ) -> SalesInvoice | None:
+    async def fetch_invoice(self, id: str, *, with_lines: bool = False) -> SalesInvoice | None:  # noqa: A002
         """Return the invoice, draft or posted, or None if it does not exist (any more)."""
         options = {"expand": "salesInvoiceLines"} if with_lines else {}
-        return await self._fetch_by_id(SalesInvoice, "salesInvoices", id, _INVOICE_BY_ID, live=live, **options)
+        return await self._fetch_by_id(SalesInvoice, "salesInvoices", id, _INVOICE_BY_ID, **options)
 
-    async def create_invoice(
-        self, payload: Mapping[str, Any], *, before_send: BeforeSend, live: bool = True
-    ) -> Answer[SalesInvoice]:
+    async def create_invoice(self, payload: Mapping[str, Any], *, before_send: BeforeSend) -> Answer[SalesInvoice]:
         """Create a draft with its lines in one request. Not idempotent: look first.
 
         Raises:
@@ -150,15 +146,9 @@ class BusinessCentralClient:
         """
         url = self._company_url("salesInvoices", expand="salesInvoiceLines")
         request = Request(Call("POST", "invoice"), url, body=payload)
-        return await self._create(SalesInvoice, request, before_send, live=live)
+        return await self._create(SalesInvoice, request, before_send)
 
-    async def delete_invoice(
-        self,
-        id: str,  # noqa: A002 - its name in BC
-        *,
-        etag: str,
-        live: bool = True,
-    ) -> Literal["deleted", "changed", "gone"]:
+    async def delete_invoice(self, id: str, *, etag: str) -> Literal["deleted", "changed", "gone"]:  # noqa: A002
         """Delete a draft unless it was changed since the etag was read. `gone`: it did not exist.
 
         Raises:
@@ -168,30 +158,30 @@ class BusinessCentralClient:
         call = Call("DELETE", "invoice", by_id=True)
         url = self._company_url(f"salesInvoices({parse_guid(id) or quote(id)})")
         try:
-            await self._channel.send(Request(call, url, {"If-Match": etag}), live=live)
+            await self._channel.send(Request(call, url, {"If-Match": etag}), live=self._live)
         except RetrySoon as error:
             if error.code == "bc.record.changed":
                 return "changed"
             raise
         except Refused as error:
-            await self._require_absence(error, call, live=live)
+            await self._require_absence(error, call)
             return "gone"
         return "deleted"
 
-    async def fetch_accounts(self, *, live: bool = True) -> tuple[Account, ...]:
+    async def fetch_accounts(self) -> tuple[Account, ...]:
         """Return the whole chart of accounts."""
         select = ("id", "number", "displayName", "category", "accountType", "directPosting", "blocked")
-        return _parse_all(Call("GET", "account"), Account, await self.fetch_list("accounts", select, live=live))
+        return _parse_all(Call("GET", "account"), Account, await self.fetch_list("accounts", select))
 
-    async def fetch_items(self, *, live: bool = True) -> tuple[Item, ...]:
+    async def fetch_items(self) -> tuple[Item, ...]:
         """Return all items."""
         select = ("id", "number", "displayName", "type", "blocked", "unitPrice", "baseUnitOfMeasureCode")
-        return _parse_all(Call("GET", "item"), Item, await self.fetch_list("items", select, live=live))
+        return _parse_all(Call("GET", "item"), Item, await self.fetch_list("items", select))
 
-    async def fetch_list(self, entity: str, select: Iterable[str], *, live: bool = True) -> tuple[dict[str, Any], ...]:
+    async def fetch_list(self, entity: str, select: Iterable[str]) -> tuple[dict[str, Any], ...]:
         """Return all rows of an entity set, with the selected fields, over all pages. It may lag by seconds."""
         url = self._company_url(entity, select=",".join(select))
-        return tuple([row async for row in self._pages(Request(Call("GET", "list"), url, _MAY_LAG), live=live)])
+        return tuple([row async for row in self._pages(Request(Call("GET", "list"), url, _MAY_LAG), live=self._live)])
 
     async def release_slot(self, name: str) -> None:
         """Free the slot that a write in doubt keeps (`limiter_slot` in the error's context), once its end is known."""
@@ -216,8 +206,6 @@ class BusinessCentralClient:
         entity: str,
         id: str,  # noqa: A002 - its name in BC
         call: Call,
-        *,
-        live: bool,
         **options: str,
     ) -> R | None:
         guid = parse_guid(id)
@@ -225,13 +213,13 @@ class BusinessCentralClient:
             return None
         request = Request(call, self._company_url(f"{entity}({guid})", **options), _FROM_THE_SOURCE)
         try:
-            answer = await self._channel.send(request, live=live)
+            answer = await self._channel.send(request, live=self._live)
         except Refused as error:
-            await self._require_absence(error, call, live=live)
+            await self._require_absence(error, call)
             return None
         return _parse_record(call, model, _parse_object(call, answer), answer)
 
-    async def _require_absence(self, error: Refused, call: Call, *, live: bool) -> None:
+    async def _require_absence(self, error: Refused, call: Call) -> None:
         """Make sure that a 404 means this record, and not a renamed environment or a deleted company.
 
         Microsoft's documents don't pair codes with statuses; taking any 404 for a deleted draft would be wrong.
@@ -240,10 +228,10 @@ class BusinessCentralClient:
             raise error
         if error.context.get("provider_code") != "Internal_RecordNotFound":
             company = Call("GET", "company", by_id=True)
-            await self._channel.send(Request(company, self._company_root, _FROM_THE_SOURCE), live=live)
+            await self._channel.send(Request(company, self._company_root, _FROM_THE_SOURCE), live=self._live)
 
-    async def _create(self, model: type[R], request: Request, before_send: BeforeSend, *, live: bool) -> Answer[R]:
-        async with self._channel.turn(live=live) as turn:
+    async def _create(self, model: type[R], request: Request, before_send: BeforeSend) -> Answer[R]:
+        async with self._channel.turn(live=self._live) as turn:
             answer = await turn.send(request, before_send=before_send)
             try:
                 body = _parse_object(request.call, answer)

@@ -12,11 +12,11 @@ from schemas.settings import LineTarget
 class BcLists(Protocol):
     """Reads what lines can be booked on."""
 
-    async def fetch_accounts(self, *, live: bool = True) -> tuple[Account, ...]:
+    async def fetch_accounts(self) -> tuple[Account, ...]:
         """Return the chart of accounts."""
         ...
 
-    async def fetch_items(self, *, live: bool = True) -> tuple[Item, ...]:
+    async def fetch_items(self) -> tuple[Item, ...]:
         """Return all items."""
         ...
 

@@ -234,7 +234,7 @@ async def _tell(selection: Selection, wanted: str | None, *, recreate: bool, as_
         planner = ReplayPlanner(
             snapshot=snapshot,
             stripe=stripe,
-            bc=foundation.clients.business_central(snapshot),
+            bc=foundation.clients.business_central(snapshot, live=False),
             ledger=foundation.ledger,
             load_claims=partial(_load_claims, foundation, snapshot),
             load_life=partial(load_life, foundation.redis, foundation.clock),

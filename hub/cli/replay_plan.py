@@ -50,21 +50,19 @@ class StripeInvoices(Protocol):
 class BcReader(Protocol):
     """Looks into Business Central."""
 
-    async def fetch_customer(self, id: str, *, live: bool = True) -> Customer | None:  # noqa: A002 - its name in BC
+    async def fetch_customer(self, id: str) -> Customer | None:  # noqa: A002 - its name in BC
         """Return the customer, or None if it does not exist."""
         ...
 
-    async def find_customers(
-        self, field: CustomerField, value: str, *, top: int = 10, live: bool = True
-    ) -> tuple[Customer, ...]:
+    async def find_customers(self, field: CustomerField, value: str, *, top: int = 10) -> tuple[Customer, ...]:
         """Return the customers whose field equals the value."""
         ...
 
-    async def find_invoices(self, external_document_number: str, *, live: bool = True) -> tuple[SalesInvoice, ...]:
+    async def find_invoices(self, external_document_number: str) -> tuple[SalesInvoice, ...]:
         """Return all invoices with this external document number."""
         ...
 
-    async def fetch_invoice(self, id: str, *, with_lines: bool = False, live: bool = True) -> SalesInvoice | None:  # noqa: A002
+    async def fetch_invoice(self, id: str, *, with_lines: bool = False) -> SalesInvoice | None:  # noqa: A002
         """Return the invoice, or None if it does not exist (any more)."""
         ...
 
@@ -180,10 +178,10 @@ class ReplayPlanner:
             return linked
         held = await self.load_claims(values)
         for value in values:
-            if found := await self.bc.find_customers(value.pair.bc, value.value, live=False):
+            if found := await self.bc.find_customers(value.pair.bc, value.value):
                 return decide_match(found, value.words, invoice)
             created = held.find_customer(value)
-            if created is not None and (known := await self.bc.fetch_customer(created, live=False)) is not None:
+            if created is not None and (known := await self.bc.fetch_customer(created)) is not None:
                 return decide_match((known,), "created before", invoice)
         if not settings.create_missing:
             raise _build_not_found(values)
@@ -193,7 +191,7 @@ class ReplayPlanner:
         link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
         if link is None:
             return None
-        if (known := await self.bc.fetch_customer(link.customer.id, live=False)) is not None:
+        if (known := await self.bc.fetch_customer(link.customer.id)) is not None:
             return decide_match((known,), "linked before", invoice)
         if link.pinned:
             raise build_pinned_gone(link.customer, invoice)
@@ -202,12 +200,12 @@ class ReplayPlanner:
     async def _look(self, due: _Due) -> SalesInvoice | None:
         """Look as the one-draft protocol does: by the id that ledger or metadata know, else by number."""
         if (document := due.record.state.document) is not None:
-            if (found := await self.bc.fetch_invoice(document.id, live=False)) is not None:
+            if (found := await self.bc.fetch_invoice(document.id)) is not None:
                 return found
             self._check_may_forget(due, document.number)
         elif (found := await self._look_where_stripe_says(due)) is not None:
             return found
-        candidates = await self.bc.find_invoices(due.mapped.external_document_number, live=False)
+        candidates = await self.bc.find_invoices(due.mapped.external_document_number)
         is_expected = due.record.state.phase == "intent"
         return decide_found(candidates, due.mapped, _get_id(due.customer), is_expected=is_expected)
 
@@ -223,7 +221,7 @@ class ReplayPlanner:
         told = read_told(due.invoice, self.snapshot.settings.metadata_prefix)
         if told is None or get_issue_time(due.invoice) >= (await self.load_life()).born_at:
             return None
-        found = await self.bc.fetch_invoice(told.id, live=False)
+        found = await self.bc.fetch_invoice(told.id)
         if found is None and not self.recreate:
             raise build_deleted_refusal(told.number)
         return found if found is not None and told.fits(found, _get_id(due.customer)) else None

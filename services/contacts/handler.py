@@ -82,7 +82,7 @@ class ContactsHandler:
     ) -> Outgoing:
         # The mapping is tried without its customer first: none is created for an invoice that can't be booked.
         build_sales_invoice(invoice, snapshot.settings.invoices, customer_id=None)
-        bc = self.remotes.business_central(snapshot)
+        bc = self.remotes.business_central(snapshot, live=not message.history)
         match, notes = await self.resolver.resolve(snapshot, invoice, bc, is_replay=message.cause == "replay")
         would_create: dict[str, Any] | None = match.payload if isinstance(match, WouldCreate) else None
         resolved = ContactResolved(

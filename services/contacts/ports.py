@@ -20,18 +20,16 @@ class StripeInvoices(Protocol):
 class BcCustomers(Protocol):
     """Finds and creates customers."""
 
-    async def fetch_customer(self, id: str, *, live: bool = True) -> Customer | None:  # noqa: A002 - its name in BC
+    async def fetch_customer(self, id: str) -> Customer | None:  # noqa: A002 - its name in BC
         """Return the customer, or None if it does not exist."""
         ...
 
-    async def find_customers(
-        self, field: CustomerField, value: str, *, top: int = 10, live: bool = True
-    ) -> tuple[Customer, ...]:
+    async def find_customers(self, field: CustomerField, value: str, *, top: int = 10) -> tuple[Customer, ...]:
         """Return the customers whose field equals the value."""
         ...
 
     async def create_customer(
-        self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]], live: bool = True
+        self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]]
     ) -> Answer[Customer]:
         """Create a customer. Raises InDoubt when it may have been created."""
         ...
@@ -48,6 +46,6 @@ class Remotes(Protocol):
         """Return the connection's Stripe client."""
         ...
 
-    def business_central(self, snapshot: Snapshot) -> BcCustomers:
-        """Return the connection's Business Central client."""
+    def business_central(self, snapshot: Snapshot, *, live: bool) -> BcCustomers:
+        """Return the connection's Business Central client; not `live`: one that leaves room to live traffic."""
         ...

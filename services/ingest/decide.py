@@ -1,7 +1,7 @@
 """Which events matter, and what they become. Pure."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from connectors.stripe.metadata import find_replay_request, is_own_write
 from hub.directory import Snapshot
@@ -16,6 +16,8 @@ CLOSINGS = frozenset({"invoice.voided", "invoice.marked_uncollectible", "invoice
 CAUGHT_UP = (*sorted(TRIGGERS | CLOSINGS), "invoice.updated")
 
 _LONGEST_ID = 255
+# What catch-up finds later than this has missed its moment: it leaves room to what happens now.
+_HISTORY_AGE = timedelta(hours=1)
 
 
 def decide_event(event: Event, snapshot: Snapshot, cause: Cause, now: datetime) -> StripeEventReceived | str:
@@ -32,14 +34,16 @@ def decide_event(event: Event, snapshot: Snapshot, cause: Cause, now: datetime) 
         cause = "replay"
     elif event.type not in TRIGGERS | CLOSINGS:
         return f"events of type {event.type} need nothing done"
+    # A clock ahead of ours must not make an event come from the future.
+    occurred_at = min(datetime.fromtimestamp(event.created, tz=UTC), now)
     return StripeEventReceived(
         connection=snapshot.connection.id,
         cause=cause,
         object_id=object_id,
         event_type=event.type,
         event_id=event.id,
-        # A clock ahead of ours must not make an event come from the future.
-        occurred_at=min(datetime.fromtimestamp(event.created, tz=UTC), now),
+        occurred_at=occurred_at,
+        history=cause == "catch_up" and now - occurred_at > _HISTORY_AGE,
     )
 
 

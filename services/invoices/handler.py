@@ -64,9 +64,8 @@ class InvoicesHandler:
         return build_sales_invoice(invoice, snapshot.settings.invoices, customer_id=customer_id)
 
     async def _draft(self, message: ContactResolved, wanted: Wanted, held: HeldInvoice) -> Sequence[Outgoing]:
-        protocol = DraftProtocol(
-            wanted, held, self.remotes.business_central(wanted.snapshot), self.directory, self.clock
-        )
+        bc = self.remotes.business_central(wanted.snapshot, live=not message.received.history)
+        protocol = DraftProtocol(wanted, held, bc, self.directory, self.clock)
         try:
             document = await protocol.run()
         except HubError as error:

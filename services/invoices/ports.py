@@ -11,21 +11,21 @@ from schemas.stripe_objects import Invoice
 class BcInvoices(Protocol):
     """Finds, creates and deletes sales invoices."""
 
-    async def find_invoices(self, external_document_number: str, *, live: bool = True) -> tuple[SalesInvoice, ...]:
+    async def find_invoices(self, external_document_number: str) -> tuple[SalesInvoice, ...]:
         """Return all invoices with this external document number, drafts and posted."""
         ...
 
-    async def fetch_invoice(self, id: str, *, with_lines: bool = False, live: bool = True) -> SalesInvoice | None:  # noqa: A002
+    async def fetch_invoice(self, id: str, *, with_lines: bool = False) -> SalesInvoice | None:  # noqa: A002
         """Return the invoice, or None if it does not exist (any more)."""
         ...
 
     async def create_invoice(
-        self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]], live: bool = True
+        self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]]
     ) -> Answer[SalesInvoice]:
         """Create a draft. Raises InDoubt when it may have been created."""
         ...
 
-    async def delete_invoice(self, id: str, *, etag: str, live: bool = True) -> Literal["deleted", "changed", "gone"]:  # noqa: A002
+    async def delete_invoice(self, id: str, *, etag: str) -> Literal["deleted", "changed", "gone"]:  # noqa: A002
         """Delete a draft unless it was changed since the etag was read."""
         ...
 
@@ -49,6 +49,6 @@ class Remotes(Protocol):
         """Return the connection's Stripe client."""
         ...
 
-    def business_central(self, snapshot: Snapshot) -> BcInvoices:
-        """Return the connection's Business Central client."""
+    def business_central(self, snapshot: Snapshot, *, live: bool) -> BcInvoices:
+        """Return the connection's Business Central client; not `live`: one that leaves room to live traffic."""
         ...

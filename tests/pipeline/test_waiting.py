@@ -165,6 +165,17 @@ async def test_history_does_not_take_the_place_of_something_live(waiting: RedisW
     assert await wake(waiting, SECOND) == ["in_1", "in_old"]
 
 
+async def test_history_stays_history_in_every_later_round(waiting: RedisWaitingSet) -> None:
+    await park(waiting, "in_old", cause="backfill")
+    (entry,) = await waiting.wake(CONNECTION, START + SECOND)
+    again = entry.build_message(CONNECTION)
+    assert (again.cause, again.history) == ("retry", True)
+
+    await park(waiting, "in_old", cause=again.cause, history=again.history)
+    await park(waiting, "in_live", after=MINUTE)
+    assert await wake(waiting, MINUTE) == ["in_live", "in_old"]
+
+
 async def test_something_live_takes_the_place_of_history(waiting: RedisWaitingSet) -> None:
     await park(waiting, "in_old", cause="backfill", after=timedelta(0))
     await park(waiting, "in_1", cause="backfill")

@@ -275,9 +275,8 @@ async def test_the_limiter_keeps_several_replicas_below_the_limits_without_a_429
         redises = [await stack.enter_async_context(Redis.from_url(redis_url)) for _ in range(3)]
         limiters = [RedisLimiter(redis, "hub:test", policy=LimiterPolicy()) for redis in redises]
         clients = [build(limiter=limiter, tokens=tokens) for limiter in limiters]
-        await asyncio.gather(
-            *(clients[index % 3].fetch_customer(NO_INVOICE, live=index % 2 == 0) for index in range(90))
-        )
+        clients += [client.for_history() for client in clients]
+        await asyncio.gather(*(clients[index % 6].fetch_customer(NO_INVOICE) for index in range(90)))
     after = simulator.look("state")
     assert after["throttled"] == before["throttled"]
     assert after["max_concurrency"] <= 5

@@ -334,7 +334,7 @@ async def test_lists_are_read_page_by_page_with_the_fields_asked_for() -> None:
     row = {"id": "1", "number": "6110", "accountType": "Begin_x002D_Total", "directPosting": True}
     limiter = FakeLimiter()
     fake = FakeBusinessCentral(build_page(row, link=link), build_page(row | {"number": "6120"}))
-    accounts = await build_client(fake, limiter=limiter).fetch_accounts(live=False)
+    accounts = await build_client(fake, limiter=limiter).for_history().fetch_accounts()
 
     assert [(account.number, account.account_type) for account in accounts] == [
         ("6110", "Begin-Total"),
@@ -352,6 +352,32 @@ async def test_items_and_any_other_list_can_be_read() -> None:
     client = build_client(fake)
     assert [item.type for item in await client.fetch_items()] == ["Non-Inventory"]
     assert await client.fetch_list("paymentTerms", ("id", "code")) == ({"id": "1", "code": "14 DAYS"},)
+
+
+async def test_every_request_for_history_leaves_room_to_live_traffic() -> None:
+    limiter = FakeLimiter()
+    company = httpx.Response(200, json={"id": COMPANY})
+    gone = build_error(404, "Internal_ResourceNotFound", "Not found.")
+    answers = (
+        build_page(),
+        gone, company,
+        build_page(),
+        build_page(),
+        gone, company,
+        httpx.Response(201, json=build_invoice()),
+        httpx.Response(204),
+    )  # fmt: skip
+    fake = FakeBusinessCentral(*answers)
+    client = build_client(fake, limiter=limiter).for_history()
+    await client.fetch_companies()
+    await client.fetch_customer(CUSTOMER_ID)
+    await client.find_customers("email", "a@b.example")
+    await client.find_invoices("A")
+    await client.fetch_invoice(INVOICE_ID)
+    await client.create_invoice({}, before_send=send_nothing_first)
+    await client.delete_invoice(INVOICE_ID, etag="*")
+
+    assert limiter.asked == [False] * len(answers)
 
 
 UNREADABLE: list[Callable[[BusinessCentralClient], Awaitable[object]]] = [

@@ -132,7 +132,7 @@ async def test_cancelling_a_waiter_in_flight_hurts_nobody_else() -> None:
 async def test_history_does_not_travel_with_live() -> None:
     fake = FakeBusinessCentral(by=answer_each_number)
     client = build_client(fake)
-    await asyncio.gather(client.find_invoices("A"), client.find_invoices("B", live=False))
+    await asyncio.gather(client.find_invoices("A"), client.for_history().find_invoices("B"))
     assert len(fake.requests) == 2
 
 

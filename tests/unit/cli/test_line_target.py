@@ -29,10 +29,10 @@ class FakeLists:
         self.accounts = accounts
         self.items = items
 
-    async def fetch_accounts(self, *, live: bool = True) -> tuple[Account, ...]:
+    async def fetch_accounts(self) -> tuple[Account, ...]:
         return self.accounts
 
-    async def fetch_items(self, *, live: bool = True) -> tuple[Item, ...]:
+    async def fetch_items(self) -> tuple[Item, ...]:
         return self.items
 
 

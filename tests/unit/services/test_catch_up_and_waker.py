@@ -13,6 +13,7 @@ from hub.stage.ports import Parked
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
 from schemas.errors import Blocked, HubError, RetrySoon
+from schemas.messages import Cause
 from schemas.stripe_objects import Event
 from services.ingest.catch_up import CatchUp
 from services.ingest.waker import Waker
@@ -211,15 +212,18 @@ async def test_what_is_due_is_published_with_its_attempt(world: World, waker: Wa
     assert (message.object_id, message.cause, message.attempt) == ("in_1", "retry", 1)
 
 
-@pytest.mark.parametrize("cause", ["replay", "backfill"])
-async def test_a_replay_and_history_stay_what_they_are(
-    world: World, waker: Waker, publisher: FakePublisher, cause: Any
+@pytest.mark.parametrize(
+    ("cause", "comes_as", "history"),
+    [("replay", "replay", False), ("backfill", "retry", True), ("sweep", "retry", True), ("webhook", "retry", False)],
+)
+async def test_a_replay_stays_one_and_history_stays_behind(
+    world: World, waker: Waker, publisher: FakePublisher, *, cause: Cause, comes_as: Cause, history: bool
 ) -> None:
     await park(world, waker, cause=cause, recreate=True)
     await wake(world, waker)
 
     (message,) = publisher.on(TOPIC)
-    assert (message.cause, message.recreate) == (cause, True)
+    assert (message.cause, message.recreate, message.history) == (comes_as, True, history)
 
 
 async def test_what_the_broker_did_not_take_comes_again(world: World, waker: Waker, publisher: FakePublisher) -> None:

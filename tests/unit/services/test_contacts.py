@@ -51,6 +51,14 @@ async def test_a_duplicate_of_a_synced_invoice_asks_nobody(world: World) -> None
     assert world.bc.calls == world.stripe.calls == []
 
 
+@pytest.mark.parametrize(("history", "priority"), [(False, "live"), (True, "history")])
+async def test_history_leaves_room_to_live_traffic_in_every_stage(world: World, history: bool, priority: str) -> None:
+    world.stripe.put(build_invoice())
+    await bring(world, build_head(cause="retry", history=history))
+
+    assert world.remotes.priorities == [priority, priority]
+
+
 async def test_what_has_waited_is_looked_at_even_if_it_is_synced(world: World) -> None:
     """A closing that waited may have been replaced by an earlier event of the same invoice."""
     world.stripe.put(build_invoice())

@@ -1,10 +1,10 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from hub.ledger import InvoiceOutcome, InvoiceRecord, InvoiceState
-from schemas.messages import Outcome, StripeEventReceived
+from schemas.messages import Cause, Outcome, StripeEventReceived
 from schemas.settings import Settings
 from schemas.stripe_objects import Event
 from services.ingest.decide import CAUGHT_UP, choose_connections, decide_event, is_settled
@@ -74,6 +74,30 @@ def test_an_object_that_is_no_invoice_is_of_no_concern(object_id: Any) -> None:
     event["data"]["object"]["id"] = object_id
 
     assert isinstance(decide(Event.model_validate(event)), str)
+
+
+@pytest.mark.parametrize(
+    ("cause", "age", "history"),
+    [
+        ("catch_up", timedelta(minutes=59), False),
+        ("catch_up", timedelta(hours=2), True),
+        ("webhook", timedelta(hours=2), False),
+    ],
+)
+def test_what_catch_up_finds_late_leaves_room_to_what_happens_now(cause: Cause, age: timedelta, history: bool) -> None:
+    event = Event.model_validate(build_event(created=NOW - age))
+    message = decide_event(event, HUB_PREFIX, cause, NOW)
+
+    assert isinstance(message, StripeEventReceived)
+    assert message.history is history
+
+
+def test_a_persons_replay_is_never_history() -> None:
+    created = datetime.fromtimestamp(load_sample_event("10").created, tz=UTC)
+    message = decide_event(load_sample_event("10"), HUB_PREFIX, "catch_up", created + timedelta(days=1))
+
+    assert isinstance(message, StripeEventReceived)
+    assert (message.cause, message.history) == ("replay", False)
 
 
 def test_catch_up_asks_for_no_more_types_than_stripe_takes() -> None:
