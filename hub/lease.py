@@ -1,5 +1,6 @@
 """Leases: who is at work on something. A lease ends by itself, so that a killed process blocks nobody for long."""
 
+import random
 import secrets
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -11,10 +12,11 @@ from hub.redis import run
 from schemas.errors import RetrySoon
 
 # Takes a free key, or keeps our own: the client repeats a command whose answer was lost, and the first may have worked.
+# Answers 0, or the milliseconds that another holder has left.
 _TAKE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1 end
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-return 0
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 0 end
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
+return math.max(1, redis.call('PTTL', KEYS[1]))
 """
 # Only the holder may renew or release: after expiry the key may be another's.
 _RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
@@ -49,11 +51,12 @@ async def hold_lease(redis: Any, key: str, life: timedelta) -> AsyncGenerator[Le
     """Hold a lease for the length of the block.
 
     Raises:
-        RetrySoon: someone else holds it.
+        RetrySoon: someone else holds it. A living holder is mostly done within the tries in place; one that was killed
+            keeps it for the rest of its life, which is what the error says to wait.
     """
     lease = Lease(redis, key, secrets.token_hex(16), life)
-    if not await run(redis.eval(_TAKE, 1, key, lease.token, _ms(life))):
-        raise RetrySoon("Another process is at work on this.", code="ledger.lease.taken", context={"key": key})
+    if left_ms := int(await run(redis.eval(_TAKE, 1, key, lease.token, _ms(life)))):
+        raise _build_lease_taken(key, left_ms)
     try:
         yield lease
     finally:
@@ -75,13 +78,21 @@ async def hold_leases(redis: Any, keys: Iterable[str], life: timedelta) -> Async
 
 async def try_role(redis: Any, key: str, token: str, life: timedelta) -> bool:
     """Take or keep the role of the only one: True while this token holds it."""
-    return bool(await run(redis.eval(_TAKE, 1, key, token, _ms(life))))
+    return not await run(redis.eval(_TAKE, 1, key, token, _ms(life)))
 
 
 def build_lease_lost(key: str) -> RetrySoon:
     """Build the error of a holder that finds its lease ended."""
     return RetrySoon(
         "This took longer than its lease and was given up.", code="ledger.lease.lost", context={"key": key}
+    )
+
+
+def _build_lease_taken(key: str, left_ms: int) -> RetrySoon:
+    # All who wait for one lease know the same end; the jitter keeps them from coming in step.
+    left = timedelta(milliseconds=left_ms) + timedelta(seconds=random.uniform(0.1, 1.0))
+    return RetrySoon(
+        "Another process is at work on this.", code="ledger.lease.taken", context={"key": key}, retry_after=left
     )
 
 

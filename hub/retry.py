@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from schemas.errors import ErrorKind
+from schemas.errors import ErrorKind, HubError, RetryLater, RetrySoon
 
 End = Literal["wait", "block", "fail", "dead"]
 
@@ -42,6 +42,13 @@ POLICIES: dict[ErrorKind, Policy] = {
     # A defect seldom heals, but a race may: three tries tell them apart.
     "unexpected": Policy(tries=3, pause=timedelta(milliseconds=100), end="dead"),
 }
+
+
+def get_named_wait(error: HubError) -> timedelta | None:
+    """Return how long to wait for what ends by itself: a queue, a doubt, a lease. Such a round is not counted."""
+    if isinstance(error, RetrySoon) or (isinstance(error, RetryLater) and not error.spends_attempt):
+        return error.retry_after
+    return None
 
 
 def get_wait(waits: Sequence[timedelta], attempt: int, retry_after: timedelta | None) -> timedelta | None:

@@ -1,7 +1,7 @@
 """Everything that can go wrong, sorted by what the caller must do about it.
 
     HubError(message, *, code, context)
-      RetrySoon            try again in place, within seconds: reset before sending, 502, lock conflict
+      RetrySoon            try again in place, within seconds: reset before sending, 502, lock or lease taken
       RetryLater           wait, then come round through the head topic: 429, 503
         Queued             nothing was tried: others are before it, or a time must pass first
         InDoubt            a write that may or may not have happened: look before writing again
@@ -43,9 +43,24 @@ class HubError(Exception):
 
 
 class RetrySoon(HubError):  # noqa: N818 - named for what the caller must do
-    """Nothing was done remotely; trying again within seconds is likely to help."""
+    """Nothing was done remotely; trying again within seconds is likely to help.
+
+    `retry_after`, where it is known when what is in the way ends at the latest (another's lease): if the tries in place
+    did not help, wait so long, and let the round not count.
+    """
 
     kind = "retry_soon"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        context: Mapping[str, str] | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message, code=code, context=context)
+        self.retry_after = retry_after
 
 
 class RetryLater(HubError):  # noqa: N818

@@ -129,7 +129,7 @@ class World:
             error = await self.bring(message)
             if error is None:
                 return self.results[-1] if len(self.results) > told else None
-            wait = error.retry_after if isinstance(error, RetryLater) else None
+            wait = error.retry_after if isinstance(error, RetryLater | RetrySoon) else None
             self.clock.move((wait or timedelta(seconds=5)) + timedelta(milliseconds=1))
             cause = message.cause if message.cause == "replay" else "retry"
             message = message.model_copy(update={"cause": cause})

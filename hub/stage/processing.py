@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeVar, assert_never
 from hub.clock import Clock
 from hub.log import get_logger
 from hub.metrics import DEAD as DEAD_COUNT
-from hub.retry import POLICIES, get_wait
+from hub.retry import POLICIES, get_named_wait, get_wait
 from hub.stage.claim import Claim
 from hub.stage.defects import DefectRun
 from hub.stage.ports import Closed, Failure, Gate, Handler, Outgoing, Parked, Publisher, WaitingSet, describe
@@ -151,11 +151,11 @@ class Processor(Generic[M]):
                 assert_never(end)
 
     async def _wait_or_give_up(self, message: M, error: HubError) -> Ending:
-        """Wait for the next round, if one is left. Doubt and queues have clocks of their own, and use up none."""
-        retry_after = error.retry_after if isinstance(error, RetryLater) else None
+        """Wait for the next round, if one is left. What ends by itself at a known time uses up none."""
+        if (named := get_named_wait(error)) is not None:
+            return await self._wait(message, describe(error), self._around.clock.now() + named, counts=False)
         attempt = message.build_wakeup().attempt
-        if isinstance(error, RetryLater) and not error.spends_attempt and retry_after is not None:
-            return await self._wait(message, describe(error), self._around.clock.now() + retry_after, counts=False)
+        retry_after = error.retry_after if isinstance(error, RetryLater) else None
         wait = get_wait(self._around.retry_waits, attempt, retry_after)
         if wait is None:
             return await self._fail(message, _give_up(describe(error), attempt))

@@ -136,6 +136,16 @@ async def test_doubt_has_its_own_clock_and_uses_up_no_round(bench: Bench) -> Non
     assert parked.due == START + timedelta(seconds=19)
 
 
+async def test_anothers_lease_is_tried_in_place_then_waited_out_and_uses_up_no_round(bench: Bench) -> None:
+    taken = RetrySoon("Taken.", code="ledger.lease.taken", retry_after=timedelta(seconds=97))
+    bench.handler.fail_next(*[taken] * 4)
+    assert await bench.process(attempt=2) == "waiting"
+    assert len(bench.handler.handled) == 4
+    (parked,) = bench.waiting.parked
+    assert not parked.counts_as_attempt
+    assert parked.due - START == timedelta(seconds=97)
+
+
 async def test_blocked_closes_the_gate_and_waits_for_it(bench: Bench) -> None:
     bench.handler.fail_next(BLOCKED)
     assert await bench.process() == "waiting"

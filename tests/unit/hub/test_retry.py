@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
-from hub.retry import POLICIES, Policy, get_wait
-from schemas.errors import ErrorKind
+from hub.retry import POLICIES, Policy, get_named_wait, get_wait
+from schemas.errors import ErrorKind, HubError, InDoubt, Queued, RetryLater, RetrySoon
 
 WAITS = (timedelta(seconds=5), timedelta(seconds=60))
 
@@ -31,6 +31,21 @@ def test_a_wait_is_never_shorter_than_named_and_a_tenth_longer_at_most() -> None
         assert timedelta(seconds=60) <= (get_wait(WAITS, 1, None) or WAITS[0]) <= timedelta(seconds=66)
         asked = timedelta(minutes=10)
         assert asked <= (get_wait(WAITS, 0, asked) or WAITS[0]) <= asked * 1.1
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [(Queued, WAITS[0]), (InDoubt, WAITS[0]), (RetrySoon, WAITS[0]), (RetryLater, None)],
+)
+def test_what_ends_by_itself_is_waited_for_and_not_counted(
+    kind: type[Queued | InDoubt | RetrySoon | RetryLater], named: timedelta | None
+) -> None:
+    assert get_named_wait(kind("Wait.", code="x", retry_after=WAITS[0])) == named
+    assert get_named_wait(kind("Wait.", code="x")) is None
+
+
+def test_what_names_no_time_climbs_the_ladder() -> None:
+    assert get_named_wait(HubError("Down.", code="x")) is None
 
 
 def test_after_the_last_wait_there_is_none() -> None:

@@ -159,6 +159,24 @@ async def test_after_a_death_on_the_way_the_customer_is_waited_for(world: World,
     assert len(world.bc.customers) == 1
 
 
+async def test_a_customer_that_a_killed_process_was_creating_is_waited_for_as_long_as_its_lease(world: World) -> None:
+    async def die_on_the_way() -> None:
+        world.steps.is_dead = True
+
+    world.stripe.put(build_invoice())
+    world.stripe.put(build_invoice(id="in_2", number="HUB-0002", customer="cus_2"))
+    world.bc.do_at_next("create_customer", die_on_the_way)
+    with pytest.raises(Died):
+        await world.bring(HEAD)
+    world.steps.revive()
+    error = await world.bring(build_head("in_2"))
+
+    assert isinstance(error, RetrySoon)
+    assert error.code == "ledger.lease.taken"
+    assert error.retry_after is not None
+    assert timedelta(seconds=110) < error.retry_after <= timedelta(seconds=121)
+
+
 async def test_a_refused_customer_leaves_no_doubt(world: World) -> None:
     world.stripe.put(build_invoice())
     world.bc.fail_next("create_customer.sent", Refused("No template.", code="bc.template", fix="Add one."))

@@ -60,6 +60,19 @@ async def test_the_first_sending_is_kept(world: World) -> None:
     assert (await load(world)).sent_at == NOW
 
 
+async def test_a_taken_lease_is_waited_for_as_long_as_it_can_still_live(world: World) -> None:
+    """A killed process leaves its lease behind: nobody can work on the invoice before it has ended."""
+    async with world.ledger.hold_invoice(HEAD.connection, "in_1") as lease:
+        await world.plain_redis.pexpire(lease.key, 40_000)
+        with pytest.raises(RetrySoon) as caught:
+            async with world.ledger.hold_invoice(HEAD.connection, "in_1"):
+                pass
+
+    assert caught.value.code == "ledger.lease.taken"
+    assert caught.value.retry_after is not None
+    assert timedelta(seconds=35) < caught.value.retry_after <= timedelta(seconds=41)
+
+
 async def test_a_holder_whose_lease_has_ended_can_not_write(world: World) -> None:
     async with world.ledger.hold_invoice(HEAD.connection, "in_1") as lease:
         await world.expire_leases()
