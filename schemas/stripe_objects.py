@@ -4,9 +4,11 @@ Unknown fields are kept (`extra="allow"`), for a mapping may name any of them; a
 null (Stripe sends both). All amounts are integers in minor units, all times Unix seconds, as they come.
 """
 
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
+from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -230,37 +232,37 @@ class TaxRate(StripeObject):
     metadata: dict[str, str] = Field(default_factory=dict)
 
 
-class EventHead(BaseModel):
-    """Base of what is read of events: only the fields below, in whatever API version the event was made.
-
-    An event's snapshot may be old or of another version, so nothing else of it is relied upon, or even built: a body
-    has 10 KB, and ingest reads thousands a second.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-
-class Event(EventHead):
-    """A Stripe event."""
-
-    id: str = Field(pattern=r"^evt_[A-Za-z0-9_]+$", max_length=255)
-    object: str = Field(pattern=r"^event$")
-    type: str = Field(max_length=100)
-    created: int = Field(ge=0, le=253_402_300_799)
-    livemode: bool
-    account: str | None = None
-    data: "EventData"
-
-
-class EventData(EventHead):
-    """The object at the time of the event, and for `*.updated` what its changed members were before."""
-
-    object: "EventObject"
-    previous_attributes: dict[str, Any] | None = None
-
-
-class EventObject(EventHead):
+@dataclass(frozen=True, slots=True)
+class EventObject:
     """Which object the event is about. `invoice.upcoming` has no id."""
 
     id: Any = None
     metadata: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventData:
+    """The object at the time of the event, and for `*.updated` what its changed members were before."""
+
+    object: EventObject
+    previous_attributes: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is read of a Stripe event: only these fields, in whatever API version it was made.
+
+    An event's snapshot may be old or of another version, so nothing else of it is relied upon, or even built: a body
+    has 10 KB, and ingest reads thousands a second. A dataclass, for msgspec reads webhooks into it (three times as fast
+    as pydantic), and pydantic pages of the Events API.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
+
+    id: Annotated[str, Meta(pattern=r"^evt_[A-Za-z0-9_]+$", max_length=255)]
+    object: Literal["event"]
+    type: Annotated[str, Meta(max_length=100)]
+    created: Annotated[int, Meta(ge=0, le=253_402_300_799)]
+    livemode: bool
+    data: EventData
+    account: str | None = None

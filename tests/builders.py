@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
 
 from connectors.business_central.models import Customer, SalesInvoice
 from hub.directory import Snapshot
@@ -21,6 +21,7 @@ ACCOUNT = "acct_1HubTests"
 WEBHOOK_SECRET = "whsec_tests"
 SETTINGS = Settings(invoices=InvoiceSettings(lines=LineTarget(type="Account", number="6110")))
 CUSTOMER_ID = "7d0e1f52-63de-ee11-a1f9-6045bd8e1a10"
+_EVENT = TypeAdapter(Event)
 _RECORDED = Path(__file__).parent / "recorded" / "stripe"
 
 
@@ -30,8 +31,13 @@ def load_sample(prefix: str) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+def read_event(event: Mapping[str, Any]) -> Event:
+    """Read an event as the client reads a page of the Events API."""
+    return _EVENT.validate_python(event)
+
+
 def load_sample_event(prefix: str) -> Event:
-    return Event.model_validate(load_sample(prefix))
+    return read_event(load_sample(prefix))
 
 
 def load_sample_invoice(prefix: str) -> Invoice:

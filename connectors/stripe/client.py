@@ -4,11 +4,11 @@ Answers are read raw and validated straight into our models, without stripe-pyth
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
 from connectors.stripe.channel import API_VERSION, Answer, Channel, Exchange
 from connectors.stripe.deadlines import Deadlines
@@ -22,7 +22,9 @@ from schemas.stripe_objects import Event, Invoice, Line
 
 __all__ = ["API_VERSION", "MetadataWritten", "StripeApi"]
 
-Model = TypeVar("Model", bound=BaseModel)
+Parsed = TypeVar("Parsed")
+
+_EVENT = TypeAdapter(Event)
 
 _MOST_TYPES = 20
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
@@ -81,7 +83,7 @@ class StripeApi:
         call = _build_call("invoice", invoice_id)
         try:
             async with self._channel.exchange(call) as exchange:
-                invoice = _parse(call, Invoice, await exchange.get(f"/v1/invoices/{invoice_id}"))
+                invoice = _parse(call, Invoice.model_validate, await exchange.get(f"/v1/invoices/{invoice_id}"))
                 return await _complete_lines(exchange, call, invoice) if invoice.lines.has_more else invoice
         except Refused as error:
             return _require_absence(error, call)
@@ -92,7 +94,7 @@ class StripeApi:
         try:
             async with self._channel.exchange(call) as exchange:
                 answer = await exchange.get(f"/v1/customers/{quote(customer_id, safe='')}")
-                return None if _is_deleted(answer) else _parse(call, Customer, answer)
+                return None if _is_deleted(answer) else _parse(call, Customer.model_validate, answer)
         except Refused as error:
             return _require_absence(error, call)
 
@@ -101,7 +103,7 @@ class StripeApi:
         call = _build_call("event", event_id)
         try:
             async with self._channel.exchange(call) as exchange:
-                return _parse(call, Event, await exchange.get(f"/v1/events/{event_id}"))
+                return _parse(call, _EVENT.validate_python, await exchange.get(f"/v1/events/{event_id}"))
         except Refused as error:
             return _require_absence(error, call)
 
@@ -250,8 +252,8 @@ def _is_deleted(answer: Answer) -> bool:
     return isinstance(answer.data, dict) and bool(answer.data.get("deleted"))
 
 
-def _parse(call: Call, model: type[Model], answer: Answer) -> Model:
-    parsed = model.model_validate(answer.data)
+def _parse(call: Call, parse: Callable[[Any], Parsed], answer: Answer) -> Parsed:
+    parsed = parse(answer.data)
     if getattr(parsed, "id", call.id) != call.id:
         raise build_unreadable(call, fields="id")
     return parsed

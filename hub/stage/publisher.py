@@ -41,8 +41,10 @@ class KafkaPublisher:
     ) -> None:
         """Publish a value that is serialized already; otherwise as `publish`."""
         try:
-            async with asyncio.timeout(self._deadline):
-                await (await self._producer.send(topic, value, key=key.encode(), headers=[*current_header(), *headers]))
+            acknowledged = await self._producer.send(
+                topic, value, key=key.encode(), headers=[*current_header(), *headers]
+            )
+            await _within(self._deadline, acknowledged)
         except MessageSizeTooLargeError as error:
             raise Refused(
                 "This is too large for the hub's message broker.",
@@ -62,3 +64,24 @@ class KafkaPublisher:
         """The running producer; FastStreamException before the broker has started and after it has stopped."""
         wrapper: Any = self._broker.config.producer
         return wrapper._producer.producer  # noqa: SLF001 - FastStream is pinned below 0.8
+
+
+async def _within(seconds: float, acknowledged: "asyncio.Future[Any]") -> None:
+    """Wait for an acknowledgement, not longer than this.
+
+    A timer that ends the future, not `asyncio.timeout`, which costs six times as much: a message would spend more on
+    its deadline than on its own bytes. The producer leaves alone a future that has ended.
+
+    Raises:
+        TimeoutError: it did not come.
+    """
+    timer = asyncio.get_running_loop().call_later(seconds, _expire, acknowledged)
+    try:
+        await acknowledged
+    finally:
+        timer.cancel()
+
+
+def _expire(acknowledged: "asyncio.Future[Any]") -> None:
+    if not acknowledged.done():
+        acknowledged.set_exception(TimeoutError())

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from hub.directory import ConnectionGate, Snapshot
@@ -33,7 +34,7 @@ class FakeEvents:
         self.error: Exception | None = None
 
     def add(self, type_: str, object_id: str = "in_1", at: datetime = NOW, **more: Any) -> Event:
-        event = Event.model_validate(build_event(type_, object_id=object_id, created=at, **more))
+        event = msgspec.convert(build_event(type_, object_id=object_id, created=at, **more), Event)
         self.events.append(event)
         return event
 
