@@ -8,7 +8,6 @@ from urllib.parse import unquote
 from simulators.business_central.api import BusinessCentralApi
 from simulators.business_central.company import Company
 from simulators.business_central.errors import ApiError
-from simulators.business_central.faults import FaultBook
 from simulators.business_central.ledger import change_document
 from simulators.business_central.sales_documents import KINDS, document_of, lines_of
 from simulators.business_central.seed import apply_seed
@@ -17,6 +16,7 @@ from simulators.business_central.store import Json
 from simulators.business_central.tokens import TokenBook
 from simulators.business_central.wire import Reply, Request, json_reply
 from simulators.business_central.world import World
+from simulators.faults import FaultBook
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost", "testserver", ""})
 
@@ -25,7 +25,7 @@ class AdminApi:
     """Answers everything under /_sim, in JSON, without a token, to this machine only."""
 
     def __init__(
-        self, world: World, api: BusinessCentralApi, sign_in: SignIn, tokens: TokenBook, faults: FaultBook
+        self, world: World, api: BusinessCentralApi, sign_in: SignIn, tokens: TokenBook, faults: FaultBook[Any]
     ) -> None:
         self._world = world
         self._api = api
@@ -87,7 +87,7 @@ class AdminApi:
             "queued_peak": tally.queued_peak,
             "max_concurrency": tally.max_concurrency,
             "tokens_issued": self._sign_in.issued,
-            "faults": self._faults.applied,
+            "faults": dict(self._faults.applied),
         }
 
     def _company(self, given: Json) -> Company:
@@ -108,7 +108,7 @@ class AdminApi:
         return dump
 
     def _list_faults(self, _given: Json) -> Json:
-        return {"rules": [rule.shown() for rule in self._faults.rules], "applied": self._faults.applied}
+        return self._faults.shown()
 
     def _add_faults(self, given: Json) -> Json:
         for rule in given.get("rules", [given]):
@@ -117,7 +117,7 @@ class AdminApi:
 
     def _clear_faults(self, given: Json) -> Json:
         wanted = given.get("key")
-        self._faults.rules = [rule for rule in self._faults.rules if wanted not in {None, rule.id}]
+        self._faults.remove(wanted)
         return self._list_faults({})
 
     def _seed_rng(self, given: Json) -> Json:

@@ -9,7 +9,7 @@ from simulators.business_central.admin import AdminApi
 from simulators.business_central.api import BusinessCentralApi
 from simulators.business_central.default_seed import default_seed
 from simulators.business_central.errors import ApiError
-from simulators.business_central.faults import FaultBook, FaultRule
+from simulators.business_central.faults import BcFault
 from simulators.business_central.registry import register_resources
 from simulators.business_central.seed import apply_seed
 from simulators.business_central.sign_in import SignIn
@@ -18,13 +18,13 @@ from simulators.business_central.tokens import TokenBook
 from simulators.business_central.wire import (
     Reply,
     Request,
-    cut_connection,
-    hold_connection,
     json_reply,
     read_request,
     write_reply,
 )
 from simulators.business_central.world import World
+from simulators.faults import FaultBook
+from simulators.resets import cut_connection, hold_connection
 
 LONG_OPERATION_SECONDS = 480.0  # run time limit online: eight minutes (operational limits)
 _TEXTS = {
@@ -45,7 +45,7 @@ class BusinessCentralSimulator:
         self.tokens = TokenBook(self.world)
         self.sign_in = SignIn(self.world, self.tokens)
         self.api = BusinessCentralApi(self.world, self.tokens)
-        self.faults = FaultBook(self.world.ids.rng)
+        self.faults = FaultBook(BcFault, self.world.ids.rng)
         self.admin = AdminApi(self.world, self.api, self.sign_in, self.tokens, self.faults)
         self._longest = long_operation_seconds
         self._late: set[asyncio.Task[Reply]] = set()
@@ -84,7 +84,7 @@ class BusinessCentralSimulator:
 
     async def _suffer(
         self,
-        fault: FaultRule,
+        fault: BcFault,
         request: Request,
         delay: float,
         line: tuple[HTTPScope, ASGIReceiveCallable, ASGISendCallable],
@@ -106,7 +106,7 @@ class BusinessCentralSimulator:
         else:
             await write_reply(send, self._fault_reply(fault))
 
-    def _commit_later(self, fault: FaultRule, request: Request) -> None:
+    def _commit_later(self, fault: BcFault, request: Request) -> None:
         """Do the work after the client has gone, as a queued operation does; never later than the run time limit."""
         delay = min(fault.delay_ms / 1000, self._longest)
 
@@ -118,7 +118,7 @@ class BusinessCentralSimulator:
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
-    def _fault_reply(self, fault: FaultRule) -> Reply:
+    def _fault_reply(self, fault: BcFault) -> Reply:
         status = 504 if fault.kind == "late_commit" else fault.status
         code, text = _TEXTS.get(status, ("Internal_ServerError", "An error occurred."))
         correlation = self.world.ids.guid()

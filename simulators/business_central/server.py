@@ -9,25 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from simulators.business_central.app import BusinessCentralSimulator
 from simulators.business_central.certificates import make_certificates
-from simulators.business_central.wire import EXTENSION
+from simulators.resets import CuttableProtocol
 
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
 _CLOSING_STEPS = 10
-
-
-class CuttableProtocol(HttpToolsProtocol):
-    """uvicorn's protocol that hands its transport to the application, so that a fault can reset the connection."""
-
-    def on_message_begin(self) -> None:
-        """Add the transport to the request's scope."""
-        super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: {"transport": self.transport}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,6 @@
 """The HTTP edge below the handlers: read a request, write a reply, cut a connection."""
 
-import asyncio
 import json
-import socket
-import struct
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -11,7 +8,6 @@ from urllib.parse import parse_qsl, unquote
 
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
-EXTENSION = "business_central_simulator.transport"
 JSON_TYPE = "application/json"
 _FIRST_ERROR = 400
 
@@ -91,19 +87,3 @@ async def write_reply(send: ASGISendCallable, reply: Reply) -> None:
         headers.append((b"content-length", str(len(reply.body)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
-
-
-async def cut_connection(scope: HTTPScope, receive: ASGIReceiveCallable) -> None:
-    """Reset the TCP connection (RST, not a clean close) and wait until the server has noticed."""
-    held: Any = (scope.get("extensions") or {})[EXTENSION]
-    transport: asyncio.Transport = held["transport"]
-    plug = transport.get_extra_info("socket")
-    plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-    await hold_connection(receive)
-
-
-async def hold_connection(receive: ASGIReceiveCallable) -> None:
-    """Never answer; return when the client has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from simulators.faults import FaultBook
 from simulators.stripe.accounts import add_account
 from simulators.stripe.errors import ApiError
 from simulators.stripe.events import dump_json, render_event
-from simulators.stripe.faults import FaultBook
 from simulators.stripe.seed import BulkMaker, BulkOrder
 from simulators.stripe.state import Endpoint, Event, Json, Realm, World
 from simulators.stripe.subscriptions import bill_subscription
@@ -24,7 +24,7 @@ _SETTABLE = frozenset({"auto_send", "retry_base_ms", "max_attempts", "timeout_ms
 class AdminApi:
     """Answers everything under /_sim, in JSON, without a key."""
 
-    def __init__(self, world: World, outbox: Outbox, faults: FaultBook) -> None:
+    def __init__(self, world: World, outbox: Outbox, faults: FaultBook[Any]) -> None:
         self._world = world
         self._outbox = outbox
         self._faults = faults
@@ -94,7 +94,7 @@ class AdminApi:
             },
             "requests": dict(tally.requests),
             "statuses": dict(tally.statuses),
-            "faults": dict(tally.faults),
+            "faults": dict(self._faults.applied),
             "metadata_writes": tally.metadata_writes,
             "metadata_writes_without_change": tally.metadata_writes_without_change,
             "idempotent_replays": tally.idempotent_replays,
@@ -142,7 +142,7 @@ class AdminApi:
         return self._settings({})
 
     def _list_faults(self, _given: Json) -> Json:
-        return {"rules": [rule.shown() for rule in self._faults.rules]}
+        return self._faults.shown()
 
     def _add_faults(self, given: Json) -> Json:
         rules = given.get("rules", [given])
@@ -150,7 +150,7 @@ class AdminApi:
 
     def _clear_faults(self, given: Json) -> Json:
         wanted = given.get("id")
-        self._faults.rules = [rule for rule in self._faults.rules if wanted not in {None, rule.id}]
+        self._faults.remove(wanted)
         return self._list_faults({})
 
     def _show_webhook_faults(self, _given: Json) -> Json:

@@ -4,11 +4,12 @@ import asyncio
 import traceback
 from typing import Any
 
+from simulators.faults import FaultBook
 from simulators.stripe.auth import check_version, open_realm
 from simulators.stripe.errors import ApiError
 from simulators.stripe.events import dump_json
 from simulators.stripe.expand import expand_paths
-from simulators.stripe.faults import FaultBook, FaultRule
+from simulators.stripe.faults import StripeFault
 from simulators.stripe.forms import flatten, parse_form
 from simulators.stripe.idempotency import Answer, IdempotencyStore
 from simulators.stripe.params import check_params
@@ -28,13 +29,11 @@ class StripeApi:
         self._world = world
         self._router = build_router()
         self._keys = IdempotencyStore(world.clock)
-        self.faults = FaultBook(world.ids.rng)
+        self.faults = FaultBook(StripeFault, world.ids.rng)
 
     async def handle(self, request: Request) -> Reply | None:
         """Answer one request; None means: cut the connection."""
         hits = self.faults.draw(request.method, request.path)
-        for rule in hits:
-            self._world.tally.faults[rule.kind] += 1
         kinds = {rule.kind for rule in hits}
         if "reset_before" in kinds:
             return None
@@ -48,7 +47,7 @@ class StripeApi:
             reply.status, reply.body = 200, reply.body[: max(1, len(reply.body) // 2)]
         return reply
 
-    async def _reply(self, request: Request, hits: list[FaultRule]) -> Reply:
+    async def _reply(self, request: Request, hits: list[StripeFault]) -> Reply:
         request_id = self._world.ids.short("req")
         key = request.headers.get("idempotency-key") if request.method == "POST" else None
         try:
@@ -73,7 +72,7 @@ class StripeApi:
         self._world.tally.requests[found[0].template] += 1
         return found
 
-    async def _once(self, call: Call, request: Request, route: Route, key: str, hits: list[FaultRule]) -> Reply:
+    async def _once(self, call: Call, request: Request, route: Route, key: str, hits: list[StripeFault]) -> Reply:
         """Run under an idempotency key, or replay the kept answer."""
         realm = f"{call.realm.account.id}/{call.realm.livemode}"
         earlier = self._keys.begin(realm, key, request.path, flatten(call.params))
@@ -90,13 +89,13 @@ class StripeApi:
             self._keys.finish(realm, key, kept)
         return self._finish(answer, request_id, hits, key)
 
-    def _finish(self, answer: Answer, request_id: str, hits: list[FaultRule], key: str | None) -> Reply:
+    def _finish(self, answer: Answer, request_id: str, hits: list[StripeFault], key: str | None) -> Reply:
         extra = {"Idempotency-Key": key} if key else {}
         for rule in hits:
             extra |= rule.headers()
         return _seal(answer, request_id, extra)
 
-    async def _work(self, call: Call, route: Route, hits: list[FaultRule]) -> tuple[Answer, bool]:
+    async def _work(self, call: Call, route: Route, hits: list[StripeFault]) -> tuple[Answer, bool]:
         """Wait as told, fail as told, else run the handler; tells whether a key keeps the answer."""
         for rule in hits:
             if rule.kind == "latency":
@@ -105,8 +104,8 @@ class StripeApi:
         for rule in hits:
             if rule.kind == "status":
                 if rule.html:
-                    return Answer(rule.status, _HTML, request_id, "text/html"), rule.stored
-                return Answer(rule.status, dump_json(rule.error()), request_id), rule.stored
+                    return Answer(rule.status, _HTML, request_id, "text/html"), rule.is_stored
+                return Answer(rule.status, dump_json(rule.error()), request_id), rule.is_stored
         try:
             return Answer(200, _run(call, route), request_id), True
         except ApiError as exc:

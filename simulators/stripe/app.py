@@ -2,11 +2,12 @@
 
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
+from simulators.resets import cut_connection
 from simulators.stripe.admin import AdminApi
 from simulators.stripe.api import StripeApi
 from simulators.stripe.state import World
 from simulators.stripe.webhooks import Outbox
-from simulators.stripe.wire import cut_connection, read_request, write_reply
+from simulators.stripe.wire import read_request, write_reply
 
 
 class StripeSimulator:

@@ -5,23 +5,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from simulators.resets import CuttableProtocol
 from simulators.stripe.app import StripeSimulator
-from simulators.stripe.wire import EXTENSION
 
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
-
-
-class CuttableProtocol(HttpToolsProtocol):
-    """uvicorn's protocol that hands its transport to the application, so that a fault can reset the connection."""
-
-    def on_message_begin(self) -> None:
-        """Add the transport to the request's scope."""
-        super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: {"transport": self.transport}}
 
 
 @asynccontextmanager

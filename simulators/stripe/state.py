@@ -121,7 +121,6 @@ class Tally:
     requests: Counter[str] = field(default_factory=Counter[str])
     statuses: Counter[str] = field(default_factory=Counter[str])
     deliveries: Counter[str] = field(default_factory=Counter[str])
-    faults: Counter[str] = field(default_factory=Counter[str])
     metadata_writes: int = 0
     metadata_writes_without_change: int = 0
     idempotent_replays: int = 0

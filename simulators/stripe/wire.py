@@ -1,16 +1,11 @@
 """The HTTP edge below the handlers: read a request, write a reply, cut a connection."""
 
-import asyncio
 import json
-import socket
-import struct
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope
-
-EXTENSION = "stripe_simulator.transport"
 
 
 @dataclass(slots=True)
@@ -77,14 +72,3 @@ async def write_reply(send: ASGISendCallable, reply: Reply) -> None:
     ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
-
-
-async def cut_connection(scope: HTTPScope, receive: ASGIReceiveCallable) -> None:
-    """Reset the TCP connection (RST, not a clean close) and wait until the server has noticed."""
-    held: Any = (scope.get("extensions") or {})[EXTENSION]
-    transport: asyncio.Transport = held["transport"]
-    plug = transport.get_extra_info("socket")
-    plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-    while (await receive())["type"] != "http.disconnect":
-        pass
