@@ -85,7 +85,7 @@ def test_an_object_that_is_no_invoice_is_of_no_concern(object_id: Any) -> None:
     ],
 )
 def test_what_catch_up_finds_late_leaves_room_to_what_happens_now(cause: Cause, age: timedelta, history: bool) -> None:
-    event = Event.model_validate(build_event(created=NOW - age))
+    event = read_event(build_event(created=NOW - age))
     message = decide_event(event, HUB_PREFIX, cause, NOW)
 
     assert isinstance(message, StripeEventReceived)
