@@ -8,8 +8,8 @@ from typing import Any
 from mapping.eligibility import get_issue_time
 from mapping.text import Notes, fit_text, tidy
 from schemas.errors import Refused
+from schemas.invoice_settings import InvoiceSettings, LineTarget
 from schemas.money import format_amount, get_exponent, round_half_up, to_decimal
-from schemas.settings import InvoiceSettings, LineTarget
 from schemas.stripe_objects import Invoice, Line
 
 DESCRIPTION_LENGTH = 100

@@ -1,16 +1,17 @@
 """What a user sets for a connection: YAML in and out, validated on save, versioned by the ledger."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.contract import Form
+from schemas.invoice_settings import InvoiceSettings, SkipRules
 
 Trigger = Literal["finalized", "sent", "paid"]
 CustomerSource = Literal["email", "name", "phone", "id"]
 CustomerTarget = Literal["email", "displayName", "phoneNumber", "number"]
-BcCode = Annotated[str, StringConstraints(min_length=1, max_length=20, to_upper=True, strip_whitespace=True)]
 
 
 class MatchPair(Form):
@@ -29,24 +30,6 @@ class CustomerSettings(Form):
     create_missing: bool = True
 
 
-class LineTarget(Form):
-    """Where an invoice line is booked: a G/L account or an item, by its number in Business Central."""
-
-    type: Literal["Account", "Item"]
-    number: BcCode
-    tax_code: BcCode | None = None
-    """VAT product posting group (or tax group) to set on each line; else the account's or item's own applies."""
-
-
-class InvoiceSettings(Form):
-    """What the draft looks like."""
-
-    lines: LineTarget | None = None
-    external_document_number: Literal["number", "id"] = "number"
-    """Stripe's invoice number, or its id where two accounts on one company could use the same number."""
-    external_document_prefix: str = Field(default="", max_length=9)
-
-
 class Settings(Form):
     """All settings of one connection. A new version replaces the whole."""
 
@@ -54,6 +37,9 @@ class Settings(Form):
     metadata_prefix: str = Field(default="bc_", pattern=r"^[A-Za-z0-9_.-]{1,20}$")
     customers: CustomerSettings = CustomerSettings()
     invoices: InvoiceSettings = InvoiceSettings()
+    skip: SkipRules = SkipRules()
+    time_zone: str = "UTC"
+    """The company's, by its IANA name: Business Central's API does not tell it, and days depend on it."""
     doubt_window: timedelta = Field(default=timedelta(minutes=20), gt=timedelta(0), le=timedelta(hours=2))
     """How long a request without an answer may still be carried out: BC may queue it for 8 minutes and run it for 8."""
 
@@ -62,3 +48,12 @@ class Settings(Form):
         if len(set(self.triggers)) != len(self.triggers):
             raise ValueError("triggers: each may be named once")
         return self
+
+    @field_validator("time_zone")
+    @classmethod
+    def _check_time_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"{name!r} is no IANA time zone; write it like Europe/Copenhagen") from error
+        return name

@@ -12,8 +12,9 @@ from pydantic import SecretStr, TypeAdapter
 from connectors.business_central.models import Customer, SalesInvoice
 from hub.directory import Snapshot
 from schemas.connections import Connection, ConnectionSecrets
+from schemas.invoice_settings import InvoiceSettings, LineTarget
 from schemas.messages import Cause, ContactResolved, CustomerMatch, StripeEventReceived
-from schemas.settings import InvoiceSettings, LineTarget, Settings
+from schemas.settings import Settings
 from schemas.stripe_objects import Event, Invoice, Line
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

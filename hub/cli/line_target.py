@@ -6,7 +6,7 @@ from typing import Protocol
 
 from connectors.business_central.models import Account, Item
 from schemas.errors import Refused
-from schemas.settings import LineTarget
+from schemas.invoice_settings import LineTarget
 
 
 class BcLists(Protocol):

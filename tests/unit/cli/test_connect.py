@@ -10,7 +10,8 @@ from connectors.business_central.models import Company
 from connectors.stripe.models import StripeAccount
 from hub.cli.connect import ConnectionRequest, check_stripe_key, choose_company, merge_settings
 from schemas.errors import ConfigurationError, Refused
-from schemas.settings import InvoiceSettings, LineTarget, Settings
+from schemas.invoice_settings import InvoiceSettings, LineTarget
+from schemas.settings import Settings
 
 REQUEST = ConnectionRequest(
     stripe_account="acct_1",

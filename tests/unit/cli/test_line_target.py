@@ -7,7 +7,7 @@ import pytest
 from connectors.business_central.models import Account, Item
 from hub.cli.line_target import choose_income_account, resolve_line_target
 from schemas.errors import Refused
-from schemas.settings import LineTarget
+from schemas.invoice_settings import LineTarget
 
 
 def build_account(number: str, **changes: Any) -> Account:

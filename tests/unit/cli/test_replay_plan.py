@@ -13,8 +13,9 @@ from hub.cli.replay_plan import PlannedInvoice, ReplayPlanner, Verdict, count_ve
 from hub.ledger import CustomerLink
 from hub.redis import INCARNATION
 from schemas.errors import Blocked, RetryLater
+from schemas.invoice_settings import InvoiceSettings
 from schemas.messages import InvoiceResult, Outcome
-from schemas.settings import CustomerSettings, InvoiceSettings, Settings
+from schemas.settings import CustomerSettings, Settings
 from services.contacts.claims import Claims
 from tests.builders import (
     NOW,

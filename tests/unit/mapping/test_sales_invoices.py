@@ -6,8 +6,8 @@ from hypothesis import given
 
 from mapping.sales_invoices import MappedInvoice, build_sales_invoice, describe_difference
 from schemas.errors import Refused
+from schemas.invoice_settings import InvoiceSettings, LineTarget
 from schemas.money import get_exponent, round_half_up, to_decimal
-from schemas.settings import InvoiceSettings, LineTarget
 from schemas.stripe_objects import Invoice, Line
 from tests.builders import build_invoice, build_line, load_sample_invoice
 from tests.strategies import lines

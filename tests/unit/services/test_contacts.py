@@ -6,8 +6,8 @@ import pytest
 
 from hub.directory import Directory
 from schemas.errors import InDoubt
+from schemas.invoice_settings import InvoiceSettings
 from schemas.messages import InvoiceResult, StripeEventReceived
-from schemas.settings import InvoiceSettings
 from tests.builders import (
     NOW,
     SETTINGS,
