@@ -1,4 +1,7 @@
-"""Doubt: a write was sent and nothing said whether it was done. How long to look before writing again."""
+"""Doubt: a write was sent and nothing said whether it was done. How long to look before writing again.
+
+Intents, births and `now` are times of Redis's own clock (`Ledger.load_life`), so that all processes judge alike.
+"""
 
 from datetime import datetime, timedelta
 

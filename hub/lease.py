@@ -18,28 +18,21 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARG
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
 return math.max(1, redis.call('PTTL', KEYS[1]))
 """
-# Only the holder may renew or release: after expiry the key may be another's.
-_RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
+# Only the holder may release: after expiry the key may be another's.
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
 @dataclass(frozen=True)
 class Lease:
-    """A held lease. Its token fences ledger writes: a holder that slept through the expiry cannot write any more."""
+    """A held lease. Its token fences ledger writes: a holder that slept through the expiry cannot write any more.
+
+    Its life begins anew with each intent (`hub/intent.py`).
+    """
 
     redis: Any
     key: str
     token: str
     life: timedelta
-
-    async def renew(self) -> None:
-        """Begin the lease's life anew.
-
-        Raises:
-            RetrySoon: it has ended, and may be another's: whatever was planned must not be done.
-        """
-        if not await run(self.redis.eval(_RENEW, 1, self.key, self.token, _ms(self.life))):
-            raise build_lease_lost(self.key)
 
     async def release(self) -> None:
         """Give it up, if it is still ours."""

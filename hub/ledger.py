@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from hub.intent import write_intent
 from hub.lease import Lease, build_lease_lost, hold_lease
 from hub.redis import (
     INCARNATION,
@@ -57,6 +58,9 @@ if entry and ARGV[2] ~= 'pending' then
 end
 return 1
 """
+
+# The life of the ledger, if it has one, and its own time.
+_LOOK = "return {redis.call('GET', KEYS[1]), redis.call('TIME')}"
 
 Phase = Literal["none", "intent", "created", "synced", "deleted"]
 
@@ -151,6 +155,17 @@ class Ledger:
         if not await run(self.redis.eval(_FENCED_SET, 2, *keys, lease.token, state.model_dump_json(exclude_none=True))):
             raise build_lease_lost(lease.key)
 
+    async def write_intent(
+        self, lease: Lease, connection: str, invoice_id: str, synced_at: datetime | None
+    ) -> InvoiceState:
+        """Write that a draft is about to be requested, at Redis's time, and begin the lease's life anew.
+
+        Raises:
+            RetrySoon: the lease has ended (`ledger.lease.lost`).
+        """
+        intent = InvoiceState(phase="intent", synced_at=synced_at)
+        return await write_intent(self.redis, [lease], [invoice_key(connection, invoice_id)], intent)
+
     async def record_outcome(
         self, connection: str, received: Wakeup, outcome: InvoiceOutcome, *, over_synced: bool = False
     ) -> bool:
@@ -203,14 +218,21 @@ class Ledger:
 
     async def load_incarnation(self) -> Incarnation:
         """Return this ledger's life, beginning it if it has none: then the ledger is new, or was lost."""
+        return (await self.load_life())[0]
+
+    async def load_life(self) -> tuple[Incarnation, datetime]:
+        """Return this ledger's life, as `load_incarnation`, and the time it is by Redis's own clock.
+
+        Doubts are judged by this time alone: processes' clocks may differ.
+        """
         async with translate_redis_errors():
-            if (stored := await self.redis.get(INCARNATION)) is None:
-                seconds, micros = await self.redis.time()
-                born = datetime.fromtimestamp(int(seconds) + int(micros) / 1e6, tz=UTC)
-                fresh = Incarnation(id=secrets.token_hex(8), born_at=born)
+            stored, (seconds, micros) = await self.redis.eval(_LOOK, 1, INCARNATION)
+            now = datetime.fromtimestamp(int(seconds), tz=UTC) + timedelta(microseconds=int(micros))
+            if stored is None:
+                fresh = Incarnation(id=secrets.token_hex(8), born_at=now)
                 await self.redis.set(INCARNATION, fresh.model_dump_json(), nx=True)
                 stored = await self.redis.get(INCARNATION)
-        return Incarnation.model_validate_json(stored)
+        return Incarnation.model_validate_json(stored), now
 
     async def load_customer_link(self, connection: str, stripe_customer: str) -> CustomerLink | None:
         """Return the linked BC customer, if the Stripe customer has one."""

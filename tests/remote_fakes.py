@@ -44,22 +44,29 @@ class Steps:
 
 
 class DyingRedis:
-    """Redis as a process sees it that may die before and after each command."""
+    """Redis as a process sees it that may die before and after each command. Its scripts read the time from `clock`."""
 
-    def __init__(self, redis: Any, steps: Steps) -> None:
+    def __init__(self, redis: Any, steps: Steps, clock: FakeClock) -> None:
         self._redis = redis
         self._steps = steps
+        self._clock = clock
 
     def __getattr__(self, name: str) -> Any:
         command = getattr(self._redis, name)
 
         async def run(*args: Any, **kwargs: Any) -> Any:
             self._steps.step()
+            if name == "eval":
+                args = (args[0].replace("redis.call('TIME')", self._build_time()), *args[1:])
             answer = await command(*args, **kwargs)
             self._steps.step()
             return answer
 
         return run
+
+    def _build_time(self) -> str:
+        now = self._clock.now()
+        return f"{{'{int(now.timestamp())}','{now.microsecond}'}}"
 
 
 Moment = Literal["before", "after"]

@@ -1,6 +1,7 @@
 """A world for the services: ledger, clock, both remote systems and three handlers, put together without a broker."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +43,20 @@ class Remotes:
         return self._bc
 
 
+@dataclass
+class WrongClock:
+    """A machine's clock: right, but for `ahead`."""
+
+    true: FakeClock
+    ahead: timedelta = timedelta(0)
+
+    def now(self) -> datetime:
+        return self.true.now() + self.ahead
+
+    def monotonic(self) -> float:
+        return self.true.monotonic()
+
+
 class World:
     """Ledger, clock, both remote systems, and the three handlers; messages are carried between them by hand.
 
@@ -50,9 +65,11 @@ class World:
 
     def __init__(self, redis_url: str) -> None:
         self.clock = FakeClock(NOW)
+        """The true time, which Redis and the remote systems know; the services' own clock may be wrong."""
+        self.own_clock = WrongClock(self.clock)
         self.steps = Steps()
         self.plain_redis = build_redis(redis_url)
-        redis = DyingRedis(self.plain_redis, self.steps)
+        redis = DyingRedis(self.plain_redis, self.steps, self.clock)
         self.ledger = Ledger(redis)
         self.directory = Directory(redis, SecretBox([SecretStr("a key for the tests")]), self.clock)
         self.stripe = FakeStripe(self.steps)
@@ -60,9 +77,9 @@ class World:
         remotes = self.remotes = Remotes(self.stripe, self.bc)
         self.contacts = self.build_contacts()
         self.invoices = InvoicesHandler(
-            self.directory, self.ledger, remotes, Outcomes(self.ledger, self.clock, "invoices"), self.clock
+            self.directory, self.ledger, remotes, Outcomes(self.ledger, self.own_clock, "invoices"), self.own_clock
         )
-        self.metadata = MetadataHandler(self.directory, self.ledger, remotes, self.clock)
+        self.metadata = MetadataHandler(self.directory, self.ledger, remotes, self.own_clock)
         self.connection = build_connection()
         self.results: list[InvoiceResult] = []
         self.updates: list[MetadataUpdated] = []
@@ -74,9 +91,9 @@ class World:
             self.directory,
             self.ledger,
             self.remotes,
-            CustomerResolver(self.ledger, self.clock, self.ledger.lease_life),
-            Outcomes(self.ledger, self.clock, "contacts"),
-            self.clock,
+            CustomerResolver(self.ledger, self.own_clock, self.ledger.lease_life),
+            Outcomes(self.ledger, self.own_clock, "contacts"),
+            self.own_clock,
         )
 
     async def open(

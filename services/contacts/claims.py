@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from hub.intent import write_intent
+from hub.lease import Lease
 from hub.redis import customer_claim_key, run
 from mapping.customers import MatchValue
 from schemas.contract import Contract, Moment
@@ -39,6 +41,14 @@ class Claims:
         stored = [await run(self.redis.get(self._key(value))) for value in self.values]
         found = zip(self.values, stored, strict=True)
         return Held({value: Claim.model_validate_json(text) for value, text in found if text})
+
+    async def write_intent(self, leases: Sequence[Lease]) -> Claim:
+        """Claim all values for a creation that is about to be requested, and begin the leases' lives anew.
+
+        Raises:
+            RetrySoon: a lease has ended, and the claims may be another's.
+        """
+        return await write_intent(self.redis, leases, [self._key(value) for value in self.values], Claim(), life=_LIFE)
 
     async def save(self, claim: Claim, values: Sequence[MatchValue] | None = None) -> None:
         """Write the claim under these values, or all."""

@@ -116,7 +116,8 @@ class CustomerResolver:
         return CustomerMatch(id=created.id, number=created.number, name=created.display_name, how="created"), notes
 
     async def _check_may_create(self, snapshot: Snapshot, invoice: Invoice, held: Held) -> None:
-        now, window = self.clock.now(), snapshot.settings.doubt_window
+        life, now = await self.ledger.load_life()
+        window = snapshot.settings.doubt_window
         sent = held.find_intent()
         if sent is not None and is_in_doubt(sent, window, now):
             raise InDoubt(
@@ -124,7 +125,6 @@ class CustomerResolver:
                 code="contact.create.in_doubt",
                 retry_after=get_look_interval(window, sent, now),
             )
-        life = await self.ledger.load_incarnation()
         if (gap := get_memory_gap(life, get_issue_time(invoice), window, now)) is not None:
             raise Queued(
                 "The hub's memory is younger than this invoice; it makes sure that no earlier request is under way.",
@@ -138,10 +138,7 @@ class CustomerResolver:
         sent: list[Claim] = []
 
         async def before_send() -> None:
-            for lease in leases:
-                await lease.renew()
-            sent.append(Claim(intent_at=self.clock.now()))
-            await claims.save(sent[-1])
+            sent.append(await claims.write_intent(leases))
 
         try:
             answer = await bc.create_customer(payload, before_send=before_send)

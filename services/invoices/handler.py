@@ -54,8 +54,11 @@ class InvoicesHandler:
         return await self.outcomes.report(message.connection, message.received, failure)
 
     async def _refresh(self, snapshot: Snapshot, message: ContactResolved, record: InvoiceRecord) -> Invoice | None:
-        """Return the invoice as it is now: the message's, while it is young and nothing was heard of a closing."""
-        if record.closed_at is None and self.clock.now() - message.resolved_at < _FRESH:
+        """Return the invoice as it is now: the message's, while it is young and nothing was heard of a closing.
+
+        One that comes from the future was resolved by another clock, which says nothing about its age.
+        """
+        if record.closed_at is None and abs(self.clock.now() - message.resolved_at) < _FRESH:
             return message.invoice
         return await self.remotes.stripe(snapshot).fetch_invoice(message.invoice.id)
 

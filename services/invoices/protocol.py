@@ -78,10 +78,14 @@ class HeldInvoice:
         """Begin anew; only the time of the first success stays."""
         await self.save(InvoiceState(synced_at=self.state.synced_at))
 
-    async def write_intent(self, now: datetime) -> None:
-        """Say that a draft is about to be requested, with the whole life of the lease before us."""
-        await self.lease.renew()
-        await self.save(InvoiceState(phase="intent", intent_at=now, synced_at=self.state.synced_at))
+    async def write_intent(self) -> None:
+        """Say that a draft is about to be requested, with the whole life of the lease before us.
+
+        Raises:
+            RetrySoon: the lease has ended, and someone else may be at work.
+        """
+        known = self.state.synced_at
+        self.state = await self.ledger.write_intent(self.lease, self.connection, self.invoice_id, known)
 
 
 @dataclass
@@ -181,7 +185,7 @@ class DraftProtocol:
         sent: list[datetime] = []
 
         async def before_send() -> None:
-            await self.held.write_intent(self.clock.now())
+            await self.held.write_intent()
             sent.append(self.clock.now())
 
         try:
@@ -196,11 +200,11 @@ class DraftProtocol:
         return answer.value
 
     async def _check_may_create(self) -> None:
-        now, window = self.clock.now(), self.wanted.snapshot.settings.doubt_window
+        life, now = await self.held.ledger.load_life()
+        window = self.wanted.snapshot.settings.doubt_window
         sent = self.held.state.intent_at
         if sent is not None and is_in_doubt(sent, window, now):
-            raise self._build_doubt({}, sent)
-        life = await self.held.ledger.load_incarnation()
+            raise self._build_doubt({}, sent, now)
         if (gap := get_memory_gap(life, get_issue_time(self.wanted.invoice), window, now)) is not None:
             raise Queued(
                 "The hub's memory is younger than this invoice; it makes sure that no earlier request is under way.",
@@ -214,17 +218,17 @@ class DraftProtocol:
             await self.held.forget()
             return
         await self.held.change(slot=error.context.get("limiter_slot"))
-        doubt = self._build_doubt(dict(error.context), self.held.state.intent_at or self.clock.now())
-        raise doubt from error
+        _, now = await self.held.ledger.load_life()
+        raise self._build_doubt(dict(error.context), self.held.state.intent_at or now, now) from error
 
-    def _build_doubt(self, context: dict[str, str], sent: datetime) -> InDoubt:
+    def _build_doubt(self, context: dict[str, str], sent: datetime, now: datetime) -> InDoubt:
         window = self.wanted.snapshot.settings.doubt_window
         return InDoubt(
             "Business Central has not said yet whether it made the draft of invoice "
             f"{self.wanted.mapped.external_document_number}; the hub looks again before it does anything.",
             code="invoice.create.in_doubt",
             context=context,
-            retry_after=get_look_interval(window, sent, self.clock.now()),
+            retry_after=get_look_interval(window, sent, now),
         )
 
     async def _keep_synced(self, document: SalesInvoice) -> BcDocument:

@@ -51,28 +51,11 @@ async def test_it_is_given_back_when_the_block_fails_and_the_error_stands(redis:
     assert not await redis.exists("lease")
 
 
-async def test_renewing_begins_its_life_anew(redis: Any) -> None:
-    async with hold_lease(redis, "lease", LIFE) as lease:
-        await redis.pexpire("lease", 500)
-        await lease.renew()
-        assert await redis.pttl("lease") > 20_000
-
-
-async def test_renewing_after_its_end_is_refused(redis: Any) -> None:
-    async with hold_lease(redis, "lease", LIFE) as lease:
-        await expire(redis, "lease")
-        with pytest.raises(RetrySoon) as caught:
-            await lease.renew()
-        assert caught.value.code == "ledger.lease.lost"
-
-
-async def test_a_holder_that_slept_neither_renews_nor_releases_what_is_anothers_now(redis: Any) -> None:
+async def test_a_holder_that_slept_does_not_release_what_is_anothers_now(redis: Any) -> None:
     async with hold_lease(redis, "lease", LIFE) as sleeper:
         await expire(redis, "lease")
         other = Lease(redis, "lease", "other", LIFE)
         await redis.set("lease", other.token, px=30_000)
-        with pytest.raises(RetrySoon):
-            await sleeper.renew()
         await sleeper.release()
         assert await redis.get("lease") == "other"
 
