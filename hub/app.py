@@ -85,7 +85,7 @@ def build_foundation(config: HubConfig, name: str) -> Foundation:
         broker=broker,
         publisher=KafkaPublisher(broker),
         directory=directory,
-        ledger=Ledger(redis, timedelta(seconds=config.lease_seconds)),
+        ledger=Ledger(redis, timedelta(seconds=config.lease_seconds), config.redis_replicas),
         waiting=RedisWaitingSet(redis),
         clients=Clients(config, redis, directory),
     )

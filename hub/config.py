@@ -32,6 +32,12 @@ class HubConfig(BaseSettings):
         pattern=r"^(rediss?|unix)://",
         description="Redis that holds the ledger: AOF on, noeviction. redis://host:port/0",
     )
+    redis_replicas: int = Field(
+        default=0,
+        ge=0,
+        description="How many replicas of Redis must confirm (WAIT) that a draft or customer is about to be requested, "
+        "before it is: then a failover does not forget it and make another. 0: Redis has none.",
+    )
     secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         min_length=1,
         description="Keys that encrypt secrets at rest, comma-separated, 16 characters or more each. "

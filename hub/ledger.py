@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from hub.intent import write_intent
+from hub.intent import Intent, write_intent
 from hub.lease import Lease, build_lease_lost, hold_lease
 from hub.redis import (
     INCARNATION,
@@ -131,6 +131,8 @@ class Ledger:
 
     redis: Any
     lease_life: timedelta = timedelta(seconds=120)
+    replicas: int = 0
+    """How many replicas of Redis must have an intent before a request goes out."""
 
     async def load_invoice(self, connection: str, invoice_id: str) -> InvoiceRecord:
         """Load what is known; an empty record when nothing is."""
@@ -157,14 +159,15 @@ class Ledger:
 
     async def write_intent(
         self, lease: Lease, connection: str, invoice_id: str, synced_at: datetime | None
-    ) -> InvoiceState:
+    ) -> Intent[InvoiceState]:
         """Write that a draft is about to be requested, at Redis's time, and begin the lease's life anew.
 
         Raises:
             RetrySoon: the lease has ended (`ledger.lease.lost`).
         """
         intent = InvoiceState(phase="intent", synced_at=synced_at)
-        return await write_intent(self.redis, [lease], [invoice_key(connection, invoice_id)], intent)
+        keys = [invoice_key(connection, invoice_id)]
+        return await write_intent(self.redis, [lease], keys, intent, replicas=self.replicas)
 
     async def record_outcome(
         self, connection: str, received: Wakeup, outcome: InvoiceOutcome, *, over_synced: bool = False

@@ -19,7 +19,7 @@ import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, NoReturn, cast, get_args
@@ -403,6 +403,32 @@ def run_redis(directory: Path) -> Generator[RedisServer]:
     server = OurRedis(f"redis://{HOST}:{port}", child)
     with _running(server):
         yield server
+
+
+@contextmanager
+def run_redis_pair(directory: Path) -> Generator[tuple[OurRedis, OurRedis]]:
+    """Provide a Redis of its own with a replica of its own, in step.
+
+    Raises:
+        Unavailable: There is no redis-server on this machine.
+    """
+    binary = _find_redis(os.environ.get("HUB_TEST_REDIS"))
+    ports = find_free_port(), find_free_port()
+    roles = {
+        "primary": ["--repl-diskless-sync-delay", "0"],
+        # A replica that still writes its first append-only file refuses to end.
+        "replica": ["--replicaof", HOST, str(ports[0]), "--appendonly", "no"],
+    }
+    with ExitStack() as stack:
+        pair: list[OurRedis] = []
+        for (role, words), port in zip(roles.items(), ports, strict=True):
+            (directory / role).mkdir()
+            child = ChildProcess(
+                role, [*redis_command(port, directory / role, binary), *words], directory / f"{role}.log"
+            )
+            pair.append(OurRedis(f"redis://{HOST}:{port}", child))
+            stack.enter_context(_running(pair[-1]))
+        yield pair[0], pair[1]
 
 
 def _find_redis(forced: str | None) -> Path:

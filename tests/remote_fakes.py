@@ -64,6 +64,10 @@ class DyingRedis:
 
         return run
 
+    def pipeline(self, *, transaction: bool) -> Any:
+        """No step by itself, and at the time of Redis."""
+        return self._redis.pipeline(transaction=transaction)
+
     def _build_time(self) -> str:
         now = self._clock.now()
         return f"{{'{int(now.timestamp())}','{now.microsecond}'}}"

@@ -63,14 +63,14 @@ class World:
     `bring` takes one message as far as it comes without waiting; `settle` goes on, through waits, until it has ended.
     """
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, replicas: int = 0) -> None:
         self.clock = FakeClock(NOW)
         """The true time, which Redis and the remote systems know; the services' own clock may be wrong."""
         self.own_clock = WrongClock(self.clock)
         self.steps = Steps()
         self.plain_redis = build_redis(redis_url)
         redis = DyingRedis(self.plain_redis, self.steps, self.clock)
-        self.ledger = Ledger(redis)
+        self.ledger = Ledger(redis, replicas=replicas)
         self.directory = Directory(redis, SecretBox([SecretStr("a key for the tests")]), self.clock)
         self.stripe = FakeStripe(self.steps)
         self.bc = FakeBc(self.steps, self.clock)

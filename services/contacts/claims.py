@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from hub.intent import write_intent
+from hub.intent import build_not_replicated, write_intent
 from hub.lease import Lease
 from hub.redis import customer_claim_key, run
 from mapping.customers import MatchValue
@@ -35,6 +35,8 @@ class Claims:
     redis: Any
     company_key: str
     values: Sequence[MatchValue]
+    replicas: int = 0
+    """As `Ledger.replicas`."""
 
     async def load(self) -> "Held":
         """Return what is claimed under each value."""
@@ -46,9 +48,15 @@ class Claims:
         """Claim all values for a creation that is about to be requested, and begin the leases' lives anew.
 
         Raises:
-            RetrySoon: a lease has ended, and the claims may be another's.
+            RetrySoon: a lease has ended, and the claims may be another's; or a failover of Redis could forget them, and
+                they were dropped.
         """
-        return await write_intent(self.redis, leases, [self._key(value) for value in self.values], Claim(), life=_LIFE)
+        keys = [self._key(value) for value in self.values]
+        intent = await write_intent(self.redis, leases, keys, Claim(), life=_LIFE, replicas=self.replicas)
+        if not intent.is_replicated:
+            await self.drop()
+            raise build_not_replicated()
+        return intent.record
 
     async def save(self, claim: Claim, values: Sequence[MatchValue] | None = None) -> None:
         """Write the claim under these values, or all."""

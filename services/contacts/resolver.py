@@ -102,7 +102,7 @@ class CustomerResolver:
         values: Sequence[MatchValue],
         leases: Sequence[Lease],
     ) -> Resolved:
-        claims = Claims(self.ledger.redis, snapshot.connection.company_key, values)
+        claims = Claims(self.ledger.redis, snapshot.connection.company_key, values, self.ledger.replicas)
         held = await claims.load()
         if (found := await _look(bc, claims, held, invoice)) is not None:
             return found, ()

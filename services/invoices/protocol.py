@@ -16,6 +16,7 @@ from connectors.business_central.models import Answer, SalesInvoice
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
 from hub.doubt import get_look_interval, get_memory_gap, is_in_doubt
+from hub.intent import build_not_replicated
 from hub.lease import Lease
 from hub.ledger import InvoiceState, Ledger
 from mapping.eligibility import get_issue_time
@@ -82,10 +83,15 @@ class HeldInvoice:
         """Say that a draft is about to be requested, with the whole life of the lease before us.
 
         Raises:
-            RetrySoon: the lease has ended, and someone else may be at work.
+            RetrySoon: the lease has ended, and someone else may be at work; or a failover of Redis could forget the
+                intent, and it was taken back.
         """
-        known = self.state.synced_at
-        self.state = await self.ledger.write_intent(self.lease, self.connection, self.invoice_id, known)
+        before = self.state
+        intent = await self.ledger.write_intent(self.lease, self.connection, self.invoice_id, before.synced_at)
+        if not intent.is_replicated:
+            await self.save(before)
+            raise build_not_replicated()
+        self.state = intent.record
 
 
 @dataclass
