@@ -11,7 +11,7 @@ from connectors.business_central.models import Company
 from connectors.stripe.models import StripeAccount
 from hub.app import Foundation
 from hub.cli.line_target import ChosenTarget, resolve_line_target
-from hub.cli.settings_file import build_settings
+from hub.cli.settings_file import build_settings, merge_values
 from hub.clients import Clients
 from hub.directory import Directory, Snapshot
 from hub.redis import connection_key, run
@@ -39,9 +39,10 @@ class ConnectionRequest:
     sign_in: SignIn = "client_credentials"
     go_live: datetime | None = None
     dry_run: bool | None = None
-    settings_file: Settings | None = None
+    settings_file: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Settings by name, as a file gives them: all or some."""
     settings_changes: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Whole settings by name, as options give them; `invoices` and `customers` merged by their own names."""
+    """Settings by name, as options give them."""
 
 
 @dataclass(frozen=True)
@@ -146,15 +147,13 @@ def choose_company(companies: Sequence[Company], wanted: str) -> Company:
 
 
 def merge_settings(request: ConnectionRequest, stored: Settings | None) -> Settings:
-    """Start from the file, else from what was stored, else from the defaults; then apply the options.
+    """Start from what was stored, else from the defaults; then apply the file, then the options.
 
     Raises:
-        ConfigurationError: an option's value is not allowed.
+        ConfigurationError: a value is not allowed.
     """
-    base = (request.settings_file or stored or Settings()).model_dump()
-    for name, change in request.settings_changes.items():
-        base[name] = {**base[name], **change} if isinstance(change, dict) else change
-    return build_settings(base)
+    base = (stored or Settings()).model_dump()
+    return build_settings(merge_values(merge_values(base, request.settings_file), request.settings_changes))
 
 
 class _OneSlot:

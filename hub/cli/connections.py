@@ -66,7 +66,7 @@ def add(
         typer.Option(metavar="SECONDS", help="How long a request without an answer may be carried out. Default: 1200."),
     ] = None,
     settings: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Settings as YAML; the options above come on top.")
+        Path | None, typer.Option(metavar="FILE", help="Settings as YAML, all or some; the options above come on top.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -91,7 +91,7 @@ def add(
             sign_in="delegated" if login else "client_credentials",
             go_live=parse_moment(go_live, "--go-live") if go_live else None,
             dry_run=dry_run,
-            settings_file=load_settings_file(settings) if settings else None,
+            settings_file=load_settings_file(settings) if settings else {},
             settings_changes=changes,
         )
         await _add(request, as_json=as_json)

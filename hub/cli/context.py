@@ -121,6 +121,16 @@ def fail(message: str, code: Exit = Exit.PROBLEM) -> NoReturn:
     raise typer.Exit(int(code))
 
 
+def confirm(question: str) -> None:
+    """Ask on stderr, for stdout may be a script's, and end the command unless the answer is yes."""
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        fail("Nobody answered. Give --yes to go on without being asked.", Exit.USAGE)
+    if not agreed:
+        fail("Nothing was changed.", Exit.PROBLEM)
+
+
 def print_json(value: object) -> None:
     """Print one JSON document on stdout, for scripts."""
     typer.echo(json.dumps(value, default=str, ensure_ascii=False))

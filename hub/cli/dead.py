@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 from rich.progress import Progress
 
-from hub.cli.context import Exit, err, fail, load_cli_config, print_json, run_command
+from hub.cli.context import Exit, confirm, err, fail, load_cli_config, print_json, run_command
 from hub.cli.moments import parse_moment
 from hub.cli.topic_reader import RawWriter, StoredRecord, open_reader, open_writer
 from hub.cli.wording import say, show_table
@@ -92,7 +92,7 @@ def replay(
     dead = run_command(_load())
     found = _select(_find(dead, ids) if ids else dead, stage, reason, since)
     if found and not yes:
-        typer.confirm(f"Publish {len(found)} messages again?", abort=True, err=True)
+        confirm(f"Publish {len(found)} messages again?")
     run_command(_replay(found, rate))
     if as_json:
         print_json({"published": [one.id for one in found]})

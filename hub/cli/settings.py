@@ -1,15 +1,15 @@
 """`hub settings`: what a user sets for a connection, as YAML out and in. Every version is kept."""
 
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from hub.app import Foundation
-from hub.cli.context import choose_connection, open_foundation, print_json, run_command
-from hub.cli.line_target import resolve_line_target
-from hub.cli.settings_file import compare_settings, dump_settings, load_settings_file
+from hub.cli.context import Exit, choose_connection, confirm, fail, open_foundation, print_json, run_command
+from hub.cli.line_target import ChosenTarget, resolve_line_target
+from hub.cli.settings_file import build_settings, compare_settings, dump_settings, load_settings_file, merge_values
 from hub.cli.wording import say
 from hub.directory import Snapshot
 from schemas.settings import Settings
@@ -61,18 +61,91 @@ def export(
 def import_(
     file: Annotated[Path, typer.Argument(help="YAML, as hub settings export writes it.")],
     connection: Wanted = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="The file is the whole: what it does not name goes back to its default.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and show what would change.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Save without asking.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for scripts.")] = False,
 ) -> None:
-    """Check a file, show what changes, and save it as a new version."""
+    """Check a file, show what changes, and save it as a new version.
+
+    The file may name some settings only: the others stay as they are.
+    """
+    if as_json and not (yes or dry_run):
+        fail("With --json nobody is asked: give --yes to save, or --dry-run to only look.", Exit.USAGE)
 
     async def work() -> None:
-        settings = load_settings_file(file)
+        values = load_settings_file(file)
         async with open_foundation() as foundation:
             snapshot = await foundation.directory.load(await choose_connection(foundation, connection))
-            await _check_lines(foundation, snapshot, settings)
-            await _save(foundation, snapshot, settings, yes=yes)
+            settings = build_settings(values if replace else merge_values(snapshot.settings.model_dump(), values))
+            wanted = _Import(foundation, snapshot, settings, compare_settings(snapshot.settings, settings)[2:])
+            lines = await wanted.find_new_lines()
+            if not as_json:
+                wanted.show(lines)
+            version = None if dry_run or not wanted.changes else await wanted.save(ask=not yes)
+        if as_json:
+            print_json(wanted.describe(version))
+        else:
+            say(wanted.tell_end(version))
 
     run_command(work())
+
+
+@dataclass(frozen=True)
+class _Import:
+    """Settings that were read and checked, beside those in force."""
+
+    foundation: Foundation
+    snapshot: Snapshot
+    settings: Settings
+    changes: list[str]
+    """Lines as of `diff -u`, without its head."""
+
+    async def find_new_lines(self) -> ChosenTarget | None:
+        """An account or item that is new must exist: otherwise every invoice from now on would fail."""
+        lines = self.settings.invoices.lines
+        if lines is None or lines == self.snapshot.settings.invoices.lines:
+            return None
+        return await resolve_line_target(lines, self.foundation.clients.business_central(self.snapshot))
+
+    def show(self, lines: ChosenTarget | None) -> None:
+        """Print what changes."""
+        for line in self.changes:
+            say((line, _DIFF_COLOURS.get(line[0], "")))
+        if lines is not None:
+            say(f"Invoice lines will be booked on {lines.words}.")
+
+    async def save(self, *, ask: bool) -> int:
+        """Save as a new version, which is returned; what was compared with must still be in force by then."""
+        connection = self.snapshot.connection.id
+        if ask:
+            confirm(f"Save this for {connection}?")
+        if (await self.foundation.directory.load(connection)).settings_version != self.snapshot.settings_version:
+            fail("The settings were changed by someone else meanwhile. Run the command again.", Exit.PROBLEM)
+        return await self.foundation.directory.save_settings(connection, self.settings)
+
+    def describe(self, version: int | None) -> dict[str, Any]:
+        """Describe it for a script; a version is the one it was saved as."""
+        return {
+            "connection": self.snapshot.connection.id,
+            "changes": self.changes,
+            "saved": version is not None,
+            "version": version or self.snapshot.settings_version,
+            "settings": self.settings.model_dump(mode="json"),
+        }
+
+    def tell_end(self, version: int | None) -> str:
+        """Say how it ended."""
+        if version is not None:
+            return f"Saved as version {version}; in force within a second, for invoices from now on."
+        if self.changes:
+            return "Nothing was saved."
+        version = self.snapshot.settings_version
+        return (
+            f"Nothing changes: these are the settings of version {version}. What a file leaves out stays (--replace)."
+        )
 
 
 async def _load(connection: str | None, version: int | None) -> tuple[Snapshot, Settings]:
@@ -81,24 +154,3 @@ async def _load(connection: str | None, version: int | None) -> tuple[Snapshot, 
         if version is None:
             return snapshot, snapshot.settings
         return snapshot, await foundation.directory.load_settings(snapshot.connection.id, version)
-
-
-async def _check_lines(foundation: Foundation, snapshot: Snapshot, settings: Settings) -> None:
-    """An account or item that is new must exist: otherwise every invoice from now on would fail."""
-    lines = settings.invoices.lines
-    if lines is not None and lines != snapshot.settings.invoices.lines:
-        chosen = await resolve_line_target(lines, foundation.clients.business_central(snapshot))
-        say(f"Invoice lines will be booked on {chosen.words}.")
-
-
-async def _save(foundation: Foundation, snapshot: Snapshot, settings: Settings, *, yes: bool) -> None:
-    changes = compare_settings(snapshot.settings, settings)
-    if not changes:
-        say(f"Nothing changes: these are the settings of version {snapshot.settings_version}.")
-        return
-    for line in changes[2:]:
-        say((line, _DIFF_COLOURS.get(line[0], "")))
-    if not yes:
-        typer.confirm(f"Save this for {snapshot.connection.id}?", abort=True, err=not sys.stdout.isatty())
-    version = await foundation.directory.save_settings(snapshot.connection.id, settings)
-    say(f"Saved as version {version}; in force within a second, for invoices from now on.")

@@ -1,8 +1,8 @@
-"""Settings as a YAML file: read with messages that name the path and what is allowed there, written, compared."""
+"""Settings as a YAML file: read with messages that name the path and what is allowed there, merged, compared."""
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -25,24 +25,24 @@ _PlainLoader.add_implicit_resolver(
 )
 
 
-def load_settings_file(path: Path) -> Settings:
-    """Read and check a file.
+def load_settings_file(path: Path) -> dict[str, Any]:
+    """Read a file's settings, whole or some, not yet checked.
 
     Raises:
-        ConfigurationError: it can't be read; or it is wrong, and the message lists every place.
+        ConfigurationError: it can't be read, or is no YAML of that form.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise _refuse([f"The file {path} can't be read: {type(error).__name__}."]) from error
-    return parse_settings(text)
+    return parse_values(text)
 
 
-def parse_settings(text: str) -> Settings:
-    """Read settings from YAML.
+def parse_values(text: str) -> dict[str, Any]:
+    """Read settings from YAML, not yet checked.
 
     Raises:
-        ConfigurationError: the message lists every place that is wrong.
+        ConfigurationError: it is no YAML of that form.
     """
     try:
         values: object = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader that knows less
@@ -53,10 +53,28 @@ def parse_settings(text: str) -> Settings:
         raise _refuse(["The file is not YAML."]) from error
     if not isinstance(values, dict):
         raise _refuse(["The file must hold settings, one `name: value` a line."])
-    return build_settings(cast("dict[str, Any]", values))
+    return cast("dict[str, Any]", values)
 
 
-def build_settings(values: dict[str, Any]) -> Settings:
+def merge_values(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Put changes over what there is: groups are merged by their names, anything else, also a list, is replaced.
+
+    A group of another `type` has other names, and is replaced too.
+    """
+    merged = dict(base)
+    for name, change in changes.items():
+        old = _as_group(merged.get(name)) or {}
+        new = _as_group(change)
+        is_same_kind = new is not None and new.get("type") in {None, old.get("type")}
+        merged[name] = merge_values(old, new) if new is not None and is_same_kind else change
+    return merged
+
+
+def _as_group(value: object) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def build_settings(values: Mapping[str, Any]) -> Settings:
     """Check values.
 
     Raises:
@@ -69,7 +87,7 @@ def build_settings(values: dict[str, Any]) -> Settings:
 
 
 def dump_settings(settings: Settings) -> str:
-    """Write settings as YAML; `parse_settings` gives the same back."""
+    """Write settings as YAML; `parse_values` and `build_settings` give the same back."""
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
@@ -79,11 +97,11 @@ def compare_settings(old: Settings, new: Settings) -> list[str]:
     return list(difflib.unified_diff(before, after, "now", "new", lineterm="", n=2))
 
 
-def _read_seconds(values: dict[str, Any]) -> dict[str, Any]:
+def _read_seconds(values: Mapping[str, Any]) -> dict[str, Any]:
     """A bare number is seconds; written as text, pydantic takes it for nothing."""
     window = values.get("doubt_window")
     is_number = isinstance(window, str) and re.fullmatch(r"\d+(\.\d+)?", window) is not None
-    return {**values, "doubt_window": float(cast("str", window))} if is_number else values
+    return {**values, "doubt_window": float(cast("str", window))} if is_number else dict(values)
 
 
 def _describe(error: Any) -> str:

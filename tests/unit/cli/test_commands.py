@@ -12,6 +12,7 @@ from hub.directory import Snapshot
 from hub.stage.ports import Parked
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
+from schemas.settings import Settings
 from tests.builders import build_head
 from tests.unit.cli.conftest import NEW_KEY, OLD_KEY, Hub
 from tests.unit.cli.reference import build_reference, read_document, walk
@@ -293,10 +294,45 @@ def test_settings_are_saved_only_after_a_yes(hub: Hub, tmp_path: Path) -> None:
     connection = hub.connect()
     file = export(hub, tmp_path / "s.yaml", finalized="sent")
 
-    assert hub("settings", "import", str(file), answers="n\n").code != 0
+    assert hub("settings", "import", str(file), answers="n\n").code == Exit.PROBLEM
+    unanswered = hub("settings", "import", str(file))
+    assert (unanswered.code, "Give --yes" in unanswered.err) == (Exit.USAGE, True)
+    assert hub("settings", "import", str(file), "--json").code == Exit.USAGE
     assert load(hub, connection).settings_version == 1
     assert hub("settings", "import", str(file), "--yes").code == 0
     assert load(hub, connection).settings_version == 2
+
+
+def test_a_part_of_the_settings_leaves_the_others_as_they_are(hub: Hub, tmp_path: Path) -> None:
+    connection = hub.connect()
+    file = tmp_path / "part.yaml"
+    file.write_text("triggers: [paid]\nmetadata_prefix: nav_\n", encoding="utf-8")
+    assert hub("settings", "import", str(file), "--yes").code == 0
+    file.write_text("triggers: [sent]\n", encoding="utf-8")
+
+    looked = json.loads(hub("settings", "import", str(file), "--dry-run", "--json").out)
+    assert (looked["saved"], looked["version"], load(hub, connection).settings_version) == (False, 2, 2)
+    saved = json.loads(hub("settings", "import", str(file), "--yes", "--json").out)
+
+    assert {"-- paid", "+- sent"} <= set(saved["changes"])
+    assert saved["changes"] == looked["changes"]
+    assert (saved["saved"], saved["version"]) == (True, 3)
+    kept = load(hub, connection).settings
+    assert (kept.triggers, kept.metadata_prefix) == (("sent",), "nav_")
+    assert saved["settings"] == kept.model_dump(mode="json")
+
+
+def test_a_whole_file_puts_back_what_it_does_not_name(hub: Hub, tmp_path: Path) -> None:
+    connection = hub.connect()
+    file = tmp_path / "whole.yaml"
+    file.write_text("metadata_prefix: nav_\n", encoding="utf-8")
+
+    shown = hub("settings", "import", str(file), "--replace", "--dry-run")
+    assert "Nothing was saved." in shown.out
+    assert load(hub, connection).settings_version == 1
+    assert hub("settings", "import", str(file), "--replace", "--yes").code == 0
+
+    assert load(hub, connection).settings == Settings(metadata_prefix="nav_")
 
 
 def test_wrong_settings_are_refused_with_their_place(hub: Hub, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_display_name_that_two_companies_share_decides_nothing() -> None:
         choose_company([build_company("A", "Same"), build_company("B", "Same")], "Same")
 
 
-def test_options_come_on_top_of_the_file_and_the_file_in_place_of_what_was_stored() -> None:
+def test_options_come_on_top_of_the_file_and_the_file_on_top_of_what_was_stored() -> None:
     stored = Settings(metadata_prefix="old_", triggers=("paid",))
     lines = {"lines": {"type": "Item", "number": "i1", "tax_code": None}}
     window = timedelta(seconds=4)
@@ -72,8 +72,8 @@ def test_options_come_on_top_of_the_file_and_the_file_in_place_of_what_was_store
     assert merged.metadata_prefix == "old_"
     assert merged.invoices.lines == LineTarget(type="Item", number="I1")
     assert merged.doubt_window == window
-    from_file = replace(request, settings_file=Settings(metadata_prefix="new_"))
-    assert merge_settings(from_file, stored).triggers == ("finalized",)
+    from_file = merge_settings(replace(request, settings_file={"metadata_prefix": "new_", "doubt_window": 9}), stored)
+    assert (from_file.metadata_prefix, from_file.triggers, from_file.doubt_window) == ("new_", ("paid",), window)
 
 
 def test_an_option_does_not_undo_its_neighbours() -> None:

@@ -7,10 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as profile
 
-from hub.cli.settings_file import compare_settings, dump_settings, load_settings_file, parse_settings
+from hub.cli.settings_file import (
+    build_settings,
+    compare_settings,
+    dump_settings,
+    load_settings_file,
+    merge_values,
+    parse_values,
+)
 from schemas.errors import ConfigurationError
+from schemas.invoice_settings import InvoiceSettings, LineTarget
 from schemas.settings import Settings
 from tests.unit.schemas.test_round_trip import SETTINGS
+
+
+def parse_settings(text: str) -> Settings:
+    return build_settings(parse_values(text))
 
 
 def refuse(text: str) -> str:
@@ -84,6 +96,43 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"missing\.yaml can't be read"):
         load_settings_file(tmp_path / "missing.yaml")
+
+
+@profile(max_examples=40, deadline=None)
+@given(SETTINGS, SETTINGS)
+def test_a_whole_file_put_over_other_settings_is_the_file(old: Settings, new: Settings) -> None:
+    file = parse_values(dump_settings(new))
+
+    # A group that the file leaves empty (null) is replaced as a whole, too.
+    assert build_settings(merge_values(old.model_dump(), file)) == new
+
+
+def test_what_a_file_does_not_name_stays_at_every_depth() -> None:
+    lines = LineTarget(type="Item", number="I1", tax_code="VAT19")
+    old = Settings(triggers=("paid", "sent"), invoices=InvoiceSettings(lines=lines, external_document_prefix="EU-"))
+
+    merged = build_settings(merge_values(old.model_dump(), parse_values("invoices:\n  lines:\n    number: i2\n")))
+
+    changed = old.invoices.model_copy(update={"lines": lines.model_copy(update={"number": "I2"})})
+    assert merged == old.model_copy(update={"invoices": changed})
+
+
+def test_a_group_of_another_type_is_replaced_as_a_whole() -> None:
+    old = parse_settings("invoices: {products: {table: {prod_1: {type: Account, number: 1}, prod_2: {type: Comment}}}}")
+
+    change = parse_values("invoices: {products: {table: {prod_1: {type: Comment}}}}")
+
+    table = build_settings(merge_values(old.model_dump(), change)).invoices.products.table
+    assert {name: target.type for name, target in table.items()} == {"prod_1": "Comment", "prod_2": "Comment"}
+
+
+def test_a_list_is_replaced_and_null_empties() -> None:
+    old = Settings(triggers=("paid", "sent"), invoices=InvoiceSettings(lines=LineTarget(type="Item", number="I1")))
+
+    merged = build_settings(merge_values(old.model_dump(), parse_values("triggers: [sent]\ninvoices: {lines: null}")))
+
+    assert merged.triggers == ("sent",)
+    assert merged.invoices.lines is None
 
 
 def test_the_difference_shows_old_and_new() -> None:
