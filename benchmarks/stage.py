@@ -35,7 +35,7 @@ from hub.config import load_config
 from hub.log import configure_logging
 from hub.stage.defects import DefectRun
 from hub.stage.dispatch import Window
-from hub.stage.ports import Closed, Failure, Outgoing, Parked
+from hub.stage.ports import Admission, Closed, Failure, Outgoing, Parked
 from hub.stage.processing import StageIdentity, Surroundings
 from hub.stage.publisher import KafkaPublisher
 from hub.stage.runtime import Source, Stage, StagePolicy
@@ -56,14 +56,16 @@ TARGET_CHAIN_MS = 300.0
 class OpenGate:
     """Lets everything through."""
 
-    async def enter(self, connection: str, touches: frozenset[str]) -> Closed | None:
+    async def enter(self, connection: str, touches: frozenset[str]) -> Closed | Admission:
         """Never closed."""
+        del touches
+        return Admission(connection)
 
     async def block(self, connection: str, error: HubError) -> datetime:
         """Not met here."""
         raise AssertionError(connection) from error
 
-    async def passed(self, connection: str, touches: frozenset[str]) -> None:
+    async def passed(self, admission: Admission) -> None:
         """Nothing to note."""
 
 

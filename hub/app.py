@@ -22,7 +22,8 @@ from hub.broker import build_broker, check_topics
 from hub.clients import Clients
 from hub.clock import Clock, SystemClock
 from hub.config import HubConfig
-from hub.directory import ConnectionGate, Directory
+from hub.directory import Directory
+from hub.gate import Answers, ConnectionGate
 from hub.ledger import Ledger
 from hub.log import configure_logging, get_logger
 from hub.redis import build_redis
@@ -55,6 +56,7 @@ class Foundation:
     broker: KafkaBroker
     publisher: KafkaPublisher
     directory: Directory
+    gate: ConnectionGate
     ledger: Ledger
     waiting: RedisWaitingSet
     clients: Clients
@@ -78,6 +80,7 @@ def build_foundation(config: HubConfig, name: str) -> Foundation:
     clock = SystemClock()
     broker = build_broker(config, name)
     directory = Directory(redis, SecretBox(config.secret_keys), clock)
+    answers = Answers()
     return Foundation(
         config=config,
         clock=clock,
@@ -85,9 +88,10 @@ def build_foundation(config: HubConfig, name: str) -> Foundation:
         broker=broker,
         publisher=KafkaPublisher(broker),
         directory=directory,
+        gate=ConnectionGate(directory, clock, answers),
         ledger=Ledger(redis, timedelta(seconds=config.lease_seconds), config.redis_replicas),
         waiting=RedisWaitingSet(redis),
-        clients=Clients(config, redis, directory),
+        clients=Clients(config, redis, directory, answers.note),
     )
 
 
@@ -101,7 +105,7 @@ def build_stage_service(
 ) -> Service:
     """Build a service that is one stage."""
     surroundings = Surroundings(
-        gate=ConnectionGate(foundation.directory, foundation.clock),
+        gate=foundation.gate,
         waiting=foundation.waiting,
         publisher=foundation.publisher,
         clock=foundation.clock,

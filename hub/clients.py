@@ -3,7 +3,9 @@
 The only module of `hub` outside the command line that knows connectors.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
@@ -20,6 +22,13 @@ from hub.config import HubConfig
 from hub.directory import Directory, Snapshot
 from schemas.connections import Connection
 
+OnAnswer = Callable[[str, str], None]
+"""Told the connection and the system, `stripe` or `bc`, at each successful answer."""
+
+
+def _ignore_answer(_connection: str, _system: str) -> None:
+    """Nobody wants to know."""
+
 
 @dataclass
 class Clients:
@@ -28,6 +37,7 @@ class Clients:
     config: HubConfig
     redis: Any
     directory: Directory
+    on_answer: OnAnswer = _ignore_answer
     _limiters: dict[str, RedisLimiter] = field(default_factory=dict[str, RedisLimiter])
     _stripe_http: StripeHttp | None = None
     _bc_http: Any = None
@@ -41,15 +51,21 @@ class Clients:
         identity = snapshot.secrets.stripe_key
         kept = self._stripe.get(snapshot.connection.id)
         if kept is None or kept[0] != identity:
-            kept = (identity, self.build_stripe(identity.get_secret_value()))
+            kept = (identity, self.build_stripe(identity.get_secret_value(), snapshot.connection.id))
             self._stripe[snapshot.connection.id] = kept
         return kept[1]
 
-    def build_stripe(self, key: str) -> StripeApi:
-        """Build a Stripe client for a key."""
+    def build_stripe(self, key: str, connection: str = "") -> StripeApi:
+        """Build a Stripe client for a key, of a connection if there is one already."""
         if self._stripe_http is None:
             self._stripe_http = StripeHttp(ca_bundle=self.config.ca_bundle)
-        return StripeApi(key=key, api_base=self.config.stripe_api_base, account=None, http=self._stripe_http)
+        return StripeApi(
+            key=key,
+            api_base=self.config.stripe_api_base,
+            account=None,
+            http=self._stripe_http,
+            on_answer=partial(self.on_answer, connection, "stripe"),
+        )
 
     def business_central(self, snapshot: Snapshot, *, live: bool = True) -> BusinessCentralClient:
         """Return the Business Central client of a connection; not `live`: one that leaves room to live traffic."""
@@ -76,6 +92,7 @@ class Clients:
             limiter=self._get_limiter(connection),
             # A write must be given up well before the end of its own doubt window.
             deadlines=Deadlines(doubt=doubt, write=min(Deadlines().write, doubt / 2)),
+            on_answer=partial(self.on_answer, connection.id, "bc"),
         )
 
     def build_entra_app(self, connection: Connection, secret: SecretStr | None) -> EntraApp:

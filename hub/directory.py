@@ -3,17 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any, cast
 
 from hub.clock import Clock, SystemClock
 from hub.redis import CONNECTIONS, account_key, connection_key, run, settings_history_key, tokens_key
 from hub.secrets import SecretBox
-from hub.stage.ports import Closed
 from schemas.connections import BlockedState, Connection, ConnectionSecrets
-from schemas.errors import HubError, Poison, Refused
+from schemas.errors import Poison, Refused
 from schemas.ids import ConnectionId
-from schemas.messages import ErrorDetail
 from schemas.settings import Settings
 
 # How long a process may go on with what it has read: a pause or a block is seen everywhere within this time.
@@ -189,67 +186,7 @@ class TokenStore:
         await run(self.redis.set(self.key, self.box.encrypt(cache)))
 
 
-@dataclass(frozen=True)
-class ConnectionGate:
-    """The runtime's gate over the directory."""
-
-    directory: Directory
-    clock: Clock
-    # How long a blocked connection is left alone: doubling from the first to the last.
-    first_probe: timedelta = timedelta(seconds=30)
-    last_probe: timedelta = timedelta(minutes=10)
-
-    async def enter(self, connection: str, touches: frozenset[str]) -> Closed | None:
-        """Return why the connection waits, or None to go on."""
-        snapshot = await self.directory.get(connection)
-        if snapshot.connection.paused and "bc" in touches:
-            return _closed("connection.paused", "The connection is paused.", self.clock.now() + self.last_probe)
-        for system, state in snapshot.blocks.items():
-            if system in touches and not await self._may_probe(connection, system, state):
-                return _closed(state.code, state.message, max(state.next_probe_at, self.clock.now()))
-        return None
-
-    async def _may_probe(self, connection: str, system: str, state: BlockedState) -> bool:
-        """Let one message through when the time has come, and move the time on, so that it stays one."""
-        now = self.clock.now()
-        if not state.is_due(now):
-            return False
-        probes = state.probes + 1
-        moved = state.model_copy(update={"probes": probes, "next_probe_at": now + self._pause(probes)})
-        await self.directory.save_block(connection, system, moved)
-        return True
-
-    def _pause(self, probes: int) -> timedelta:
-        return min(self.first_probe * 2 ** min(probes, 10), self.last_probe)
-
-    async def block(self, connection: str, error: HubError) -> datetime:
-        """Block the connection on the system that the error's code names first."""
-        system = system_of(error.code)
-        snapshot = await self.directory.load(connection)
-        now = self.clock.now()
-        if (known := snapshot.blocks.get(system)) is not None:
-            return max(known.next_probe_at, now + timedelta(seconds=1))
-        state = BlockedState(code=error.code, message=error.message, since=now, next_probe_at=now + self.first_probe)
-        await self.directory.save_block(connection, system, state)
-        return state.next_probe_at
-
-    async def passed(self, connection: str, touches: frozenset[str]) -> None:
-        """Unblock what a message has just gone through."""
-        snapshot = await self.directory.get(connection)
-        for system in set(snapshot.blocks) & touches:
-            await self.directory.save_block(connection, system, None)
-
-
-def system_of(code: str) -> str:
-    """Say which system a blocking error concerns: a block on Stripe stops every stage, any other not the metadata."""
-    return "stripe" if code.startswith("stripe.") else "bc"
-
-
 def _reveal(secrets: ConnectionSecrets) -> str:
     """Write the secrets out, for encryption only."""
     plain = secrets.model_dump(mode="python")
     return json.dumps(plain, default=lambda value: value.get_secret_value())
-
-
-def _closed(code: str, message: str, until: datetime) -> Closed:
-    return Closed(ErrorDetail(kind="blocked", code=code, message=message), until)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hub.stage.ports import Closed, Failure, Outgoing, Parked
+from hub.stage.ports import Admission, Closed, Failure, Outgoing, Parked
 from schemas.errors import HubError
 from schemas.ids import ConnectionId, build_message_key
 from schemas.messages import Message, StripeEventReceived
@@ -61,9 +61,9 @@ class FakeGate(Failing):
         self.block_until = START + timedelta(seconds=30)
         self.block_fails: HubError | None = None
 
-    async def enter(self, connection: str, touches: frozenset[str]) -> Closed | None:
+    async def enter(self, connection: str, touches: frozenset[str]) -> Closed | Admission:
         self.maybe_fail()
-        return self.closed
+        return self.closed or Admission(connection)
 
     async def block(self, connection: str, error: HubError) -> datetime:
         if self.block_fails is not None:
@@ -71,8 +71,8 @@ class FakeGate(Failing):
         self.blocked.append(error)
         return self.block_until
 
-    async def passed(self, connection: str, touches: frozenset[str]) -> None:
-        self.passes.append(connection)
+    async def passed(self, admission: Admission) -> None:
+        self.passes.append(admission.connection)
 
 
 class FakeWaitingSet(Failing):

@@ -89,6 +89,7 @@ class _Remote:
 
     steps: Steps
     calls: list[str] = field(default_factory=list[str])
+    on_answer: Callable[[], None] = lambda: None
     _troubles: list[_Trouble] = field(default_factory=list[_Trouble])
     _actions: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict[str, Callable[[], Awaitable[None]]])
 
@@ -112,6 +113,7 @@ class _Remote:
 
     def _leave(self, method: str) -> None:
         self._strike(method, "after")
+        self.on_answer()
         self.steps.step()
 
     def _strike(self, method: str, moment: Moment) -> None:

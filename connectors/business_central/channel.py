@@ -19,6 +19,14 @@ from schemas.errors import HubError, InDoubt
 BeforeSend = Callable[[], Awaitable[None]]
 """Awaited when slot and token are held, right before the request goes out: renew the lease, record the intent."""
 
+OnAnswer = Callable[[], None]
+"""Called at each success: Business Central can be reached, and takes the token."""
+
+
+def ignore_answer() -> None:
+    """Nobody wants to know."""
+
+
 _HEADERS = {
     "Accept": "application/json",
     # Error texts come in this language, and the table of refusals matches on them.
@@ -48,6 +56,7 @@ class Channel:
     tokens: TokenSource
     limiter: Limiter | None
     deadlines: Deadlines
+    on_answer: OnAnswer = ignore_answer
 
     @property
     def root(self) -> str:
@@ -97,6 +106,7 @@ class Turn:
             answer = await self._exchange(request, content, before_send)
         if not 200 <= answer.status < 300:  # noqa: PLR2004
             raise await self.fail(request.call, answer)
+        self._channel.on_answer()
         return answer
 
     async def fail(self, call: Call, failure: RawAnswer | BaseException) -> HubError:

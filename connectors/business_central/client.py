@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydantic import ValidationError
 
-from connectors.business_central.channel import BeforeSend, Channel, Request, follow
+from connectors.business_central.channel import BeforeSend, Channel, OnAnswer, Request, follow, ignore_answer
 from connectors.business_central.deadlines import Deadlines
 from connectors.business_central.errors import Call, RawAnswer, classify_failure
 from connectors.business_central.exact_json import parse_json
@@ -44,6 +44,7 @@ class BusinessCentralClient:
         limiter: Shared by all that sign in as the same app or user; None for tests alone.
         deadlines: Total times of an exchange.
         batches: How look-ups are merged.
+        on_answer: Called at each successful answer.
 
     All methods raise HubErrors.
     """
@@ -60,8 +61,11 @@ class BusinessCentralClient:
         limiter: Limiter | None,
         deadlines: Deadlines | None = None,
         batches: BatchLimits | None = None,
+        on_answer: OnAnswer = ignore_answer,
     ) -> None:
-        self._channel = Channel(http, api_base, tenant, environment, tokens, limiter, deadlines or Deadlines())
+        self._channel = Channel(
+            http, api_base, tenant, environment, tokens, limiter, deadlines or Deadlines(), on_answer
+        )
         self._company_id = company_id
         self._live = True
         self._lookups: CoalescedLookups[tuple[SalesInvoice, ...]] = CoalescedLookups(

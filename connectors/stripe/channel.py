@@ -6,7 +6,7 @@ Stripe says so in a header, and it ignores Retry-After. Here a 429 is repeated i
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,14 @@ _FIRST_PAUSE_S = 0.5
 _SDK_RETRIES = 2
 
 
+OnAnswer = Callable[[], None]
+"""Called at each success: Stripe can be reached, and takes the key."""
+
+
+def ignore_answer() -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """A successful answer, as it came. `data` is its JSON."""
@@ -42,6 +50,7 @@ class Exchange:
     _http: StripeHttp
     _deadlines: Deadlines
     _timer: asyncio.Timeout
+    _on_answer: OnAnswer
 
     async def get(self, path: str, **params: Any) -> Answer:
         """Send a get."""
@@ -63,6 +72,7 @@ class Exchange:
                 await self._http.sleep_async(wait)
                 tries += 1
             else:
+                self._on_answer()
                 return Answer(response.data, response.request_id)
 
     def _choose_wait(self, failure: stripe.RateLimitError, tries: int) -> float | None:
@@ -81,8 +91,16 @@ class Channel:
     """The way to one account. Holds no connection of its own: those are the transport's."""
 
     def __init__(
-        self, *, key: str, api_base: str | None, account: str | None, http: StripeHttp, deadlines: Deadlines
+        self,
+        *,
+        key: str,
+        api_base: str | None,
+        account: str | None,
+        http: StripeHttp,
+        deadlines: Deadlines,
+        on_answer: OnAnswer,
     ) -> None:
+        self._on_answer = on_answer
         self._http = http
         self._deadlines = deadlines
         self._client = stripe.StripeClient(
@@ -104,6 +122,6 @@ class Channel:
         limit = self._deadlines.read if call.method == "GET" else self._deadlines.write
         try:
             async with asyncio.timeout(limit.total_seconds()) as timer:
-                yield Exchange(self._client, self._http, self._deadlines, timer)
+                yield Exchange(self._client, self._http, self._deadlines, timer, self._on_answer)
         except (stripe.StripeError, ValidationError, TimeoutError) as failure:
             raise classify_failure(call, failure) from failure

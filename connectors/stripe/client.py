@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from connectors.stripe.channel import API_VERSION, Answer, Channel, Exchange
+from connectors.stripe.channel import API_VERSION, Answer, Channel, Exchange, OnAnswer, ignore_answer
 from connectors.stripe.deadlines import Deadlines
 from connectors.stripe.errors import Call, CursorExpired, build_unreadable
 from connectors.stripe.metadata import MAX_KEY, MAX_VALUE, is_valid_key, is_valid_value
@@ -53,6 +53,7 @@ class StripeApi:
         account: str | None,
         http: StripeHttp,
         deadlines: Deadlines | None = None,
+        on_answer: OnAnswer = ignore_answer,
     ) -> None:
         """Bind a key to a transport; nothing is sent.
 
@@ -62,6 +63,7 @@ class StripeApi:
             account: The connected account to act for, if the key is a platform's.
             http: The process's shared transport.
             deadlines: Total times per call.
+            on_answer: Called at each successful answer.
 
         Raises:
             Blocked: the key can't be one.
@@ -70,7 +72,12 @@ class StripeApi:
         if not re.fullmatch(r"[!-~]{1,500}", self._key):
             raise _build_malformed_key()
         self._channel = Channel(
-            key=self._key, api_base=api_base, account=account, http=http, deadlines=deadlines or Deadlines()
+            key=self._key,
+            api_base=api_base,
+            account=account,
+            http=http,
+            deadlines=deadlines or Deadlines(),
+            on_answer=on_answer,
         )
 
     async def fetch_invoice(self, invoice_id: str) -> Invoice | None:

@@ -1,7 +1,7 @@
 """What the runtime needs from a service, and what it gives to one."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -67,11 +67,20 @@ class Closed:
     until: datetime
 
 
+@dataclass(frozen=True)
+class Admission:
+    """Leave to go on with one message."""
+
+    connection: str
+    probing: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Blocked systems that it is to try, and how often each had answered before."""
+
+
 class Gate(Protocol):
     """Knows which connections wait as a whole: paused by a person, or blocked by refused credentials or an outage."""
 
-    async def enter(self, connection: str, touches: frozenset[str]) -> Closed | None:
-        """Return None to go on. A blocked connection lets one message through now and then, to see if it is over.
+    async def enter(self, connection: str, touches: frozenset[str]) -> Closed | Admission:
+        """Return why not, or leave to go on. A blocked connection lets one message through now and then, as a probe.
 
         Raises:
             Poison: nobody knows this connection.
@@ -82,8 +91,8 @@ class Gate(Protocol):
         """Block the connection; returns when it is tried again."""
         ...
 
-    async def passed(self, connection: str, touches: frozenset[str]) -> None:
-        """A message went through: what blocked the connection is over."""
+    async def passed(self, admission: Admission) -> None:
+        """The message went through: what it was to probe is over, if it answered."""
         ...
 
 

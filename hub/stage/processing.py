@@ -110,11 +110,12 @@ class Processor(Generic[M]):
         """Try once. Returns what went wrong."""
         gate, touches = self._around.gate, self._stage.touches
         try:
-            if (closed := await gate.enter(message.connection, touches)) is not None:
-                return closed
+            if isinstance(admission := await gate.enter(message.connection, touches), Closed):
+                return admission
             outgoing = await self._handler.handle(message)
+            # Before the next stage has the message: it may be the one to go on with the probe.
+            await gate.passed(admission)
             await self._publish(outgoing)
-            await gate.passed(message.connection, touches)
             await self._settle(message, outgoing)
         except HubError as error:
             return error

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from hub.app import Foundation, Service
-from hub.directory import ConnectionGate
 from services.ingest.catch_up import CatchUp
 from services.ingest.waker import Waker
 from services.ingest.webhooks import PREFIX, Webhooks
@@ -17,7 +16,7 @@ def build_app(foundation: Foundation) -> Service:
         ledger=foundation.ledger,
         clients=foundation.clients,
         publisher=foundation.publisher,
-        gate=ConnectionGate(foundation.directory, foundation.clock),
+        gate=foundation.gate,
         redis=foundation.redis,
         clock=foundation.clock,
         interval=timedelta(seconds=foundation.config.catch_up_seconds),

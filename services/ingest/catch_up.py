@@ -22,7 +22,7 @@ from hub.lease import try_role
 from hub.ledger import Ledger
 from hub.log import get_logger
 from hub.redis import cursor_key, role_lease_key, run
-from hub.stage.ports import Gate, Publisher
+from hub.stage.ports import Closed, Gate, Publisher
 from hub.trace import begin_trace
 from schemas.errors import Blocked, HubError
 from schemas.messages import StripeEventReceived
@@ -86,10 +86,10 @@ class CatchUp:
         life = max(self.interval * 3, timedelta(seconds=30))
         if not await try_role(self.redis, role_lease_key(connection, "catch-up"), self._token, life):
             return
-        if await self.gate.enter(connection, _TOUCHES) is not None:
+        if isinstance(admission := await self.gate.enter(connection, _TOUCHES), Closed):
             return
         await self.look(await self.directory.get(connection))
-        await self.gate.passed(connection, _TOUCHES)
+        await self.gate.passed(admission)
 
     async def _block(self, connection: str, error: Blocked) -> None:
         get_logger().error("ingest.catch_up.blocked", connection=connection, code=error.code, why=error.message)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from connectors.business_central.models import SalesInvoice
+from hub.gate import DRAFTS_HIDDEN
 from mapping.sales_invoices import MappedInvoice, describe_difference
 from schemas.errors import Blocked, Refused
 from schemas.messages import BcDocument
@@ -125,7 +126,7 @@ def build_hidden_block(number: str) -> Blocked:
     return Blocked(
         f"The draft {number} was made in Business Central, but can't be read there. Give the hub's app the permission "
         "to read sales invoices and posted sales invoices (D365 READ and D365 SALES), then resume the connection.",
-        code="bc.permission.drafts_hidden",
+        code=DRAFTS_HIDDEN,
     )
 
 

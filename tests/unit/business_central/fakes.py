@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from connectors.business_central.channel import OnAnswer, ignore_answer
 from connectors.business_central.client import BusinessCentralClient
 from connectors.business_central.deadlines import Deadlines
 from connectors.business_central.limiter import Limiter, Slot
@@ -102,6 +103,7 @@ def build_client(
     tokens: TokenSource | None = None,
     limiter: Limiter | None = None,
     deadlines: Deadlines | None = None,
+    on_answer: OnAnswer = ignore_answer,
 ) -> BusinessCentralClient:
     return BusinessCentralClient(
         http=httpx.AsyncClient(transport=httpx.MockTransport(fake)),
@@ -112,6 +114,7 @@ def build_client(
         tokens=tokens or FakeTokens(),
         limiter=limiter,
         deadlines=deadlines,
+        on_answer=on_answer,
     )
 
 

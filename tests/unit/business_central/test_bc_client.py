@@ -10,7 +10,7 @@ import pytest
 
 from connectors.business_central.client import BusinessCentralClient, CustomerField
 from connectors.business_central.deadlines import Deadlines
-from schemas.errors import Blocked, ConfigurationError, InDoubt, Refused, RetryLater, RetrySoon
+from schemas.errors import Blocked, ConfigurationError, HubError, InDoubt, Refused, RetryLater, RetrySoon
 from tests.unit.business_central.fakes import (
     COMPANY,
     CUSTOMER_ID,
@@ -378,6 +378,27 @@ async def test_every_request_for_history_leaves_room_to_live_traffic() -> None:
     await client.delete_invoice(INVOICE_ID, etag="*")
 
     assert limiter.asked == [False] * len(answers)
+
+
+async def test_only_a_success_says_that_business_central_works_again() -> None:
+    """What is told here ends a block; an error must not."""
+    answered: list[str] = []
+    fake = FakeBusinessCentral(
+        build_error(401, "Authentication_InvalidCredentials", "No."),
+        build_error(401, "Authentication_InvalidCredentials", "No."),
+        build_error(403, "Authorization_RequestDenied", "No."),
+        build_error(503, "", "Busy."),
+        httpx.ConnectError("refused"),
+        build_page(),
+    )
+    client = build_client(fake, on_answer=lambda: answered.append("bc"))
+    for _ in range(4):
+        with pytest.raises(HubError):
+            await client.fetch_companies()
+    assert answered == []
+
+    await client.for_history().fetch_companies()
+    assert answered == ["bc"]
 
 
 UNREADABLE: list[Callable[[BusinessCentralClient], Awaitable[object]]] = [

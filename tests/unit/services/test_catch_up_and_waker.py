@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.directory import ConnectionGate, Snapshot
+from hub.directory import Snapshot
+from hub.gate import Answers, ConnectionGate
 from hub.ledger import InvoiceOutcome
 from hub.stage.ports import Parked
 from hub.waiting import RedisWaitingSet
@@ -67,7 +68,7 @@ def catch_up(world: World, events: FakeEvents, publisher: FakePublisher) -> Catc
         ledger=world.ledger,
         clients=events,  # pyright: ignore[reportArgumentType]
         publisher=publisher,
-        gate=ConnectionGate(world.directory, world.clock),
+        gate=ConnectionGate(world.directory, world.clock, Answers()),
         redis=world.plain_redis,
         clock=world.clock,
         interval=timedelta(seconds=30),

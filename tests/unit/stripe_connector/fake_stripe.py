@@ -64,6 +64,8 @@ class FakeStripe:
     asked: list[Asked] = field(default_factory=list[Asked])
     base: str = ""
     slept: list[float] = field(default_factory=list[float])
+    answered: list[str] = field(default_factory=list[str])
+    """Successes, as the client tells of them."""
 
     def answer(self, *replies: Handler) -> Self:
         self.script = list(replies)
@@ -80,7 +82,14 @@ class FakeStripe:
     def build_api(
         self, http: StripeHttp, *, deadlines: Deadlines | None = None, account: str | None = None, key: str = KEY
     ) -> StripeApi:
-        return StripeApi(key=key, api_base=self.base, account=account, http=http, deadlines=deadlines)
+        return StripeApi(
+            key=key,
+            api_base=self.base,
+            account=account,
+            http=http,
+            deadlines=deadlines,
+            on_answer=lambda: self.answered.append("stripe"),
+        )
 
 
 def build_app(fake: FakeStripe) -> web.Application:

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping
 from datetime import timedelta
@@ -49,6 +50,19 @@ async def test_an_invoice_with_all_its_lines_takes_one_request(fake: FakeStripe,
     assert invoice is not None
     assert [line.id for line in invoice.lines.data] == ["il_0", "il_1", "il_2"]
     assert [(one.method, one.path) for one in fake.asked] == [("GET", "/v1/invoices/in_1")]
+
+
+async def test_only_a_success_says_that_stripe_works_again(fake: FakeStripe, api: StripeApi) -> None:
+    """What is told here ends a block; an error must not."""
+    for status in (401, 403, 404):
+        fake.answer(fail(status))
+        with contextlib.suppress(HubError):
+            await api.fetch_invoice("in_1")
+    assert fake.answered == []
+
+    fake.answer(Reply(build_invoice()))
+    await api.fetch_invoice("in_1")
+    assert fake.answered == ["stripe"]
 
 
 async def test_requests_carry_key_and_pinned_version_and_no_telemetry(fake: FakeStripe, api: StripeApi) -> None:

@@ -1,0 +1,110 @@
+"""The runtime's gate: which connections wait as a whole, which message may try, and what ends the wait.
+
+Only an answer of the blocked system itself ends a block. A message that got by without asking it (a duplicate of a
+synced invoice, say) proves nothing: it gives the probe back, for the next one, or for itself in the next stage.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hub.clock import Clock
+from hub.directory import Directory
+from hub.stage.ports import Admission, Closed
+from schemas.connections import BlockedState
+from schemas.errors import HubError
+from schemas.messages import ErrorDetail
+
+# Business Central answers as ever, but hides what the hub has made: over only when a draft was seen (`proved`).
+DRAFTS_HIDDEN = "bc.permission.drafts_hidden"
+
+
+class Answers:
+    """How often each remote system has given each connection a successful answer, in this process."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def note(self, connection: str, system: str) -> None:
+        """Count an answer."""
+        self._counts[connection, system] += 1
+
+    def count(self, connection: str, system: str) -> int:
+        """Return how many there were."""
+        return self._counts[connection, system]
+
+
+@dataclass(frozen=True)
+class ConnectionGate:
+    """The gate over the directory and what the remote clients hear."""
+
+    directory: Directory
+    clock: Clock
+    answers: Answers
+    # How long a blocked connection is left alone: doubling from the first to the last.
+    first_probe: timedelta = timedelta(seconds=30)
+    last_probe: timedelta = timedelta(minutes=10)
+
+    async def enter(self, connection: str, touches: frozenset[str]) -> Closed | Admission:
+        """Return why the connection waits, or leave to go on: as a probe where it is blocked and its time has come."""
+        snapshot = await self.directory.get(connection)
+        if snapshot.blocks.keys() & touches:
+            # Another process may just have ended the block, or taken the probe.
+            snapshot = await self.directory.get(connection, is_fresh=True)
+        now = self.clock.now()
+        if snapshot.connection.paused and "bc" in touches:
+            return _close("connection.paused", "The connection is paused.", now + self.last_probe)
+        blocks = {system: state for system, state in snapshot.blocks.items() if system in touches}
+        for state in blocks.values():
+            if not state.is_due(now):
+                return _close(state.code, state.message, state.next_probe_at)
+        for system, state in blocks.items():
+            await self._move(connection, system, state, now + self._pause(state.probes + 1), state.probes + 1)
+        return Admission(connection, {system: self.answers.count(connection, system) for system in blocks})
+
+    async def block(self, connection: str, error: HubError) -> datetime:
+        """Block the connection on the system that the error's code names first."""
+        system = system_of(error.code)
+        snapshot = await self.directory.load(connection)
+        now = self.clock.now()
+        if (known := snapshot.blocks.get(system)) is not None:
+            return max(known.next_probe_at, now + timedelta(seconds=1))
+        state = BlockedState(code=error.code, message=error.message, since=now, next_probe_at=now + self.first_probe)
+        await self.directory.save_block(connection, system, state)
+        return state.next_probe_at
+
+    async def passed(self, admission: Admission) -> None:
+        """Unblock what has answered the probe; what was not asked may be probed by the next, at once."""
+        if not admission.probing:
+            return
+        connection = admission.connection
+        snapshot = await self.directory.load(connection)
+        for system, state in snapshot.blocks.items():
+            if system not in admission.probing:
+                continue
+            if self._has_answered(admission, system, state, proved=snapshot.proved):
+                await self.directory.save_block(connection, system, None)
+            else:
+                await self._move(connection, system, state, self.clock.now(), max(0, state.probes - 1))
+
+    def _has_answered(self, admission: Admission, system: str, state: BlockedState, *, proved: bool) -> bool:
+        if state.code == DRAFTS_HIDDEN and not proved:
+            return False
+        return self.answers.count(admission.connection, system) > admission.probing[system]
+
+    async def _move(self, connection: str, system: str, state: BlockedState, probe_at: datetime, probes: int) -> None:
+        """Say when the next probe is due. Before one goes through, so that it stays one."""
+        moved = state.model_copy(update={"probes": probes, "next_probe_at": probe_at})
+        await self.directory.save_block(connection, system, moved)
+
+    def _pause(self, probes: int) -> timedelta:
+        return min(self.first_probe * 2 ** min(probes, 10), self.last_probe)
+
+
+def system_of(code: str) -> str:
+    """Say which system a blocking error concerns: a block on Stripe stops every stage, any other not the metadata."""
+    return "stripe" if code.startswith("stripe.") else "bc"
+
+
+def _close(code: str, message: str, until: datetime) -> Closed:
+    return Closed(ErrorDetail(kind="blocked", code=code, message=message), until)

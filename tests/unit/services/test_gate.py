@@ -1,0 +1,205 @@
+"""What blocks a connection, who may try, and what ends it: the gate with the real handlers, on a real ledger."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from hub.directory import Directory
+from hub.gate import DRAFTS_HIDDEN, Answers, ConnectionGate
+from hub.stage.defects import DefectRun
+from hub.stage.ports import Admission, Closed, Handler
+from hub.stage.processing import Ending, Processor, StageIdentity, Surroundings
+from schemas.connections import BlockedState
+from schemas.errors import Blocked
+from schemas.messages import ContactResolved, InvoiceResult, Message, StageName, StripeEventReceived
+from tests.builders import NOW, build_customer, build_head, build_invoice
+from tests.fakes import FakePublisher, FakeRecord, FakeWaitingSet
+from tests.service_fakes import World
+
+REVOKED = Blocked("Revoked.", code="bc.credentials.refused")
+BOTH = frozenset({"stripe", "bc"})
+HALF_A_MINUTE = timedelta(seconds=30)
+
+
+@dataclass
+class Line:
+    """The three stages, each with the gate it has in production; messages are carried by hand."""
+
+    world: World
+    publisher: FakePublisher = field(default_factory=FakePublisher)
+    waiting: FakeWaitingSet = field(default_factory=FakeWaitingSet)
+
+    def __post_init__(self) -> None:
+        world = self.world
+        self.answers = Answers()
+        self.gate = ConnectionGate(world.directory, world.clock, self.answers)
+        world.stripe.on_answer = partial(self.answers.note, world.connection.id, "stripe")
+        world.bc.on_answer = partial(self.answers.note, world.connection.id, "bc")
+        self._contacts = self._build("contacts", BOTH, StripeEventReceived, world.contacts)
+        self._invoices = self._build("invoices", BOTH, ContactResolved, world.invoices)
+        self._metadata = self._build("metadata_writer", frozenset({"stripe"}), InvoiceResult, world.metadata)
+
+    def _build(
+        self, name: StageName, touches: frozenset[str], message: type[Any], handler: Handler[Any]
+    ) -> Processor[Any]:
+        around = Surroundings(
+            self.gate, self.waiting, self.publisher, self.world.clock, (HALF_A_MINUTE,), DefectRun(name)
+        )
+        return Processor(StageIdentity(name, touches), message, handler, around)
+
+    async def contacts(self, head: StripeEventReceived) -> Ending:
+        return await self._process(self._contacts, head)
+
+    async def invoices(self) -> Ending:
+        """Take what contacts resolved last."""
+        return await self._process(self._invoices, self.publisher.on("contacts.resolved")[-1])
+
+    async def metadata(self) -> Ending:
+        """Take the last result."""
+        return await self._process(self._metadata, self.publisher.on("invoices.results")[-1])
+
+    async def _process(self, processor: Processor[Any], message: Message) -> Ending:
+        key = f"{message.connection}/{message.build_wakeup().object_id}".encode()
+        return await processor.process(FakeRecord(message.model_dump_json().encode(), key))
+
+    async def sync(self, head: StripeEventReceived) -> None:
+        """Bring an invoice to its end, with nothing in the way."""
+        self.world.stripe.put(build_invoice(id=head.object_id, number=head.object_id.upper()))
+        assert [await self.contacts(head), await self.invoices(), await self.metadata()] == ["done"] * 3
+
+    async def block(self, system: str = "bc", error: Blocked = REVOKED) -> None:
+        """Block the connection, and let the time come for a probe."""
+        state = BlockedState(code=error.code, message=error.message, since=NOW, next_probe_at=self.world.clock.now())
+        await self.world.directory.save_block(self.world.connection.id, system, state)
+
+    async def blocks(self) -> dict[str, datetime]:
+        blocks = (await self.world.directory.load(self.world.connection.id)).blocks
+        return {system: state.next_probe_at for system, state in blocks.items()}
+
+
+@pytest.fixture
+def line(world: World) -> Line:
+    world.bc.customers.append(build_customer())
+    return Line(world)
+
+
+async def test_a_duplicate_answered_from_the_ledger_leaves_the_block_and_the_probe_to_the_next(line: Line) -> None:
+    await line.sync(build_head())
+    await line.block()
+    line.world.bc.calls.clear()
+
+    assert await line.contacts(build_head()) == "done"
+    assert line.world.bc.calls == []
+    assert await line.blocks() == {"bc": NOW}
+
+
+async def test_an_invoice_that_contacts_need_not_ask_about_probes_in_the_next_stage(line: Line) -> None:
+    """Its customer is linked; only invoices goes to Business Central. The block must neither end early nor stay."""
+    await line.sync(build_head())
+    line.world.stripe.put(build_invoice(id="in_2", number="HUB-0002"))
+    await line.block()
+
+    assert await line.contacts(build_head("in_2")) == "done"
+    assert await line.blocks() == {"bc": NOW}
+    assert await line.invoices() == "done"
+    assert await line.blocks() == {}
+
+
+async def test_an_answer_in_contacts_ends_the_block(line: Line) -> None:
+    line.world.stripe.put(build_invoice())
+    await line.block()
+
+    assert await line.contacts(build_head()) == "done"
+    assert await line.blocks() == {}
+
+
+async def test_a_probe_that_is_refused_again_waits_longer_each_time(line: Line) -> None:
+    line.world.stripe.put(build_invoice())
+    await line.block()
+    pauses: list[timedelta] = []
+    for _ in range(6):
+        line.world.bc.fail_next("find_customers", REVOKED)
+        assert await line.contacts(build_head()) == "waiting"
+        pauses.append((await line.blocks())["bc"] - line.world.clock.now())
+        line.world.clock.move(pauses[-1])
+
+    assert [pause.total_seconds() for pause in pauses] == [60, 120, 240, 480, 600, 600]
+    assert line.waiting.parked[-1].due == line.world.clock.now()
+
+
+async def test_only_one_probes_at_a_time(line: Line) -> None:
+    line.world.stripe.put(build_invoice())
+    await line.block()
+    first = await line.gate.enter(line.world.connection.id, BOTH)
+    assert isinstance(first, Admission)
+    assert first.probing == {"bc": 0}
+
+    assert await line.contacts(build_head()) == "waiting"
+    assert line.world.stripe.calls == []
+
+
+async def test_what_was_let_in_before_the_block_says_nothing_about_it(line: Line) -> None:
+    """Its answers may be from before the credentials were revoked."""
+    connection = line.world.connection.id
+    earlier = await line.gate.enter(connection, BOTH)
+    assert isinstance(earlier, Admission)
+    line.answers.note(connection, "bc")
+    await line.gate.block(connection, REVOKED)
+    await line.gate.passed(earlier)
+
+    assert list(await line.blocks()) == ["bc"]
+
+
+async def test_hidden_drafts_are_over_only_when_a_draft_was_seen(line: Line) -> None:
+    """Customers can be read all along: what contacts hears is no proof."""
+    line.world.stripe.put(build_invoice())
+    await line.world.plain_redis.hdel(f"hub:{{{line.world.connection.id}}}:connection", "proved")
+    await line.block(error=Blocked("Hidden.", code=DRAFTS_HIDDEN))
+
+    assert await line.contacts(build_head()) == "done"
+    assert "find_customers" in line.world.bc.calls
+    assert await line.blocks() == {"bc": NOW}
+    assert await line.invoices() == "done"
+    assert await line.blocks() == {}
+
+
+async def test_the_metadata_writer_ends_a_block_of_stripe_only_when_stripe_has_answered(line: Line) -> None:
+    await line.sync(build_head())
+    await line.block("stripe", Blocked("No.", code="stripe.credentials.rejected"))
+
+    assert await line.metadata() == "done"  # Stripe says so already: nothing is written
+    assert await line.blocks() == {"stripe": NOW}
+    await line.world.ledger.record_metadata(line.world.connection.id, "in_1", {})
+    assert await line.metadata() == "done"
+    assert await line.blocks() == {}
+
+
+async def test_a_block_of_business_central_does_not_stop_the_metadata(line: Line) -> None:
+    await line.sync(build_head())
+    await line.gate.block(line.world.connection.id, REVOKED)
+
+    assert await line.metadata() == "done"
+    assert list(await line.blocks()) == ["bc"]
+
+
+async def test_a_block_that_another_process_has_ended_is_not_waited_for(line: Line) -> None:
+    connection = line.world.connection.id
+    await line.gate.block(connection, REVOKED)
+    assert isinstance(await line.gate.enter(connection, BOTH), Closed)
+    elsewhere = Directory(line.world.plain_redis, line.world.directory.box, line.world.clock)
+    await elsewhere.save_block(connection, "bc", None)
+
+    assert isinstance(await line.gate.enter(connection, BOTH), Admission)
+
+
+async def test_a_pause_lets_nothing_through_to_business_central(line: Line) -> None:
+    connection = line.world.connection.id
+    await line.world.directory.set_paused(connection, paused=True)
+    closed = await line.gate.enter(connection, BOTH)
+
+    assert isinstance(closed, Closed)
+    assert closed.detail.code == "connection.paused"
+    assert isinstance(await line.gate.enter(connection, frozenset({"stripe"})), Admission)

@@ -1,0 +1,50 @@
+"""Each connection's clients: whose answers they tell of, and for whom they leave room."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from pydantic import SecretStr
+
+from hub.clients import Clients
+from hub.config import load_config
+from hub.directory import Directory
+from hub.redis import build_redis
+from hub.secrets import SecretBox
+from tests.builders import build_snapshot
+
+ENVIRONMENT = {
+    "HUB_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+    "HUB_REDIS_URL": "redis://127.0.0.1:1/0",
+    "HUB_SECRET_KEYS": "a key for the tests",
+}
+
+
+@pytest.fixture
+def heard() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+async def clients(heard: list[tuple[str, str]]) -> AsyncGenerator[Clients]:
+    redis = build_redis(ENVIRONMENT["HUB_REDIS_URL"])
+    directory = Directory(redis, SecretBox([SecretStr("a key for the tests")]))
+    made = Clients(load_config(ENVIRONMENT), redis, directory, lambda *answer: heard.append(answer))
+    yield made
+    await made.close()
+
+
+async def test_an_answer_is_told_with_its_connection_and_system(clients: Clients, heard: list[tuple[str, str]]) -> None:
+    first, second = build_snapshot(), build_snapshot(bc_company="Another")
+    clients.business_central(first)._channel.on_answer()
+    clients.business_central(second, live=False)._channel.on_answer()
+    clients.stripe(second)._channel._on_answer()
+
+    assert heard == [(first.connection.id, "bc"), (second.connection.id, "bc"), (second.connection.id, "stripe")]
+
+
+async def test_live_and_history_share_a_client_but_for_their_place(clients: Clients) -> None:
+    snapshot = build_snapshot()
+    live, history = clients.business_central(snapshot), clients.business_central(snapshot, live=False)
+
+    assert live._channel is history._channel
+    assert (live._live, history._live, clients.business_central(snapshot)._live) == (True, False, True)
