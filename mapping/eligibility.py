@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from schemas.settings import Trigger
+from schemas.invoice_settings import MetadataCondition, SkipRules
+from schemas.settings import Settings, Trigger
 from schemas.stripe_objects import Invoice
 
 
@@ -44,20 +45,18 @@ _CLOSED = {
 }
 
 
-def decide_due(
-    invoice: Invoice, *, triggers: tuple[Trigger, ...], was_sent: bool, go_live: datetime, metadata_prefix: str
-) -> DueDecision:
+def decide_due(invoice: Invoice, settings: Settings, *, was_sent: bool, go_live: datetime) -> DueDecision:
     """Decide by the invoice's current state; only *sent* is known from events alone."""
     if invoice.status == "draft":
         return NotYet("The invoice is still a draft in Stripe.")
     if invoice.status in _CLOSED:
         return Closed(_CLOSED[invoice.status])
-    if (reason := _find_exemption(invoice, go_live, metadata_prefix)) is not None:
+    if (reason := _find_exemption(invoice, settings, go_live)) is not None:
         return LeftAlone(reason)
-    for trigger in triggers:
+    for trigger in settings.triggers:
         if _has_fired(trigger, invoice, was_sent=was_sent):
             return GoOn(trigger)
-    wanted = " or ".join(_WAITS_FOR[trigger] for trigger in triggers)
+    wanted = " or ".join(_WAITS_FOR[trigger] for trigger in settings.triggers)
     return NotYet(f"The draft is made when the invoice is {wanted}; it is not yet.")
 
 
@@ -67,12 +66,43 @@ def get_issue_time(invoice: Invoice) -> datetime:
     return datetime.fromtimestamp(seconds, tz=UTC)
 
 
-def _find_exemption(invoice: Invoice, go_live: datetime, prefix: str) -> str | None:
-    if invoice.metadata.get(f"{prefix}skip", "").strip().lower() in {"1", "true", "yes"}:
-        return f"The invoice's metadata say {prefix}skip."
+def _find_exemption(invoice: Invoice, settings: Settings, go_live: datetime) -> str | None:
+    skip = f"{settings.metadata_prefix}skip"
+    if invoice.metadata.get(skip, "").strip().lower() in {"1", "true", "yes"}:
+        return f"The invoice's metadata say {skip}."
     if get_issue_time(invoice) < go_live:
         return f"The invoice was finalized before the go-live date, {go_live:%Y-%m-%d %H:%M} UTC."
+    if invoice.total == 0 and settings.invoices.zero_total == "skip":
+        return "Its total is zero, and the settings leave such invoices alone (invoices.zero_total)."
+    return _find_rule(invoice, settings.skip)
+
+
+def _find_rule(invoice: Invoice, rules: SkipRules) -> str | None:
+    """Return the rule of the user's that leaves the invoice alone, in words."""
+    currency = invoice.currency.upper()
+    if currency in _upper(rules.currencies) or (
+        rules.only_currencies and currency not in _upper(rules.only_currencies)
+    ):
+        return f"The settings leave invoices in {currency} alone (skip)."
+    if invoice.customer in rules.customers:
+        return f"The settings leave invoices of customer {invoice.customer} alone (skip.customers)."
+    if invoice.billing_reason in rules.billing_reasons:
+        return f"The settings leave invoices with billing reason {invoice.billing_reason} alone (skip.billing_reasons)."
+    for condition in rules.metadata:
+        if _holds(condition, invoice):
+            return f"The settings leave invoices alone whose metadata have {condition.key} (skip.metadata)."
     return None
+
+
+def _holds(condition: MetadataCondition, invoice: Invoice) -> bool:
+    value = invoice.metadata.get(condition.key)
+    if value is None:
+        return False
+    return condition.value is None or value.strip().casefold() == condition.value.strip().casefold()
+
+
+def _upper(codes: tuple[str, ...]) -> set[str]:
+    return {code.upper() for code in codes}
 
 
 def _has_fired(trigger: Trigger, invoice: Invoice, *, was_sent: bool) -> bool:

@@ -33,6 +33,31 @@ def fit_text(text: str, limit: int, what: str, notes: Notes) -> str:
     return clean
 
 
+def split_lines(text: str, limit: int, what: str, notes: Notes) -> list[str]:
+    """Return the text as lines of at most `limit` UTF-16 units: at its own line breaks, then between words.
+
+    Nothing of it is lost; what else is changed is noted. Blank lines are dropped.
+    """
+    lines: list[str] = []
+    for part in text.splitlines():
+        if line := tidy(part):
+            lines += _split(line, limit)
+    if tidy(" ".join(lines)) != tidy(text):
+        notes.add(f"{what} was tidied: control characters or extra blanks were taken out.")
+    return lines
+
+
+def _split(text: str, limit: int) -> list[str]:
+    lines: list[str] = []
+    rest = text
+    while _units(rest) > limit:
+        whole = _cut(rest, limit)
+        head = whole.rpartition(" ")[0] if " " in whole and not rest[len(whole) :].startswith(" ") else whole
+        lines.append(head)
+        rest = rest[len(head) :].lstrip()
+    return [*lines, rest]
+
+
 def tidy(text: str) -> str:
     """Return the text composed (NFC) and on one line, without control characters and extra blanks."""
     return " ".join(_replace_controls(unicodedata.normalize("NFC", text)).split())

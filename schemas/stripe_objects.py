@@ -22,6 +22,14 @@ class DiscountAmount(StripeObject):
     """What one discount takes off a line, in minor units."""
 
     amount: int
+    discount: str | None = None
+
+
+class PretaxCredit(StripeObject):
+    """What a credit takes off a line before tax, in minor units. Those of type `discount` are discounts told again."""
+
+    amount: int
+    type: str | None = None
 
 
 class TaxRateDetails(StripeObject):
@@ -72,6 +80,7 @@ class Line(StripeObject):
     quantity_decimal: str | None = None
     subtotal: int | None = None
     discount_amounts: tuple[DiscountAmount, ...] | None = None
+    pretax_credit_amounts: tuple[PretaxCredit, ...] | None = None
     taxes: tuple[Tax, ...] | None = None
     pricing: Pricing | None = None
     period: Period | None = None
@@ -160,6 +169,9 @@ class Invoice(StripeObject):
     customer_tax_ids: tuple[TaxId, ...] | None = None
     collection_method: str | None = None
     billing_reason: str | None = None
+    discounts: tuple[Any, ...] | None = None
+    """Ids of the invoice's own discounts; those of single lines are not among them."""
+    starting_balance: int | None = None
     description: str | None = None
     footer: str | None = None
     custom_fields: tuple[CustomField, ...] | None = None

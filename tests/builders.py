@@ -11,11 +11,12 @@ from pydantic import SecretStr, TypeAdapter
 
 from connectors.business_central.models import Customer, SalesInvoice
 from hub.directory import Snapshot
+from mapping.materials import BookObject, Books, Materials, ObjectKey, PaymentTerm
 from schemas.connections import Connection, ConnectionSecrets
 from schemas.invoice_settings import InvoiceSettings, LineTarget
 from schemas.messages import Cause, ContactResolved, CustomerMatch, StripeEventReceived
 from schemas.settings import Settings
-from schemas.stripe_objects import Event, Invoice, Line
+from schemas.stripe_objects import Event, Invoice, Line, TaxRate
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ACCOUNT = "acct_1HubTests"
@@ -74,7 +75,7 @@ def build_invoice(*, lines: Sequence[Line] | None = None, at: datetime = NOW, **
             "currency": "eur",
             "livemode": False,
             "created": seconds,
-            "total": sum(line.amount for line in chosen),
+            "total": sum(_get_gross(line) for line in chosen),
             "subtotal": sum(line.amount for line in chosen),
             "customer": "cus_1",
             "customer_name": "Acme GmbH",
@@ -84,6 +85,12 @@ def build_invoice(*, lines: Sequence[Line] | None = None, at: datetime = NOW, **
         }
         | changes
     )
+
+
+def _get_gross(line: Line) -> int:
+    discount = sum(part.amount for part in line.discount_amounts or ())
+    on_top = sum(tax.amount for tax in line.taxes or () if tax.tax_behavior != "inclusive")
+    return line.amount - discount + on_top
 
 
 def build_connection(**changes: Any) -> Connection:
@@ -164,6 +171,69 @@ def build_resolved(
 def build_match(**changes: Any) -> CustomerMatch:
     values = {"id": CUSTOMER_ID, "number": "C00010", "name": "Acme GmbH", "how": "email = billing@acme.example"}
     return CustomerMatch.model_validate(values | changes)
+
+
+def build_books(**changes: Any) -> Books:
+    """Build the lists of the simulators' company, as far as rules look at them."""
+    values: dict[str, Any] = {
+        "local_currency": "EUR",
+        "decimals": {"EUR": 2, "USD": 2, "GBP": 2, "DKK": 2, "JPY": 0, "ISK": 0, "KWD": 3},
+        "payment_terms": {
+            "14 DAYS": PaymentTerm("pt-14", "14 DAYS", 14),
+            "30 DAYS": PaymentTerm("pt-30", "30 DAYS", 30),
+            "CM": PaymentTerm("pt-cm", "CM"),
+        },
+        "countries": frozenset({"DE", "FR", "DK", "US", "GB", "JP"}),
+        "tax_codes": {"STANDARD": "tg-1", "REDUCED": "tg-2", "ZERO": "tg-3"},
+        "tax_areas": {"DOMESTIC": "ta-1", "EU": "ta-2", "EXPORT": "ta-3"},
+        "units": {"PCS": "u-1", "HOUR": "u-2"},
+        "dimensions": {
+            "DEPARTMENT": frozenset({"SALES", "PROD"}),
+            "CUSTOMERGROUP": frozenset({"LARGE", "SMALL"}),
+            "PROJECT": frozenset({"P-1"}),
+        },
+        "shortcut_dimensions": ("DEPARTMENT", "CUSTOMERGROUP"),
+    }
+    return Books(**(values | changes))
+
+
+BOOK_OBJECTS = (
+    BookObject("Account", "a-6110", "6110", "Sales, Retail"),
+    BookObject("Account", "a-6120", "6120", "Sales, Reduced VAT"),
+    BookObject("Account", "a-6130", "6130", "Sales, Zero VAT"),
+    BookObject("Account", "a-6910", "6910", "Invoice Rounding"),
+    BookObject("Account", "a-5610", "5610", "Sales VAT"),
+    BookObject("Account", "a-6190", "6190", "Sales, old", unusable="is blocked"),
+    BookObject("Item", "i-100", "SVC-100", "Consulting hour", unit="HOUR", tax_code="STANDARD"),
+    BookObject("Item", "i-300", "SVC-300", "Book", unit="PCS", tax_code="REDUCED"),
+    BookObject("Item", "i-900", "SVC-900", "Withdrawn service", unusable="is blocked"),
+)
+
+
+def build_materials(*more: BookObject, **changes: Any) -> Materials:
+    """Build what rules look at: the simulators' accounts and items, found by number and by name, and `more` of them."""
+    objects: dict[ObjectKey, tuple[BookObject, ...]] = {}
+    for one in (*BOOK_OBJECTS, *more):
+        objects[ObjectKey(one.type, "number", one.number)] = (one,)
+        by_name = ObjectKey(one.type, "displayName", one.name)
+        objects[by_name] = (*objects.get(by_name, ()), one)
+    rates = {rate.id: rate for rate in (build_rate(percent) for percent in ("25", "20", "19", "8.875", "7", "0"))}
+    values: dict[str, Any] = {"books": build_books(), "objects": objects, "tax_rates": rates}
+    return Materials(**(values | changes))
+
+
+def build_rate(percent: str, **changes: Any) -> TaxRate:
+    """Build a tax rate whose id says its percentage: `txr_25`."""
+    values = {"id": f"txr_{percent}", "display_name": "VAT", "percentage": percent, "country": "DE"}
+    return TaxRate.model_validate(values | changes)
+
+
+def build_taxes(
+    amount: int, percent: str = "25", *, behavior: str = "exclusive", **changes: Any
+) -> list[dict[str, Any]]:
+    """Build the taxes of a line: one, of this amount in minor units."""
+    tax = {"amount": amount, "tax_behavior": behavior, "tax_rate_details": {"tax_rate": f"txr_{percent}"}}
+    return [tax | changes]
 
 
 def build_customer(**changes: Any) -> Customer:

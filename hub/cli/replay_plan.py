@@ -141,10 +141,9 @@ class ReplayPlanner:
     async def _plan_invoice(self, invoice: Invoice, record: InvoiceRecord) -> PlannedInvoice:
         decision = decide_due(
             invoice,
-            triggers=self.snapshot.settings.triggers,
+            self.snapshot.settings,
             was_sent=record.sent_at is not None,
             go_live=self.snapshot.connection.go_live,
-            metadata_prefix=self.snapshot.settings.metadata_prefix,
         )
         match decision:
             case NotYet(reason) | LeftAlone(reason):

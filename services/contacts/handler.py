@@ -59,10 +59,9 @@ class ContactsHandler:
     ) -> Sequence[Outgoing]:
         decision = decide_due(
             invoice,
-            triggers=snapshot.settings.triggers,
+            snapshot.settings,
             was_sent=record.sent_at is not None,
             go_live=snapshot.connection.go_live,
-            metadata_prefix=snapshot.settings.metadata_prefix,
         )
         if record.closed_at is not None and not isinstance(decision, Closed):
             # Written off and paid after all: it stands again.

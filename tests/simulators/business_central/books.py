@@ -27,12 +27,12 @@ class Books:
     def __init__(self, sim: BusinessCentralSimulator, http: httpx.AsyncClient) -> None:
         self.sim = sim
         self.http = http
-        self._token = sim.tokens.issue(TENANT, CLIENT_ID, CLIENT_ID)
+        self.token = sim.tokens.issue(TENANT, CLIENT_ID, CLIENT_ID)
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         """Send one request; `path` is relative to the company unless it starts with a slash."""
         url = path if path.startswith("/") else f"{COMPANY}/{path}"
-        sent = {"Authorization": f"Bearer {self._token}"} | {
+        sent = {"Authorization": f"Bearer {self.token}"} | {
             name.replace("_", "-"): text for name, text in headers.items()
         }
         return await self.http.request(method, url, json=body, headers=sent)

@@ -4,16 +4,14 @@ from typing import Any
 import pytest
 
 from mapping.eligibility import Closed, DueDecision, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
-from schemas.settings import Trigger
+from schemas.settings import Settings, Trigger
 from schemas.stripe_objects import Invoice
 from tests.builders import NOW, build_invoice, load_sample_invoice
 
 
 def decide(invoice: Invoice, *triggers: Trigger, was_sent: bool = False) -> DueDecision:
     go_live = NOW - timedelta(days=1)
-    return decide_due(
-        invoice, triggers=triggers or ("finalized",), was_sent=was_sent, go_live=go_live, metadata_prefix="bc_"
-    )
+    return decide_due(invoice, Settings(triggers=triggers or ("finalized",)), was_sent=was_sent, go_live=go_live)
 
 
 @pytest.mark.parametrize(
@@ -75,13 +73,8 @@ def test_not_yet_says_what_is_waited_for() -> None:
 @pytest.mark.parametrize(("sample", "expected"), [("15", Closed), ("16", Closed), ("20", GoOn), ("26", NotYet)])
 def test_recorded_invoices(sample: str, expected: type) -> None:
     invoice = load_sample_invoice(sample)
-    decision = decide_due(
-        invoice,
-        triggers=("finalized",),
-        was_sent=False,
-        go_live=get_issue_time(invoice) - timedelta(days=1),
-        metadata_prefix="hub_",
-    )
+    go_live = get_issue_time(invoice) - timedelta(days=1)
+    decision = decide_due(invoice, Settings(metadata_prefix="hub_"), was_sent=False, go_live=go_live)
 
     assert isinstance(decision, expected)
 
@@ -93,3 +86,37 @@ def test_the_issue_time_is_the_finalization_else_the_creation() -> None:
     assert get_issue_time(build_invoice()) == NOW
     assert get_issue_time(build_invoice(**transitions)) == NOW
     assert get_issue_time(build_invoice(effective_at=later, **transitions)) == NOW + timedelta(hours=1)
+
+
+def decide_with(invoice: Invoice, **settings: Any) -> DueDecision:
+    return decide_due(invoice, Settings.model_validate(settings), was_sent=False, go_live=NOW - timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("skip", "is_left"),
+    [
+        ({"currencies": ["EUR"]}, True),
+        ({"currencies": ["usd"]}, False),
+        ({"only_currencies": ["usd"]}, True),
+        ({"only_currencies": ["eur"]}, False),
+        ({"customers": ["cus_1"]}, True),
+        ({"customers": ["cus_2"]}, False),
+        ({"billing_reasons": ["manual"]}, True),
+        ({"billing_reasons": ["subscription_cycle"]}, False),
+        ({"metadata": [{"key": "channel"}]}, True),
+        ({"metadata": [{"key": "channel", "value": "SHOP "}]}, True),
+        ({"metadata": [{"key": "channel", "value": "till"}]}, False),
+        ({"metadata": [{"key": "other"}]}, False),
+    ],
+)
+def test_rules_of_the_user_leave_invoices_alone_with_a_reason(skip: dict[str, Any], is_left: bool) -> None:
+    invoice = build_invoice(billing_reason="manual", metadata={"channel": "shop"})
+    decision = decide_with(invoice, skip=skip)
+
+    assert isinstance(decision, LeftAlone if is_left else GoOn)
+    assert not isinstance(decision, LeftAlone) or "settings leave invoices" in decision.reason
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [("skip", LeftAlone), ("create", GoOn)])
+def test_an_invoice_of_nothing_is_left_alone_where_the_settings_say_so(chosen: str, expected: type) -> None:
+    assert isinstance(decide_with(build_invoice(total=0), invoices={"zero_total": chosen}), expected)

@@ -1,0 +1,189 @@
+"""The header of a draft: number, dates, terms, addresses, dimensions."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from mapping.eligibility import get_issue_time
+from mapping.materials import Materials
+from mapping.sheet import Sheet
+from mapping.text import Notes, fit_text
+from schemas.errors import Refused
+from schemas.invoice_settings import DimensionRule, InvoiceSettings
+from schemas.settings import Settings
+from schemas.stripe_objects import Address, Invoice, Shipping
+
+DocumentKind = Literal["invoice", "credit_memo"]
+
+DOCUMENT_NUMBER_LENGTH = 35
+_DATE_FIELD: dict[DocumentKind, str] = {"invoice": "invoiceDate", "credit_memo": "creditMemoDate"}
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header's fields, and the dimensions that it has no field for: (dimension, value) codes."""
+
+    sheet: Sheet = field(default_factory=Sheet)
+    dimensions: tuple[tuple[str, str], ...] = ()
+
+
+def build_external_document_number(invoice: Invoice, settings: InvoiceSettings) -> str:
+    """Build the number that the draft is found by. Business Central stores it in upper case.
+
+    Raises:
+        Refused: the invoice has no number yet, or it is longer than Business Central's field.
+    """
+    own = invoice.number if settings.external_document_number == "number" else invoice.id
+    if not own:
+        raise Refused(
+            f"Stripe invoice {invoice.id} has no invoice number.",
+            code="invoice.number.missing",
+            fix="Finalize it in Stripe, or let the hub use the invoice id as external document number.",
+        )
+    number = f"{settings.external_document_prefix}{own}".strip().upper()
+    if len(number) > DOCUMENT_NUMBER_LENGTH:
+        raise Refused(
+            f"The external document number {number} of invoice {own} is longer than Business Central's 35 characters.",
+            code="invoice.number.too_long",
+            fix="Shorten the prefix in the settings, then replay.",
+        )
+    return number
+
+
+@dataclass(frozen=True)
+class HeaderMaker:
+    """Builds the header of one document."""
+
+    invoice: Invoice
+    kind: DocumentKind
+    settings: Settings
+    materials: Materials
+    notes: Notes
+    sheet: Sheet = field(default_factory=Sheet)
+
+    def build(self, customer_id: str | None) -> Header:
+        """Build the header. The customer comes first: all else defaults from it, and is then said anew.
+
+        Raises:
+            Refused: the number can't be written, or a dimension or its value does not exist.
+        """
+        header, put = self.settings.invoices.header, self.sheet.put
+        number = build_external_document_number(self.invoice, self.settings.invoices)
+        put("externalDocumentNumber", number, f"invoice {self.settings.invoices.external_document_number}")
+        if customer_id is not None:
+            put("customerId", customer_id, "matched customer")
+        put("currencyCode", self.invoice.currency.upper(), "invoice currency")
+        self._put_dates()
+        if header.salesperson is not None:
+            put("salesperson", header.salesperson, "invoices.header.salesperson")
+        self._put_addresses()
+        return Header(self.sheet, self._put_dimensions())
+
+    def _put_dates(self) -> None:
+        time_zone = self.settings.time_zone
+        issued = get_issue_time(self.invoice).astimezone(ZoneInfo(time_zone)).date()
+        self.sheet.put(_DATE_FIELD[self.kind], issued.isoformat(), "invoice finalized")
+        self.sheet.put("postingDate", issued.isoformat(), "invoice finalized")
+        if self.invoice.due_date is None:
+            return
+        due = to_day(self.invoice.due_date, time_zone)
+        days = (due - issued).days
+        terms = [one for one in self.materials.books.payment_terms.values() if one.due_days == days]
+        if terms and self.settings.invoices.header.payment_terms == "match":
+            chosen = min(terms, key=lambda one: one.code)
+            self.sheet.put("paymentTermsId", chosen.id, f"terms {chosen.code}, {days} days")
+        self.sheet.put("dueDate", due.isoformat(), "invoice due date")
+
+    def _put_addresses(self) -> None:
+        header, invoice = self.settings.invoices.header, self.invoice
+        if header.sell_to_address == "invoice" and invoice.customer_address is not None:
+            self._put_address("sellTo", invoice.customer_address)
+        shipping = invoice.shipping_details or invoice.customer_shipping
+        # A credit memo has no ship-to fields in the API.
+        if (
+            shipping is None
+            or self.kind == "credit_memo"
+            or not header.ship_to
+            or not _goes_elsewhere(shipping, invoice)
+        ):
+            return
+        if shipping.name:
+            name = fit_text(shipping.name, 100, "The name to ship to", self.notes)
+            self.sheet.put("shipToName", name, "shipping details")
+        self._put_address("shipTo", shipping.address or Address())
+
+    def _put_address(self, side: str, address: Address) -> None:
+        # The country first: a change of it clears city, state and post code (BC facts 8).
+        parts = (
+            ("Country", self._check_country(address.country), 10),
+            ("AddressLine1", address.line1, 100),
+            ("AddressLine2", address.line2, 50),
+            ("City", address.city, 30),
+            ("State", address.state, 30),
+            ("PostCode", address.postal_code, 20),
+        )
+        for name, text, limit in parts:
+            if text:
+                value = fit_text(text, limit, f"{side}{name}", self.notes)
+                self.sheet.put(f"{side}{name}", value, "address in Stripe")
+
+    def _check_country(self, country: str | None) -> str:
+        code = (country or "").upper()
+        known = self.materials.books.countries
+        if code and known and code not in known:
+            self.notes.add(f"The country {code} is not in Business Central's list and was left out.")
+            return ""
+        return code
+
+    def _put_dimensions(self) -> tuple[tuple[str, str], ...]:
+        others: list[tuple[str, str]] = []
+        shortcuts = self.materials.books.shortcut_dimensions[:2]
+        for rule in self.settings.invoices.header.dimensions:
+            value, source = _read_dimension(rule, self.invoice, self.materials)
+            if not value:
+                continue
+            _check_dimension(rule.dimension, value, source, self.materials)
+            if rule.dimension in shortcuts:
+                self.sheet.put(f"shortcutDimension{shortcuts.index(rule.dimension) + 1}Code", value, source)
+            else:
+                others.append((rule.dimension, value))
+        return tuple(others)
+
+
+def to_day(seconds: int, time_zone: str) -> date:
+    """Return the day that it is in the company's time zone."""
+    return datetime.fromtimestamp(seconds, tz=UTC).astimezone(ZoneInfo(time_zone)).date()
+
+
+def _goes_elsewhere(shipping: Shipping, invoice: Invoice) -> bool:
+    """Tell whether goods go elsewhere than the invoice."""
+    if shipping.address is None or not any(shipping.address.model_dump().values()):
+        return False
+    return shipping.address != invoice.customer_address or shipping.name not in {None, invoice.customer_name}
+
+
+def _read_dimension(rule: DimensionRule, invoice: Invoice, materials: Materials) -> tuple[str, str]:
+    """Return the value's code, upper case as Business Central stores it, and its source."""
+    if rule.metadata is not None:
+        if own := invoice.metadata.get(rule.metadata, "").strip():
+            return own.upper(), f"invoice metadata {rule.metadata}"
+        if materials.customer and (own := materials.customer.metadata.get(rule.metadata, "").strip()):
+            return own.upper(), f"customer metadata {rule.metadata}"
+    return rule.value or "", f"default of dimension {rule.dimension}"
+
+
+def _check_dimension(dimension: str, value: str, source: str, materials: Materials) -> None:
+    known = materials.books.dimensions
+    if dimension not in known:
+        raise Refused(
+            f"Business Central has no dimension {dimension}.",
+            code="invoice.dimension.missing",
+            fix="Name one of its dimensions in invoices.header.dimensions, then replay.",
+        )
+    if value not in known[dimension]:
+        raise Refused(
+            f"The dimension {dimension} has no value {value} in Business Central ({source}).",
+            code="invoice.dimension_value.missing",
+            fix="Create the value there, or correct it in Stripe's metadata or the settings; then replay.",
+        )

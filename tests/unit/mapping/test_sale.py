@@ -1,0 +1,136 @@
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from mapping.sale import Sale, read_sale
+from schemas.errors import Refused
+from schemas.stripe_objects import Invoice
+from tests.builders import build_invoice, build_line, build_materials, build_rate, build_taxes, load_sample_invoice
+
+MATERIALS = build_materials()
+COMPLETE = ("01", "02", "03", "04", "05", "07", "09", "15", "16", "17", "18", "19", "20")
+
+
+def read(invoice: Invoice) -> Sale:
+    return read_sale(invoice, MATERIALS)
+
+
+@pytest.mark.parametrize("sample", COMPLETE)
+def test_the_pieces_of_every_sample_add_up_to_its_total(sample: str) -> None:
+    invoice = load_sample_invoice(sample)
+    sale = read(invoice)
+
+    assert sum(piece.gross for piece in sale.pieces) + sale.unexplained == invoice.total
+    assert sale.unexplained == 0
+
+
+def test_tax_on_top_and_inside_are_told_apart() -> None:
+    lines = [
+        build_line(1000, taxes=build_taxes(250)),
+        build_line(1000, taxes=build_taxes(167, "20", behavior="inclusive")),
+    ]
+    first, second = read(build_invoice(lines=lines)).pieces
+
+    assert (first.net, first.gross, first.tax.percent) == (1000, 1250, Decimal(25))
+    assert (second.net, second.gross, second.tax.percent) == (833, 1000, Decimal(20))
+
+
+def test_several_rates_on_a_line_are_one_percentage() -> None:
+    line = build_line(10_000, taxes=[*build_taxes(700, "7"), *build_taxes(1900, "19")])
+
+    assert read(build_invoice(lines=[line])).pieces[0].tax.percent == Decimal(26)
+
+
+def test_a_reverse_charge_takes_nothing_whatever_its_rate_says() -> None:
+    line = build_line(10_000, taxes=build_taxes(0, "19", taxability_reason="reverse_charge"))
+    tax = read(build_invoice(lines=[line])).pieces[0].tax
+
+    assert (tax.percent, tax.reason, tax.country) == (0, "reverse_charge", "DE")
+
+
+def test_a_rate_that_takes_less_than_half_a_cent_is_still_that_rate() -> None:
+    line = build_line(1, taxes=build_taxes(0, "19"))
+
+    assert read(build_invoice(lines=[line])).pieces[0].tax.percent == Decimal(19)
+
+
+def test_a_tax_whose_rate_is_not_known_has_no_percentage() -> None:
+    line = build_line(1000, taxes=build_taxes(100, "unheard-of"))
+
+    assert read(build_invoice(lines=[line])).pieces[0].tax.percent is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "total"),
+    [(10_000, 9_000), (9_000, 9_000)],
+    ids=["the line's amount is before its own coupon", "the line's amount is after its own coupon"],
+)
+def test_a_coupon_on_a_line_is_read_either_way_as_the_total_tells(amount: int, total: int) -> None:
+    line = build_line(amount, discount_amounts=[{"amount": 1_000, "discount": "di_own"}])
+    sale = read(build_invoice(lines=[line], total=total, discounts=["di_invoice"]))
+
+    assert sum(piece.gross for piece in sale.pieces) == total
+
+
+def test_credits_that_reduce_what_is_taxed_are_taken_off() -> None:
+    granted = [{"amount": 500, "type": "credit_balance_transaction"}, {"amount": 100, "type": "discount"}]
+    line = build_line(10_000, pretax_credit_amounts=granted, discount_amounts=[{"amount": 100}])
+
+    assert read(build_invoice(lines=[line], total=9_400)).pieces[0].net == 9_400
+
+
+def test_a_few_cents_between_lines_and_total_are_rounding() -> None:
+    assert read(build_invoice(total=10_003)).unexplained == 3
+
+
+def test_what_does_not_add_up_is_not_guessed() -> None:
+    with pytest.raises(Refused) as caught:
+        read(build_invoice(total=10_100))
+
+    assert caught.value.code == "invoice.sums.unexplained"
+    assert "add up to 100.00 EUR, but its total in Stripe is 101.00 EUR" in caught.value.message
+
+
+def test_an_invoice_without_lines_is_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        read(build_invoice().model_copy(update={"lines": build_invoice().lines.model_copy(update={"data": ()})}))
+    assert caught.value.code == "invoice.lines.missing"
+
+
+@pytest.mark.parametrize(
+    ("cost", "net", "percent"),
+    [
+        ({"amount_total": 1250, "amount_tax": 250, "taxes": build_taxes(250)}, 1000, Decimal(25)),
+        ({"amount_total": 1200, "amount_tax": 200, "taxes": build_taxes(200, "20", behavior="inclusive")}, 1000, 20),
+        # Not told: the rate of the lines fits.
+        ({"amount_total": 1250, "amount_tax": 250}, 1000, Decimal(25)),
+        ({"amount_total": 1070, "amount_tax": 70}, 1000, None),
+        ({"amount_total": 1000, "amount_tax": 0}, 1000, 0),
+    ],
+)
+def test_shipping_has_its_own_tax_or_that_of_the_lines(cost: dict[str, Any], net: int, percent: Decimal | None) -> None:
+    line = build_line(1000, taxes=build_taxes(250))
+    sale = read(build_invoice(lines=[line], total=1250 + cost["amount_total"], shipping_cost=cost))
+    shipping = sale.pieces[-1]
+
+    assert (shipping.label, shipping.net, shipping.gross) == ("shipping", net, cost["amount_total"])
+    assert shipping.tax.percent == percent
+
+
+def test_a_balance_that_was_applied_does_not_change_the_sale() -> None:
+    invoice = load_sample_invoice("09")
+
+    assert invoice.starting_balance == -20_000
+    assert read(invoice).total == 178_500
+
+
+def test_a_credit_tells_the_sale_the_other_way_round() -> None:
+    line = build_line(-1000, taxes=build_taxes(-250))
+    (piece,) = read(build_invoice(lines=[line])).negate().pieces
+
+    assert (piece.net, piece.gross, piece.tax.shares[0].amount) == (1000, 1250, 250)
+
+
+def test_rates_are_read_as_the_decimals_that_they_are_written_as() -> None:
+    assert build_rate("8.875").percentage == Decimal("8.875")
