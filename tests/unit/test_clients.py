@@ -28,7 +28,11 @@ def heard() -> list[tuple[str, str]]:
 async def clients(heard: list[tuple[str, str]]) -> AsyncGenerator[Clients]:
     redis = build_redis(ENVIRONMENT["HUB_REDIS_URL"])
     directory = Directory(redis, SecretBox([SecretStr("a key for the tests")]))
-    made = Clients(load_config(ENVIRONMENT), redis, directory, lambda *answer: heard.append(answer))
+
+    def note(connection: str, system: str) -> None:
+        heard.append((connection, system))
+
+    made = Clients(load_config(ENVIRONMENT), redis, directory, note)
     yield made
     await made.close()
 
