@@ -144,8 +144,15 @@ class Directory:
 
     async def set_paused(self, connection: str, *, paused: bool) -> None:
         """Pause or resume by hand."""
+        await self._change(connection, paused=paused)
+
+    async def end_dry_run(self, connection: str) -> None:
+        """Write from now on."""
+        await self._change(connection, dry_run=False)
+
+    async def _change(self, connection: str, **changes: Any) -> None:
         current = (await self.load(connection)).connection
-        changed = current.model_copy(update={"paused": paused})
+        changed = current.model_copy(update=changes)
         await run(self.redis.hset(connection_key(connection), "connection", changed.model_dump_json()))
         self._cache.pop(connection, None)
 

@@ -56,6 +56,7 @@ class PreparedConnection:
     lines: ChosenTarget
     sign_in_cache: str | None
     replaces: bool
+    ends_dry_run: bool
     remarks: tuple[str, ...]
 
 
@@ -201,14 +202,16 @@ async def _prepare(
     settings = merge_settings(request, stored[1] if stored else None)
     bc = desk.clients.build_business_central(_build_snapshot(known, secrets, settings))
     lines = await resolve_line_target(settings.invoices.lines, bc)
+    connection = _keep_history(known, stored[0] if stored else None, request)
     return PreparedConnection(
-        connection=_keep_history(known, stored[0] if stored else None, request),
+        connection=connection,
         secrets=secrets,
         settings=_with_lines(settings, lines),
         account=account,
         lines=lines,
         sign_in_cache=await desk.directory.build_token_store(known.id).load(),
         replaces=stored is not None,
+        ends_dry_run=stored is not None and stored[0].dry_run and not connection.dry_run,
         remarks=tuple(await _list_remarks(foundation, known, settings, request)),
     )
 

@@ -28,6 +28,7 @@ def describe_added(prepared: PreparedConnection) -> dict[str, Any]:
         "lines_chosen_because": prepared.lines.because,
         "go_live": connection.go_live.isoformat(),
         "dry_run": connection.dry_run,
+        "ended_dry_run": prepared.ends_dry_run,
         "paused": connection.paused,
         "webhook_path": _webhook_path(connection),
         "webhook_events": list(CAUGHT_UP),
@@ -44,11 +45,26 @@ def show_added(prepared: PreparedConnection) -> None:
     say(f"Webhook to register in Stripe: POST {_webhook_path(connection)}")
     say(f"  with the events {', '.join(CAUGHT_UP)}")
     if connection.dry_run:
-        say(("Dry run: nothing is written. End it by adding again with --no-dry-run.", "yellow"))
+        say(("Dry run: nothing is written. End it with: hub connections live", "yellow"))
     if connection.paused:
         say(("It is paused: hub connections resume", "yellow"))
+    if prepared.ends_dry_run:
+        say((tell_dry_run_end(connection), "yellow"))
     for remark in prepared.remarks:
         say((remark, "yellow"))
+
+
+def build_replay_hint(connection: Connection) -> str:
+    """Build the command that makes the drafts which a dry run only told of."""
+    return f"hub replay --since {connection.go_live:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def tell_dry_run_end(connection: Connection) -> str:
+    """Say what is left to do after a dry run."""
+    return (
+        "What came in during the dry run has no draft yet. To make them: "
+        f"{build_replay_hint(connection)} (with --dry-run first, to see which)"
+    )
 
 
 def _show_lines(prepared: PreparedConnection) -> None:

@@ -9,16 +9,24 @@ from pydantic import SecretStr
 
 from hub.cli.checks import check_connection, count_problems, show_checks
 from hub.cli.connect import ConnectionRequest, prepare_connection, release_connection, save_connection
-from hub.cli.connection_view import describe_added, describe_connection, show_added, show_list
+from hub.cli.connection_view import (
+    build_replay_hint,
+    describe_added,
+    describe_connection,
+    show_added,
+    show_list,
+    tell_dry_run_end,
+)
 from hub.cli.context import Exit, choose_connection, err, fail, open_foundation, print_json, run_command
 from hub.cli.device_sign_in import sign_in_by_code
 from hub.cli.key_rotation import rotate_all
 from hub.cli.moments import parse_moment
 from hub.cli.settings_file import load_settings_file
 from hub.cli.wording import say
+from schemas.connections import Connection
 
 NAME = "connections"
-app = typer.Typer(help="Add, check, pause and resume connections.", no_args_is_help=True)
+app = typer.Typer(help="Add, check, pause, resume and remove connections.", no_args_is_help=True)
 
 Wanted = Annotated[
     str | None, typer.Option("--connection", help="Connection id or Stripe account; not needed if there is only one.")
@@ -174,6 +182,26 @@ def resume(connection: Wanted = None) -> None:
         say(f"{chosen} goes on. {waiting} waiting invoices are due now.")
 
     run_command(work())
+
+
+@app.command()
+def live(connection: Wanted = None, as_json: AsJson = False) -> None:
+    """End the dry run: write to Business Central and Stripe from now on."""
+
+    async def work() -> Connection:
+        async with open_foundation() as foundation:
+            chosen = await choose_connection(foundation, connection)
+            found = (await foundation.directory.load(chosen)).connection
+            await foundation.directory.end_dry_run(chosen)
+        return found
+
+    found = run_command(work())
+    if as_json:
+        print_json({"connection": found.id, "was_dry_run": found.dry_run, "replay": build_replay_hint(found)})
+    elif not found.dry_run:
+        say(f"{found.id} was no dry run: nothing changes.")
+    else:
+        say(f"{found.id} writes from now on. {tell_dry_run_end(found)}")
 
 
 @app.command()

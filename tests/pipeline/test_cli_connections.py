@@ -78,6 +78,20 @@ async def test_adding_again_replaces_keys_and_keeps_the_rest(hub: HubProcess, si
     assert (await hub("connections", "show", "--json")).json["webhook_secrets"] == 2
 
 
+async def test_adding_again_may_end_a_dry_run_and_says_what_is_left_to_do(
+    hub: HubProcess, simulators: Simulators
+) -> None:
+    words = [*build_add_words(simulators), "--line-account", "6110", "--go-live", "2026-01-31"]
+    begun = await hub(*words, "--dry-run")
+    assert "End it with: hub connections live" in begun.out
+    assert "hub replay" not in begun.out
+
+    ended = await hub(*words, "--no-dry-run")
+
+    assert "hub replay --since 2026-01-31T00:00:00Z" in ended.out
+    assert (await hub("connections", "show", "--json")).json["state"] == "active"
+
+
 @pytest.mark.parametrize(
     ("words", "environment", "told"),
     [

@@ -211,6 +211,19 @@ def test_a_pause_ends_with_resume_which_also_clears_blocks_and_lets_everything_b
     assert len(woken) == 1
 
 
+def test_a_dry_run_is_ended_with_what_is_left_to_do(hub: Hub) -> None:
+    connection = hub.connect(dry_run=True, go_live=datetime(2026, 1, 31, 12, 0, 5, tzinfo=UTC))
+
+    done = hub("connections", "live")
+
+    assert done.code == 0
+    assert "hub replay --since 2026-01-31T12:00:05Z" in done.out
+    assert not load(hub, connection).connection.dry_run
+    again = hub("connections", "live")
+    assert "was no dry run" in again.out
+    assert json.loads(hub("connections", "live", "--json").out)["was_dry_run"] is False
+
+
 def test_what_blocks_is_said_beside_the_list(hub: Hub) -> None:
     connection = hub.connect()
     block(hub, connection)
