@@ -1,7 +1,8 @@
 """The client: what the hub asks of Business Central's API v2.0, in its own words."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from copy import copy
+from datetime import UTC, datetime
 from typing import Any, Literal, Self, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
@@ -14,7 +15,16 @@ from connectors.business_central.errors import Call, RawAnswer, classify_failure
 from connectors.business_central.exact_json import parse_json
 from connectors.business_central.limiter import Limiter
 from connectors.business_central.lookups import BatchLimits, CoalescedLookups, TakeValues
-from connectors.business_central.models import Account, Answer, BcRecord, Company, Customer, Item, SalesInvoice
+from connectors.business_central.models import (
+    Account,
+    Answer,
+    BcRecord,
+    Company,
+    Customer,
+    CustomerPage,
+    Item,
+    SalesInvoice,
+)
 from connectors.business_central.odata import build_equals_any, build_url, parse_guid, quote_literal
 from connectors.business_central.sign_in import TokenSource
 from schemas.errors import ConfigurationError, HubError, Refused, RetrySoon
@@ -25,6 +35,19 @@ CustomerField = Literal["email", "displayName", "phoneNumber", "number"]
 # Business Central refuses a filter value that is longer than its field; nothing can be equal to it either.
 _CUSTOMER_FIELD_LENGTHS: dict[CustomerField, int] = {"email": 80, "displayName": 100, "phoneNumber": 30, "number": 20}
 DOCUMENT_NUMBER_LENGTH = 35
+_MOST_IDS = 50
+_PAGE_SIZE = 5_000
+# What customers are found by, and when they were changed.
+_LISTED = (
+    "id",
+    "number",
+    "displayName",
+    "email",
+    "phoneNumber",
+    "taxRegistrationNumber",
+    "country",
+    "lastModifiedDateTime",
+)
 # With `*` or `?` in the value, `eq` may match more than meant; so ask for more before comparing again.
 _WILDCARD_TOP = 200
 _AL_FILTER_SIGNS = frozenset("&|<>=()*?'\"%")
@@ -106,6 +129,58 @@ class BusinessCentralClient:
             if rows:
                 break
         return _parse_all(Call("GET", "customer"), Customer, list(rows.values())[:top])
+
+    async def fetch_customers(self, ids: Sequence[str]) -> tuple[Customer, ...]:
+        """Return those of the customers that exist, in one request for every 50."""
+        guids = [guid for one in ids if (guid := parse_guid(one)) is not None]
+        found: list[Customer] = []
+        for begin in range(0, len(guids), _MOST_IDS):
+            condition = " or ".join(f"id eq {guid}" for guid in guids[begin : begin + _MOST_IDS])
+            request = Request(
+                Call("GET", "customer"), self._company_url("customers", filter=condition), _FROM_THE_SOURCE
+            )
+            page, _ = _parse_page(request.call, await self._channel.send(request, live=self._live))
+            found += _parse_all(request.call, Customer, page)
+        return tuple(found)
+
+    async def list_customers(self, changed_since: datetime | None = None) -> AsyncIterator[CustomerPage]:
+        """Yield all customers, or those that were changed after a moment, in pages of up to 5,000.
+
+        One that is changed meanwhile may be missing: ask again for what was changed since the first page's `as_of`.
+        """
+        options = {"select": ",".join(_LISTED)}
+        if changed_since is not None:
+            moment = changed_since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+            options["filter"] = f"lastModifiedDateTime gt {moment}Z"
+        headers = {**_FROM_THE_SOURCE, "Prefer": f"odata.maxpagesize={_PAGE_SIZE}"}
+        request = Request(Call("GET", "customer"), self._company_url("customers", **options), headers)
+        async for answer, rows in self._answers(request, live=self._live):
+            yield CustomerPage(_parse_all(request.call, Customer, rows), answer.date)
+
+    async def update_customer(
+        self,
+        id: str,  # noqa: A002
+        payload: Mapping[str, Any],
+        *,
+        etag: str,
+    ) -> Customer | Literal["changed", "gone"]:
+        """Change fields of a customer, unless it was changed since the etag was read. Returns it as it is then.
+
+        Raises:
+            InDoubt: it may have been changed; asking again with the same etag changes nothing twice.
+        """
+        call = Call("PATCH", "customer", by_id=True)
+        url = self._company_url(f"customers({parse_guid(id) or quote(id)})")
+        try:
+            answer = await self._channel.send(Request(call, url, {"If-Match": etag}, payload), live=self._live)
+        except RetrySoon as error:
+            if error.code == "bc.record.changed":
+                return "changed"
+            raise
+        except Refused as error:
+            await self._require_absence(error, call)
+            return "gone"
+        return _parse_record(call, Customer, _parse_object(call, answer), answer)
 
     async def create_customer(self, payload: Mapping[str, Any], *, before_send: BeforeSend) -> Answer[Customer]:
         """Create a customer. Not idempotent: look first.
@@ -261,15 +336,21 @@ class BusinessCentralClient:
         }
 
     async def _pages(self, request: Request, *, live: bool) -> AsyncIterator[dict[str, Any]]:
-        """Yield all rows; each page takes a turn of its own, so a long list holds up nobody."""
+        """Yield all rows."""
+        async for _, rows in self._answers(request, live=live):
+            for row in rows:
+                yield row
+
+    async def _answers(self, request: Request, *, live: bool) -> AsyncIterator[tuple[RawAnswer, list[dict[str, Any]]]]:
+        """Yield all pages; each takes a turn of its own, so a long list holds up nobody."""
         link: str | None = request.url
         while link:
             if urlsplit(link)[:2] != urlsplit(self._channel.root)[:2]:
                 # The token must not travel to another host.
                 raise classify_failure(request.call, RawAnswer(200))
-            rows, link = _parse_page(request.call, await self._channel.send(follow(request, link), live=live))
-            for row in rows:
-                yield row
+            answer = await self._channel.send(follow(request, link), live=live)
+            rows, link = _parse_page(request.call, answer)
+            yield answer, rows
 
 
 def _build_conditions(field: CustomerField, value: str) -> tuple[str, ...]:

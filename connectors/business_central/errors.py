@@ -32,7 +32,7 @@ _CONNECT_AGAIN = "Connect Business Central again in the hub (client id, secret o
 class Call:
     """What was asked, as far as it decides what an error means. `by_id`: the path names one record."""
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
     subject: str
     by_id: bool = False
 
@@ -54,6 +54,11 @@ class RawAnswer:
     def request_id(self) -> str | None:
         """Name the request to Microsoft's support."""
         return self.headers.get("request-id") or self.headers.get("x-ms-correlation-id")
+
+    @property
+    def date(self) -> datetime | None:
+        """When it was answered, by the server's own clock; None where it does not say."""
+        return _parse_date(self.headers.get("date", ""))
 
 
 @dataclass(frozen=True)
@@ -93,11 +98,16 @@ def parse_retry_after(headers: Mapping[str, str], *, now: datetime | None = None
 
 
 def _until(text: str, now: datetime) -> timedelta | None:
+    moment = _parse_date(text)
+    return None if moment is None else moment - now
+
+
+def _parse_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _classify_exception(call: Call, failure: BaseException) -> HubError:
@@ -171,7 +181,7 @@ def _classify_unreadable(call: Call, context: dict[str, str]) -> HubError:
 
 
 def _build_doubt(call: Call, context: dict[str, str], wait: timedelta | None = None) -> InDoubt:
-    deed = "deleting" if call.method == "DELETE" else "creating"
+    deed = {"DELETE": "deleting", "PATCH": "changing"}.get(call.method, "creating")
     return InDoubt(
         f"Business Central did not say whether {deed} the {call.subject} worked. "
         "The hub looks before it tries again; nothing needs to be done.",

@@ -3,6 +3,7 @@
 An empty value in Business Central is "", 0 or a zero GUID, never null; the models keep it so.
 """
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
@@ -55,7 +56,11 @@ class Customer(BcRecord):
     display_name: str = ""
     email: str = ""
     phone_number: str = ""
+    address_line1: str = ""
+    address_line2: str = ""
     city: str = ""
+    state: str = ""
+    postal_code: str = ""
     country: str = ""
     blocked: BcEnum = ""
     currency_code: str = ""
@@ -67,6 +72,15 @@ class Customer(BcRecord):
     tax_registration_number: str = ""
     payment_terms_id: str = ""
     last_modified: datetime | None = Field(default=None, validation_alias="lastModifiedDateTime")
+
+
+@dataclass(frozen=True)
+class CustomerPage:
+    """A page of a list of customers, with the fields that they are found by."""
+
+    customers: tuple[Customer, ...]
+    as_of: datetime | None
+    """When it was read, by Business Central's clock; None where it does not say."""
 
 
 class SalesInvoiceLine(BcRecord):

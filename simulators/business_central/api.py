@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
+from email.utils import formatdate
 
 from simulators.business_central.batch import run_batch
 from simulators.business_central.company import Company
@@ -54,7 +55,12 @@ class BusinessCentralApi:
         except ApiError as exc:
             reply = json_reply(exc.status, exc.body(correlation), dict(exc.headers))
         self.statuses[reply.status] += 1
-        reply.headers |= {"OData-Version": "4.0", "request-id": correlation, "x-ms-correlation-id": correlation}
+        reply.headers |= {
+            "OData-Version": "4.0",
+            "Date": formatdate(self._world.clock.now(), usegmt=True),
+            "request-id": correlation,
+            "x-ms-correlation-id": correlation,
+        }
         return reply
 
     async def _admit(self, request: Request, correlation: str, delay_ms: float) -> Reply:

@@ -65,6 +65,25 @@ async def test_companies_accounts_items_and_terms_are_read(build: BuildClient) -
     assert {"code": "30 DAYS"}.items() <= (await client.fetch_list("paymentTerms", ("id", "code")))[0].items()
 
 
+async def test_customers_are_listed_fetched_and_changed(client: BusinessCentralClient, simulator: Simulator) -> None:
+    pages = [page async for page in client.list_customers()]
+    (first,) = [one for page in pages for one in page.customers if one.number == "10000"]
+    (second,) = [one for page in pages for one in page.customers if one.number == "20000"]
+    assert {one.number for one in await client.fetch_customers([first.id, second.id, NO_INVOICE])} == {"10000", "20000"}
+    whole = await client.fetch_customer(first.id)
+    assert whole is not None
+    assert pages[0].as_of is not None
+
+    simulator.control("clock", {"advance_seconds": 2})
+    moved = await client.update_customer(first.id, {"country": "DE", "postalCode": "80331"}, etag=whole.etag)
+    assert not isinstance(moved, str)
+    assert moved.postal_code == "80331"
+    assert await client.update_customer(first.id, {"postalCode": "1"}, etag=whole.etag) == "changed"
+    assert await client.update_customer(NO_INVOICE, {"postalCode": "1"}, etag="*") == "gone"
+    changed = [page async for page in client.list_customers(pages[0].as_of + timedelta(seconds=1))]
+    assert [one.number for page in changed for one in page.customers] == ["10000"]
+
+
 async def test_a_customer_is_created_and_found_by_each_field(client: BusinessCentralClient) -> None:
     payload = {
         "displayName": "O'Neil & Søn #1 100% (+*)",
