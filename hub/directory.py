@@ -6,16 +6,29 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from hub.clock import Clock, SystemClock
-from hub.redis import CONNECTIONS, account_key, connection_key, run, settings_history_key, tokens_key
+from hub.redis import (
+    CONNECTIONS,
+    account_key,
+    connection_key,
+    cursor_key,
+    run,
+    settings_history_key,
+    tokens_key,
+    translate_redis_errors,
+    waiting_entries_key,
+    waiting_key,
+    woken_key,
+)
 from hub.secrets import SecretBox
 from schemas.connections import BlockedState, Connection, ConnectionSecrets
-from schemas.errors import Poison, Refused
+from schemas.errors import Gone, Poison, Refused
 from schemas.ids import ConnectionId
 from schemas.settings import Settings
 
 # How long a process may go on with what it has read: a pause or a block is seen everywhere within this time.
 _FRESH = 1.0
 _BLOCKED = "blocked:"
+_REMOVED = "removed"
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,7 @@ class Directory:
             is_fresh: Only as it is now. For a person's replay, who may have changed the settings just before.
 
         Raises:
+            Gone: it was removed.
             Poison: there is no such connection.
         """
         cached = self._cache.get(connection)
@@ -64,10 +78,16 @@ class Directory:
 
     async def load(self, connection: str) -> Snapshot:
         """As `get`, but always from Redis."""
+        return self._parse(await self._load_fields(connection))
+
+    async def _load_fields(self, connection: str) -> dict[str, str]:
         fields = cast("dict[str, str]", await run(self.redis.hgetall(connection_key(connection))))
-        if "connection" not in fields:
-            raise Poison(f"There is no connection {connection}.", code="connection.unknown")
-        return self._parse(fields)
+        if "connection" in fields:
+            return fields
+        if _REMOVED in fields:
+            day = fields[_REMOVED][:10]
+            raise Gone(f"The connection {connection} was removed on {day}.", code="connection.removed")
+        raise Poison(f"There is no connection {connection}.", code="connection.unknown")
 
     def _parse(self, fields: Mapping[str, str]) -> Snapshot:
         return Snapshot(
@@ -102,6 +122,9 @@ class Directory:
 
     async def add(self, connection: Connection, secrets: ConnectionSecrets, settings: Settings) -> None:
         """Add a connection, or replace one that joins the same five things. Its ledger and settings history stay."""
+        if await run(self.redis.hexists(connection_key(connection.id), _REMOVED)):
+            # What was in hand when it was removed may have left something behind since.
+            await run(self.redis.delete(*_list_forgotten_keys(connection.id)))
         version = await self._keep_settings(connection.id, settings)
         await run(
             self.redis.hset(
@@ -117,6 +140,30 @@ class Directory:
         await run(self.redis.sadd(account_key(connection.stripe_account), connection.id))
         await run(self.redis.sadd(CONNECTIONS, connection.id))
         self._cache.pop(connection.id, None)
+
+    async def remove(self, connection: str) -> int:
+        """Forget keys, sign-in, settings in force, and what waits; returns how much that was.
+
+        The ledger stays, invoices and customers, and so does the settings history: added again, the connection makes no
+        second draft. Its secrets need not be readable.
+
+        Raises:
+            Gone: it was removed before.
+            Poison: there never was such a connection.
+        """
+        fields = await self._load_fields(connection)
+        account = Connection.model_validate_json(fields["connection"]).stripe_account
+        waited = int(await run(self.redis.hlen(waiting_entries_key(connection))))
+        async with translate_redis_errors(), self.redis.pipeline(transaction=True) as pipe:
+            pipe.srem(account_key(account), connection)
+            pipe.srem(CONNECTIONS, connection)
+            pipe.delete(*_list_forgotten_keys(connection))
+            # Tells messages that are still on their way from those of a ledger that was lost.
+            pipe.hset(connection_key(connection), _REMOVED, self.clock.now().isoformat())
+            await pipe.execute()
+        self._cache.pop(connection, None)
+        self._accounts.pop(account, None)
+        return waited
 
     async def save_settings(self, connection: str, settings: Settings) -> int:
         """Make these the settings; returns their version."""
@@ -191,6 +238,18 @@ class TokenStore:
     async def save(self, cache: str) -> None:
         """Save the cache, encrypted with the newest key."""
         await run(self.redis.set(self.key, self.box.encrypt(cache)))
+
+
+def _list_forgotten_keys(connection: str) -> tuple[str, ...]:
+    """List what a removal takes away."""
+    return (
+        connection_key(connection),
+        tokens_key(connection),
+        cursor_key(connection),
+        waiting_key(connection),
+        waiting_entries_key(connection),
+        woken_key(connection),
+    )
 
 
 def _reveal(secrets: ConnectionSecrets) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from schemas.errors import ErrorKind, HubError, RetryLater, RetrySoon
 
-End = Literal["wait", "block", "fail", "dead"]
+End = Literal["wait", "block", "fail", "forget", "dead"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Policy:
     """How often a kind is tried in place, how long between tries, and what comes after.
 
     Ends: `wait` goes to the waiting set and comes round through the head topic; `block` stops the whole connection and
-    waits; `fail` makes a failed result that a person can replay; `dead` goes to the dead topic.
+    waits; `fail` makes a failed result that a person can replay; `forget` leaves a line in the log; `dead` goes to the
+    dead topic.
     """
 
     tries: int
@@ -38,6 +39,7 @@ POLICIES: dict[ErrorKind, Policy] = {
     "retry_later": Policy(tries=1, pause=timedelta(0), end="wait"),
     "blocked": Policy(tries=1, pause=timedelta(0), end="block"),
     "refused": Policy(tries=1, pause=timedelta(0), end="fail"),
+    "gone": Policy(tries=1, pause=timedelta(0), end="forget"),
     "poison": Policy(tries=1, pause=timedelta(0), end="dead"),
     # A defect seldom heals, but a race may: three tries tell them apart.
     "unexpected": Policy(tries=3, pause=timedelta(milliseconds=100), end="dead"),

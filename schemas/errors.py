@@ -7,6 +7,7 @@
         InDoubt            a write that may or may not have happened: look before writing again
       Blocked              the whole connection waits: credentials refused, Business Central down
       Refused              a person must act: a failed result with code, words and fix
+      Gone                 nobody wants it any more: the connection was removed
       Poison               a message that cannot be decoded: dead topic
       ConfigurationError   do not start
 
@@ -19,7 +20,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
-ErrorKind = Literal["retry_soon", "retry_later", "blocked", "refused", "poison", "unexpected"]
+ErrorKind = Literal["retry_soon", "retry_later", "blocked", "refused", "gone", "poison", "unexpected"]
 
 
 class HubError(Exception):
@@ -115,6 +116,12 @@ class Refused(HubError):  # noqa: N818
     ) -> None:
         super().__init__(message, code=code, context=context)
         self.fix = fix
+
+
+class Gone(HubError):  # noqa: N818
+    """What the message is for was taken away on purpose: nothing is left to do, or to repair."""
+
+    kind = "gone"
 
 
 class Poison(HubError):  # noqa: N818

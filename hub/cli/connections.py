@@ -1,5 +1,6 @@
 """`hub connections`: join a Stripe account with a Business Central company, look after it, and stop or start it."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -17,10 +18,11 @@ from hub.cli.connection_view import (
     show_list,
     tell_dry_run_end,
 )
-from hub.cli.context import Exit, choose_connection, err, fail, open_foundation, print_json, run_command
+from hub.cli.context import Exit, choose_connection, confirm, err, fail, open_foundation, print_json, run_command
 from hub.cli.device_sign_in import sign_in_by_code
 from hub.cli.key_rotation import rotate_all
 from hub.cli.moments import parse_moment
+from hub.cli.removal import Removal, ask_removal, remove_connection
 from hub.cli.settings_file import load_settings_file
 from hub.cli.wording import say
 from schemas.connections import Connection
@@ -220,6 +222,31 @@ def login(connection: Wanted = None) -> None:
         say(f"Signed in. {chosen} goes on.")
 
     run_command(work())
+
+
+@app.command()
+def remove(
+    connection: Wanted = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a connection: keys, sign-in, settings, and what waits. Drafts and metadata stay as they are.
+
+    What the hub knows of its invoices stays, too: added again, it makes no second draft.
+    """
+
+    async def work() -> Removal:
+        async with open_foundation() as foundation:
+            chosen = await choose_connection(foundation, connection)
+            if not yes:
+                confirm(await ask_removal(foundation, chosen))
+            return await remove_connection(foundation, chosen)
+
+    removal = run_command(work())
+    if as_json:
+        print_json(asdict(removal))
+    else:
+        say(removal.words)
 
 
 @app.command("rotate-secrets")

@@ -21,7 +21,7 @@ from rich.console import Console
 from hub.app import Foundation, build_foundation
 from hub.config import HubConfig, load_config
 from hub.log import configure_logging
-from schemas.errors import ConfigurationError, HubError, Poison, RetryLater, RetrySoon
+from schemas.errors import ConfigurationError, Gone, HubError, Poison, RetryLater, RetrySoon
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ def choose_exit(error: HubError) -> Exit:
             return Exit.USAGE
         case RetrySoon() | RetryLater():
             return Exit.UNREACHABLE
-        case Poison():
+        case Poison() | Gone():
             return Exit.NOT_FOUND
         case _:
             return Exit.PROBLEM

@@ -20,7 +20,7 @@ from schemas.messages import ErrorDetail, Message, StageName
 from schemas.topics import CONTACTS_RESOLVED
 
 M = TypeVar("M", bound=Message)
-Ending = Literal["done", "waiting", "failed", "dead", "dropped"]
+Ending = Literal["done", "waiting", "failed", "forgotten", "dead", "dropped"]
 """`dropped`: the claim was lost before the end; the record is not finished, and its offset not to be committed."""
 
 # How long a message waits when the gate itself cannot be asked or closed (its stored secrets can't be read).
@@ -146,6 +146,8 @@ class Processor(Generic[M]):
             case "fail":
                 self._around.defects.count_success()
                 return await self._insist(record, claim, lambda: self._fail(message, describe(error)))
+            case "forget":
+                return self._forget(error)
             case "dead":
                 return await self._bury_and_report(record, message, error, attempts, claim)
             case _:
@@ -189,6 +191,11 @@ class Processor(Generic[M]):
         await self._publish(outgoing)
         await self._settle(message, outgoing)
         return "failed"
+
+    def _forget(self, error: HubError) -> Ending:
+        self._around.defects.count_success()
+        get_logger().info("stage.message.forgotten", stage=self._stage.name, code=error.code, why=error.message)
+        return "forgotten"
 
     async def _settle(self, message: M, outgoing: Sequence[Outgoing]) -> None:
         """Take what came round out of the waiting set, unless it goes on to another stage that may yet lose it.

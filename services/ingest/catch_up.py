@@ -66,10 +66,13 @@ class CatchUp:
 
     async def _list_safely(self) -> Sequence[str]:
         try:
-            return await self.directory.list_ids()
+            found = await self.directory.list_ids()
         except HubError as error:
             get_logger().warning("ingest.catch_up.retried", code=error.code, why=error.message)
             return ()
+        for removed in set(self._seen).difference(found):
+            del self._seen[removed]
+        return found
 
     async def _look_safely(self, connection: str) -> None:
         """One connection's trouble is not the others'."""

@@ -36,8 +36,13 @@ class Waker:
 
     async def run(self) -> None:
         """Go round the connections, for ever."""
+        known: set[str] = set()
         while True:
-            for connection in await self.directory.list_ids():
+            found = await self.directory.list_ids()
+            for removed in known.difference(found):
+                WAITING.remove(removed)
+            known = set(found)
+            for connection in found:
                 await self._wake_safely(connection)
             await asyncio.sleep(self.interval.total_seconds())
 

@@ -224,6 +224,34 @@ def test_a_dry_run_is_ended_with_what_is_left_to_do(hub: Hub) -> None:
     assert json.loads(hub("connections", "live", "--json").out)["was_dry_run"] is False
 
 
+def test_a_connection_is_removed_only_after_a_yes_that_was_told_what_goes(hub: Hub) -> None:
+    connection = hub.connect()
+    park(hub, connection)
+
+    refused = hub("connections", "remove", answers="n\n")
+    assert (refused.code, "Nothing was changed." in refused.err) == (Exit.PROBLEM, True)
+    assert "1 invoices that wait" in refused.err
+    assert "drafts in Business Central" in refused.err
+    assert hub("connections", "remove").code == Exit.USAGE
+    removed = hub("connections", "remove", answers="y\n")
+
+    assert removed.code == 0
+    assert "1 waiting invoices were forgotten" in removed.out
+    assert "endpoint for /webhooks/stripe/" in removed.out
+    assert json.loads(hub("connections", "list", "--json").out) == []
+    assert hub("connections", "remove", "--yes", "--connection", connection).code == Exit.NOT_FOUND
+
+
+def test_a_connection_whose_secrets_can_not_be_read_is_removed(hub: Hub) -> None:
+    connection = hub.connect()
+    neighbour = hub.connect(bc_company="Other")
+
+    removed = hub("connections", "remove", "--yes", "--json", "--connection", connection, HUB_SECRET_KEYS=NEW_KEY)
+
+    assert json.loads(removed.out) == {"connection": connection, "forgotten": 0, "unused_webhook_path": None}
+    assert json.loads(hub("connections", "show", "--json").out)["connection"] == neighbour
+
+
 def test_what_blocks_is_said_beside_the_list(hub: Hub) -> None:
     connection = hub.connect()
     block(hub, connection)

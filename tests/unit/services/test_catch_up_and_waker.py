@@ -127,6 +127,26 @@ async def test_an_interrupted_history_goes_on_where_it_was(
     assert events.asked[1] > events.asked[0]
 
 
+async def test_a_removed_connection_that_is_added_again_is_looked_at_from_its_go_live(
+    world: World, catch_up: CatchUp, events: FakeEvents, publisher: FakePublisher
+) -> None:
+    """What waited was forgotten with the connection: its events must come again, however new they are."""
+    catch_up.interval = timedelta(milliseconds=1)
+    events.add("invoice.finalized")
+    running = asyncio.create_task(catch_up.run())
+    try:
+        await wait_until(lambda: len(publisher.on(TOPIC)) == 1)
+        await world.directory.remove(world.connection.id)
+        await wait_until(lambda: not catch_up._seen)
+        asked = len(events.asked)
+        await world.open()
+        await wait_until(lambda: len(publisher.on(TOPIC)) == 2)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert events.asked[0] in events.asked[asked:]
+
+
 async def test_what_the_broker_did_not_take_is_published_the_next_time(
     world: World, catch_up: CatchUp, events: FakeEvents, publisher: FakePublisher
 ) -> None:

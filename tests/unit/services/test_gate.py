@@ -195,6 +195,16 @@ async def test_a_block_that_another_process_has_ended_is_not_waited_for(line: Li
     assert isinstance(await line.gate.enter(connection, BOTH), Admission)
 
 
+async def test_messages_of_a_removed_connection_are_forgotten_at_every_stage(line: Line) -> None:
+    await line.sync(build_head())
+    await line.world.directory.remove(line.world.connection.id)
+    published, line.world.stripe.calls, line.world.bc.calls = len(line.publisher.published), [], []
+
+    assert [await line.contacts(build_head("in_2")), await line.invoices(), await line.metadata()] == ["forgotten"] * 3
+    assert len(line.publisher.published) == published
+    assert line.world.stripe.calls == line.world.bc.calls == line.waiting.parked == []
+
+
 async def test_a_pause_lets_nothing_through_to_business_central(line: Line) -> None:
     connection = line.world.connection.id
     await line.world.directory.set_paused(connection, paused=True)
