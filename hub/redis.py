@@ -72,6 +72,16 @@ def customer_lease_key(company_key: str, value: str) -> str:
     return f"hub:{{{company_key}}}:lease:{value}"
 
 
+def gross_prices_key(company_key: str) -> str:
+    """Hash: BC customer -> whether its prices include tax, as its documents showed."""
+    return f"hub:{{{company_key}}}:gross_prices"
+
+
+def vat_facts_key(company_key: str, tax_area: str) -> str:
+    """Hash: what a line is booked on -> its VAT for customers of this VAT business posting group."""
+    return f"hub:{{{company_key}}}:vat:{tax_area}"
+
+
 def waiting_key(connection: str) -> str:
     """Sorted set: objects by the time they are due."""
     return f"hub:{{{connection}}}:waiting"

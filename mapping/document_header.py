@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from mapping.eligibility import get_issue_time
@@ -11,10 +10,9 @@ from mapping.sheet import Sheet
 from mapping.text import Notes, fit_text
 from schemas.errors import Refused
 from schemas.invoice_settings import DimensionRule, InvoiceSettings
+from schemas.messages import DocumentKind
 from schemas.settings import Settings
 from schemas.stripe_objects import Address, Invoice, Shipping
-
-DocumentKind = Literal["invoice", "credit_memo"]
 
 DOCUMENT_NUMBER_LENGTH = 35
 _DATE_FIELD: dict[DocumentKind, str] = {"invoice": "invoiceDate", "credit_memo": "creditMemoDate"}

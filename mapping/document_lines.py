@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from mapping.document_header import to_day
 from mapping.materials import Materials
-from mapping.pricing import Priced, Wanted, price_line
+from mapping.pricing import Amounts, Priced, price_line
 from mapping.sale import Piece, Sale, TaxShare
 from mapping.sheet import Sheet
 from mapping.targets import Booked, book_piece, check_object
@@ -133,7 +133,7 @@ class LineMaker:
         fact = self.learned.get(VatKey(self.tax_area, target.type, target.number, chosen.code))
         return chosen if fact is None else _apply(fact, chosen)
 
-    def _want(self, piece: Piece) -> Wanted:
+    def _want(self, piece: Piece) -> Amounts:
         """Say the amounts in the terms of the form; where Stripe's are in other terms, all are scaled alike."""
         after = self._to_amount(piece.gross if self.form == "gross" else piece.net, piece)
         natural = self._to_amount(piece.amount - piece.discount, piece)
@@ -142,11 +142,11 @@ class LineMaker:
         if piece.unit_price is not None:
             price = piece.unit_price.scaleb(-self._stripe_exponent)
         if natural == after or not natural:
-            return Wanted(before, after, piece.quantity, price)
+            return Amounts(before, after, piece.quantity, price)
 
         scale = after / natural
         scaled = round_half_up(before * scale, self.decimals)
-        return Wanted(scaled, after, piece.quantity, None if price is None else price * scale)
+        return Amounts(scaled, after, piece.quantity, None if price is None else price * scale)
 
     @property
     def _stripe_exponent(self) -> int:

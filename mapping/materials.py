@@ -25,7 +25,10 @@ class PaymentTerm:
 
 @dataclass(frozen=True)
 class Books:
-    """The lists of a Business Central company. Codes are in upper case, as Business Central stores them."""
+    """The lists of a Business Central company. Codes are in upper case, as Business Central stores them.
+
+    A list that nobody needed is empty, so nothing can be checked by it.
+    """
 
     local_currency: str
     decimals: Mapping[str, int]
@@ -36,7 +39,6 @@ class Books:
     """Ids by code: VAT product posting groups, or tax groups where sales tax applies."""
     tax_areas: Mapping[str, str] = field(default_factory=dict[str, str])
     """Ids by code: VAT business posting groups, or tax areas."""
-    units: Mapping[str, str] = field(default_factory=dict[str, str])
     dimensions: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """Codes of values by code of dimension."""
     shortcut_dimensions: tuple[str, ...] = ()
@@ -68,6 +70,22 @@ class ObjectKey:
     type: ObjectType
     field: ObjectField
     value: str
+
+
+ListName = Literal[
+    "payment_terms", "countries", "tax_codes", "tax_areas", "dimensions", "shipment_methods", "payment_methods"
+]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the rules will look at for one invoice, so that no more is gathered. Currencies always are."""
+
+    lists: frozenset[ListName] = frozenset()
+    products: frozenset[str] = frozenset()
+    prices: frozenset[str] = frozenset()
+    tax_rates: frozenset[str] = frozenset()
+    customer: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Quantity, unit price and discount of a line, such that Business Central computes exactly the amount wanted.
+"""Quantity, unit price and discount of a line, such that Business Central computes exactly the amount amounts.
 
 Business Central takes quantity times unit price, rounds it to the currency, and takes the discount off.
 """
@@ -14,7 +14,7 @@ _ONE = Decimal(1)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Amounts:
     """A line's amounts in the document's currency: before its discount, and after."""
 
     before: Decimal
@@ -26,7 +26,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Priced:
-    """What is written: `round(quantity * unit_price) - discount` is the amount wanted.
+    """What is written: `round(quantity * unit_price) - discount` is the amount amounts.
 
     Price and discount are not negative; a negative amount has a negative quantity.
     """
@@ -38,26 +38,26 @@ class Priced:
     """Whether the quantity is Stripe's; else it is one piece, and the text tells Stripe's."""
 
 
-def price_line(wanted: Wanted, decimals: int) -> Priced:
+def price_line(amounts: Amounts, decimals: int) -> Priced:
     """Keep quantity and unit price where they give the amount exactly; else one piece at the amount."""
-    before = wanted.before if _is_discount(wanted) else wanted.after
-    kept = _keep_quantity(wanted, before, decimals)
+    before = amounts.before if _is_discount(amounts) else amounts.after
+    kept = _keep_quantity(amounts, before, decimals)
     quantity, price = kept or (_ONE, before)
     if price < 0:
         quantity, price = -quantity, -price
-    return Priced(quantity, price, before - wanted.after, kept is not None)
+    return Priced(quantity, price, before - amounts.after, kept is not None)
 
 
-def _is_discount(wanted: Wanted) -> bool:
+def _is_discount(amounts: Amounts) -> bool:
     """Tell whether the discount can be written as one: Business Central takes none below zero or over the amount."""
-    return wanted.before > 0 and 0 < wanted.before - wanted.after <= wanted.before
+    return amounts.before > 0 and 0 < amounts.before - amounts.after <= amounts.before
 
 
-def _keep_quantity(wanted: Wanted, before: Decimal, decimals: int) -> tuple[Decimal, Decimal] | None:
-    quantity = wanted.quantity
+def _keep_quantity(amounts: Amounts, before: Decimal, decimals: int) -> tuple[Decimal, Decimal] | None:
+    quantity = amounts.quantity
     if not quantity or quantity != round_half_up(quantity, _PRECISION):
         return None
-    for price in _list_prices(wanted.unit_price, before, quantity):
+    for price in _list_prices(amounts.unit_price, before, quantity):
         if round_half_up(quantity * price, decimals) == before:
             return quantity, price
     return None

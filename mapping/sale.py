@@ -196,17 +196,20 @@ def _read_shipping(invoice: Invoice, materials: Materials) -> list[Piece]:
     cost = invoice.shipping_cost
     if cost is None or not cost.amount_total:
         return []
+    net = cost.amount_total - (cost.amount_tax or 0)
     if cost.taxes:
-        tax = read_tax(cost.taxes, materials.tax_rates, cost.amount_total - (cost.amount_tax or 0))
+        shares = tuple(TaxShare(one.rate, one.rate.id, one.amount) for one in cost.taxes)
+        reason = next((one.taxability_reason for one in cost.taxes if one.taxability_reason), "")
+        country = next((one.rate.country for one in cost.taxes if one.rate.country), "")
+        tax = PieceTax(0, cost.amount_tax or 0, _add_percents(shares, net), reason, country, shares)
     else:
-        tax = _guess_shipping_tax(cost.amount_total, cost.amount_tax or 0, invoice, materials.tax_rates)
-    amount = cost.amount_total - tax.exclusive
-    return [Piece("shipping", amount, 0, tax, "Shipping", quantity=Decimal(1), unit_price=Decimal(amount))]
+        tax = _guess_shipping_tax(net, cost.amount_tax or 0, invoice, materials.tax_rates)
+    # Its net amount and its tax: whether the tax is inside makes no difference to what it comes to.
+    return [Piece("shipping", net, 0, tax, "Shipping", quantity=Decimal(1), unit_price=Decimal(net))]
 
 
-def _guess_shipping_tax(total: int, tax: int, invoice: Invoice, rates: Mapping[str, TaxRate]) -> PieceTax:
-    """Tell the rate of shipping, which Stripe names only where it is asked, by which of the lines' rates fits it."""
-    net = total - tax
+def _guess_shipping_tax(net: int, tax: int, invoice: Invoice, rates: Mapping[str, TaxRate]) -> PieceTax:
+    """Tell the rate of shipping, where Stripe does not name it, by which of the lines' rates fits it."""
     if not tax:
         return PieceTax()
     for line in invoice.lines.data:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from mapping.document_header import DocumentKind, HeaderMaker
+from mapping.document_header import HeaderMaker
 from mapping.document_lines import DraftLine, Form, LineMaker, list_vat
 from mapping.materials import Materials
 from mapping.sale import Sale, read_sale
@@ -14,6 +14,7 @@ from mapping.text import Notes
 from mapping.totals import Totals, predict_draft, predict_posted, predict_taxes
 from schemas.errors import Refused
 from schemas.invoice_settings import InvoiceSettings
+from schemas.messages import DocumentKind
 from schemas.money import format_amount, get_exponent, to_decimal
 from schemas.settings import Settings
 from schemas.stripe_objects import Invoice

@@ -23,6 +23,7 @@ EVENT_BODY = "stripe-event"
 Cause = Literal["webhook", "catch_up", "retry", "replay", "backfill", "sweep"]
 _HISTORY_CAUSES = frozenset({"backfill", "sweep"})
 Outcome = Literal["synced", "failed", "pending", "skipped", "attention"]
+DocumentKind = Literal["invoice", "credit_memo"]
 StageName = Literal["ingest", "contacts", "invoices", "metadata_writer"]
 
 
@@ -96,6 +97,8 @@ class CustomerMatch(Contract):
     name: str
     how: str
     """For the reader: `linked before`, `email = billing@example.com`, `created`."""
+    tax_area: str = ""
+    """Id of its VAT business posting group (or tax area), as it was when it was found; empty where not known."""
 
 
 class ContactResolved(Message):
@@ -126,6 +129,7 @@ class BcDocument(Contract):
     total: Decimal
     """Including tax, in the document's currency."""
     currency: str
+    kind: DocumentKind = "invoice"
 
 
 class Attempt(Contract):

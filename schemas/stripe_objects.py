@@ -115,6 +115,29 @@ class StatusTransitions(StripeObject):
     marked_uncollectible_at: int | None = None
 
 
+class TaxRate(StripeObject):
+    """A tax rate. `percentage` is a JSON number, read as the decimal that it is written as."""
+
+    id: str
+    display_name: str | None = None
+    description: str | None = None
+    percentage: Decimal
+    inclusive: bool = False
+    country: str | None = None
+    state: str | None = None
+    jurisdiction: str | None = None
+    tax_type: str | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class ShippingTax(StripeObject):
+    """One tax on shipping, with the whole rate; whether it is inside follows from the rate."""
+
+    amount: int
+    rate: TaxRate
+    taxability_reason: str | None = None
+
+
 class ShippingCost(StripeObject):
     """Shipping, which is not a line."""
 
@@ -122,7 +145,8 @@ class ShippingCost(StripeObject):
     amount_tax: int | None = None
     """Inside the total."""
     amount_subtotal: int | None = None
-    taxes: tuple[Tax, ...] | None = None
+    """Before any tax."""
+    taxes: tuple[ShippingTax, ...] | None = None
     """Present only where it was asked for."""
 
 
@@ -208,9 +232,10 @@ class Customer(StripeObject):
 
 
 class Product(StripeObject):
-    """What is sold."""
+    """What is sold; one that was deleted has only its id."""
 
     id: str
+    deleted: bool = False
     name: str | None = None
     description: str | None = None
     unit_label: str | None = None
@@ -226,21 +251,6 @@ class Price(StripeObject):
     nickname: str | None = None
     lookup_key: str | None = None
     billing_scheme: str | None = None
-    metadata: dict[str, str] = Field(default_factory=dict)
-
-
-class TaxRate(StripeObject):
-    """A tax rate. `percentage` is a JSON number, read as the decimal that it is written as."""
-
-    id: str
-    display_name: str | None = None
-    description: str | None = None
-    percentage: Decimal
-    inclusive: bool = False
-    country: str | None = None
-    state: str | None = None
-    jurisdiction: str | None = None
-    tax_type: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
 
 

@@ -186,7 +186,6 @@ def build_books(**changes: Any) -> Books:
         "countries": frozenset({"DE", "FR", "DK", "US", "GB", "JP"}),
         "tax_codes": {"STANDARD": "tg-1", "REDUCED": "tg-2", "ZERO": "tg-3"},
         "tax_areas": {"DOMESTIC": "ta-1", "EU": "ta-2", "EXPORT": "ta-3"},
-        "units": {"PCS": "u-1", "HOUR": "u-2"},
         "dimensions": {
             "DEPARTMENT": frozenset({"SALES", "PROD"}),
             "CUSTOMERGROUP": frozenset({"LARGE", "SMALL"}),

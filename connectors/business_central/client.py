@@ -48,6 +48,8 @@ _LISTED = (
     "country",
     "lastModifiedDateTime",
 )
+# Of items and accounts.
+_FIELD_LENGTHS = {"number": 20, "displayName": 100, "gtin": 14}
 # With `*` or `?` in the value, `eq` may match more than meant; so ask for more before comparing again.
 _WILDCARD_TOP = 200
 _AL_FILTER_SIGNS = frozenset("&|<>=()*?'\"%")
@@ -262,6 +264,27 @@ class BusinessCentralClient:
         url = self._company_url(entity, select=",".join(select))
         return tuple([row async for row in self._pages(Request(Call("GET", "list"), url, _MAY_LAG), live=self._live)])
 
+    async def find_rows(
+        self,
+        entity: str,
+        field: str,
+        value: str,
+        select: Iterable[str],
+    ) -> tuple[dict[str, Any], ...]:
+        """Return the rows of a master table whose field equals the value, without regard to case and outer blanks.
+
+        As with customers, what Business Central finds is compared again: some signs in a value act as wildcards.
+        """
+        wanted = value.strip()
+        if not wanted or len(wanted) > _FIELD_LENGTHS.get(field, 0):
+            return ()
+        for condition in _build_conditions(field, wanted):
+            url = self._company_url(entity, filter=condition, select=",".join(select))
+            rows = [row async for row in self._pages(Request(Call("GET", "list"), url, _MAY_LAG), live=self._live)]
+            if found := tuple(row for row in rows if _equals(row.get(field), wanted)):
+                return found
+        return ()
+
     async def release_slot(self, name: str) -> None:
         """Free the slot that a write in doubt keeps (`limiter_slot` in the error's context), once its end is known."""
         if self._channel.limiter is not None:
@@ -353,14 +376,14 @@ class BusinessCentralClient:
             yield answer, rows
 
 
-def _build_conditions(field: CustomerField, value: str) -> tuple[str, ...]:
+def _build_conditions(field: str, value: str) -> tuple[str, ...]:
     """Write the filters to try one after the other.
 
     `eq` is case-sensitive on texts, and `tolower` switches that off by an AL filter. Whether signs that mean something
     in AL filters are escaped on the way is not documented, so a value with one of them is asked for plainly too.
     """
-    if field == "number":
-        return (f"number eq {quote_literal(value.upper())}",)
+    if field in {"number", "gtin"}:
+        return (f"{field} eq {quote_literal(value.upper())}",)
     folded = f"tolower({field}) eq {quote_literal(value.lower())}"
     if set(value) & _AL_FILTER_SIGNS or ".." in value:
         return (folded, f"{field} eq {quote_literal(value)}")

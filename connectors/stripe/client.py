@@ -12,17 +12,18 @@ from pydantic import TypeAdapter
 
 from connectors.stripe.channel import API_VERSION, Answer, Channel, Exchange, OnAnswer, ignore_answer
 from connectors.stripe.deadlines import Deadlines
-from connectors.stripe.errors import Call, CursorExpired, build_unreadable
+from connectors.stripe.errors import Call, CursorExpired, Subject, build_unreadable
 from connectors.stripe.metadata import MAX_KEY, MAX_VALUE, is_valid_key, is_valid_value
-from connectors.stripe.models import AccountBody, Customer, MetadataBody, MetadataWritten, StripeAccount
+from connectors.stripe.models import AccountBody, MetadataBody, MetadataWritten, StripeAccount
 from connectors.stripe.pages import PAGE_SIZE, Page, walk_newer, walk_older
 from connectors.stripe.transport import StripeHttp
 from schemas.errors import Blocked, Refused, RetrySoon
-from schemas.stripe_objects import Event, Invoice, Line
+from schemas.stripe_objects import Customer, Event, Invoice, Line, Price, Product, StripeObject, TaxRate
 
 __all__ = ["API_VERSION", "MetadataWritten", "StripeApi"]
 
 Parsed = TypeVar("Parsed")
+Found = TypeVar("Found", bound=StripeObject)
 
 _EVENT = TypeAdapter(Event)
 
@@ -30,11 +31,18 @@ _MOST_TYPES = 20
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 _KEY_MODE = re.compile(r"(?:sk|rk|ek)_(?:org_)?(live|test)_")
 # A customer's id may have been chosen by the merchant in earlier years; all others are Stripe's.
+# Merchants may choose these ids themselves.
+_CHOSEN_ID = re.compile(r"(?!\.+$)[^\s/?#\x00-\x1f]{1,255}")
 _ID_FORMS: dict[str, re.Pattern[str]] = {
     "invoice": re.compile(r"in_[A-Za-z0-9_]{1,250}"),
     "event": re.compile(r"evt_[A-Za-z0-9_]{1,250}"),
-    "customer": re.compile(r"(?!\.+$)[^\s/?#\x00-\x1f]{1,255}"),
+    "customer": _CHOSEN_ID,
+    "product": _CHOSEN_ID,
+    "price": _CHOSEN_ID,
+    "tax rate": re.compile(r"txr_[A-Za-z0-9_]{1,250}"),
 }
+# Stripe names the tax of shipping only where it is asked for (Stripe facts 8).
+_INVOICE_EXPAND = {"expand": ["shipping_cost.taxes"]}
 
 
 class StripeApi:
@@ -90,18 +98,38 @@ class StripeApi:
         call = _build_call("invoice", invoice_id)
         try:
             async with self._channel.exchange(call) as exchange:
-                invoice = _parse(call, Invoice.model_validate, await exchange.get(f"/v1/invoices/{invoice_id}"))
+                answer = await exchange.get(f"/v1/invoices/{invoice_id}", **_INVOICE_EXPAND)
+                invoice = _parse(call, Invoice.model_validate, answer)
                 return await _complete_lines(exchange, call, invoice) if invoice.lines.has_more else invoice
         except Refused as error:
             return _require_absence(error, call)
 
     async def fetch_customer(self, customer_id: str) -> Customer | None:
-        """Return the customer, or None if it does not exist or was deleted."""
-        call = _build_call("customer", customer_id)
+        """Return the customer with its tax ids, or None if it does not exist or was deleted."""
+        found = await self._fetch("customer", "customers", customer_id, Customer, expand=["tax_ids"])
+        return None if found is None or found.deleted else found
+
+    async def fetch_product(self, product_id: str) -> Product | None:
+        """Return the product, or None if it does not exist (any more)."""
+        found = await self._fetch("product", "products", product_id, Product)
+        return None if found is None or found.deleted else found
+
+    async def fetch_price(self, price_id: str) -> Price | None:
+        """Return the price, or None if it does not exist."""
+        return await self._fetch("price", "prices", price_id, Price)
+
+    async def fetch_tax_rate(self, tax_rate_id: str) -> TaxRate | None:
+        """Return the tax rate, or None if it does not exist."""
+        return await self._fetch("tax rate", "tax_rates", tax_rate_id, TaxRate)
+
+    async def _fetch(
+        self, subject: Subject, collection: str, object_id: str, model: type[Found], **params: Any
+    ) -> Found | None:
+        call = _build_call(subject, object_id)
         try:
             async with self._channel.exchange(call) as exchange:
-                answer = await exchange.get(f"/v1/customers/{quote(customer_id, safe='')}")
-                return None if _is_deleted(answer) else _parse(call, Customer.model_validate, answer)
+                answer = await exchange.get(f"/v1/{collection}/{quote(object_id, safe='')}", **params)
+                return _parse(call, model.model_validate, answer)
         except Refused as error:
             return _require_absence(error, call)
 
@@ -231,7 +259,7 @@ class StripeApi:
             return _parse_page(call, model, await exchange.get(path, limit=PAGE_SIZE, **params))
 
 
-def _build_call(subject: Any, object_id: str, method: Any = "GET") -> Call:
+def _build_call(subject: Subject, object_id: str, method: Any = "GET") -> Call:
     """Build the call, refusing ids that are none: an empty one would turn the address into that of the list."""
     if not _ID_FORMS[subject].fullmatch(object_id):
         raise Refused(
@@ -253,10 +281,6 @@ def _build_malformed_key() -> Blocked:
 def _require_absence(error: Refused, call: Call) -> None:
     if error.code != f"stripe.{call.subject}.missing":
         raise error
-
-
-def _is_deleted(answer: Answer) -> bool:
-    return isinstance(answer.data, dict) and bool(answer.data.get("deleted"))
 
 
 def _parse(call: Call, parse: Callable[[Any], Parsed], answer: Answer) -> Parsed:

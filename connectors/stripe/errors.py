@@ -31,12 +31,15 @@ _OTHER_MODE = re.compile(r"exists in (?:live|test) mode")
 _CONNECT_AGAIN = "Create a new key in Stripe (Developers, API keys) and connect Stripe again in the hub with it."
 
 
+Subject = Literal["invoice", "customer", "event", "account", "product", "price", "tax rate"]
+
+
 @dataclass(frozen=True)
 class Call:
     """What was asked, as far as it decides what an error means. `permission`: what a restricted key needs for it."""
 
     method: Literal["GET", "POST"]
-    subject: Literal["invoice", "customer", "event", "account"]
+    subject: Subject
     permission: str
     id: str = ""
 

@@ -4,23 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from schemas.stripe_objects import Address, StripeObject
-
-
-class Customer(StripeObject):
-    """A customer that is not deleted. Unknown fields are kept; tax ids are not part of it (they must be expanded)."""
-
-    id: str
-    livemode: bool
-    created: int
-    name: str | None = None
-    email: str | None = None
-    phone: str | None = None
-    description: str | None = None
-    address: Address | None = None
-    tax_exempt: str | None = None
-    preferred_locales: tuple[str, ...] | None = None
-    metadata: dict[str, str] = Field(default_factory=dict)
+from schemas.stripe_objects import StripeObject
 
 
 @dataclass(frozen=True)

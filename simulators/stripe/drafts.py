@@ -56,7 +56,7 @@ def recompute(realm: Realm, invoice: Json) -> None:
     for item, line in zip(items, sums.lines, strict=True):
         item.line = _summed_line(item.line, line, invoice["customer_tax_exempt"])
     invoice["lines"] = embed_lines(invoice["id"], items)
-    _write_sums(invoice, sums)
+    _write_sums(realm, invoice, sums)
     _write_balance(realm, invoice)
 
 
@@ -112,7 +112,7 @@ def embed_lines(invoice_id: str, items: list[Item]) -> Json:
     }
 
 
-def _write_sums(invoice: Json, sums: InvoiceSums) -> None:
+def _write_sums(realm: Realm, invoice: Json, sums: InvoiceSums) -> None:
     exempt = invoice["customer_tax_exempt"]
     discounts = [{"amount": amount, "discount": key} for key, amount in sums.total_discounts] or _EMPTY
     invoice["subtotal"] = sums.subtotal
@@ -129,6 +129,14 @@ def _write_sums(invoice: Json, sums: InvoiceSums) -> None:
             "amount_tax": sums.shipping.tax,
             "amount_total": sums.shipping.total,
         }
+        realm.shipping_taxes[invoice["id"]] = [_shipping_tax(tax, exempt) for tax in sums.shipping.taxes]
+
+
+def _shipping_tax(tax: TaxAmount, exempt: str) -> Json:
+    """Build an entry of `shipping_cost.taxes`, shown only where it is expanded; the rate becomes an object then."""
+    entry = _tax_entry(tax, exempt)
+    shown = {name: entry[name] for name in ("amount", "taxability_reason", "taxable_amount")}
+    return shown | {"rate": tax.rule.id}
 
 
 def balance_for(realm: Realm, invoice: Json) -> int:

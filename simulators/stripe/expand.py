@@ -1,6 +1,6 @@
 """`expand[]`: ids become objects along a path; only members Stripe lets expand (Stripe facts §8, §9)."""
 
-from typing import Any
+from typing import Any, cast
 
 from simulators.stripe.errors import invalid
 from simulators.stripe.paging import list_body
@@ -12,7 +12,7 @@ _EXPANDABLE = frozenset({
     "charge", "coupon", "customer", "discount", "discounts", "invoice", "latest_revision", "payment_intent", "price",
     "product", "shipping_rate", "tax_rate", "invoice_line_item",
 })  # fmt: skip
-_ONLY_EXPANDED = frozenset({"payments", "tax_ids", "taxes"})
+_ONLY_EXPANDED = frozenset({"payments", "tax_ids"})
 
 
 def expand_paths(realm: Realm, shown: Any, paths: list[str]) -> Any:
@@ -21,6 +21,9 @@ def expand_paths(realm: Realm, shown: Any, paths: list[str]) -> Any:
         parts = path.split(".")
         if len(parts) - parts.count("data") > MAX_DEPTH:
             raise invalid("You cannot expand more than 4 levels of a property.", "expand")
+        if path == "shipping_cost.taxes" and isinstance(shown, dict) and shown.get("shipping_cost"):
+            shown = _expand_shipping_taxes(realm, cast("Json", shown))
+            continue
         shown = _walk(realm, shown, parts, path)
     return shown
 
@@ -58,9 +61,14 @@ def _extra(realm: Realm, node: Json, name: str, path: str) -> Any:
     if name == "tax_ids" and node.get("object") == "customer":
         held = list(realm.tax_ids.get(node["id"], ()))
         return list_body(held, has_more=False, url=f"/v1/customers/{node['id']}/tax_ids")
-    if name == "taxes" and "shipping_rate" in node:
-        return []
     raise _cannot(path)
+
+
+def _expand_shipping_taxes(realm: Realm, invoice: Json) -> Json:
+    taxes = [
+        entry | {"rate": realm.tax_rates.get(entry["rate"])} for entry in realm.shipping_taxes.get(invoice["id"], ())
+    ]
+    return invoice | {"shipping_cost": invoice["shipping_cost"] | {"taxes": taxes}}
 
 
 def _load_all(realm: Realm, child: Any) -> Any:

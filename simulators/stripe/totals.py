@@ -71,11 +71,12 @@ class ShippingInput:
 
 @dataclass(frozen=True, slots=True)
 class ShippingSums:
-    """The three amounts of `shipping_cost`."""
+    """The three amounts of `shipping_cost`, and its taxes."""
 
     subtotal: int
     tax: int
     total: int
+    taxes: Sequence[TaxAmount] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ def _ship(shipping: ShippingInput | None, *, taxed: bool) -> ShippingSums | None
     taxes = _tax_line(shipping.amount, shipping.taxes, taxed=taxed)
     inside = sum(tax.amount for tax in taxes if tax.rule.inclusive)
     on_top = sum(tax.amount for tax in taxes if not tax.rule.inclusive)
-    return ShippingSums(shipping.amount - inside, inside + on_top, shipping.amount + on_top)
+    return ShippingSums(shipping.amount - inside, inside + on_top, shipping.amount + on_top, taxes)
 
 
 def _sum_up(lines: list[LineSums], shipping: ShippingSums | None, plain_tax: int) -> InvoiceSums:

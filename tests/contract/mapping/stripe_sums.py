@@ -18,7 +18,7 @@ from simulators.stripe.totals import (
     add_up,
     line_amount,
 )
-from tests.builders import build_invoice, build_line
+from tests.builders import build_invoice, build_line, build_rate
 
 CURRENCIES = ("eur", "usd", "gbp", "dkk", "sek", "chf", "jpy", "kwd")
 RULES = {
@@ -101,10 +101,11 @@ def _build_taxes(taxes: Sequence[TaxAmount]) -> list[dict[str, Any]]:
 def _build_shipping(sums: InvoiceSums, given: ShippingInput | None) -> dict[str, Any] | None:
     if sums.shipping is None or given is None:
         return None
-    taxes = [TaxAmount(rule, sums.shipping.tax, sums.shipping.subtotal) for rule in given.taxes]
     return {
         "amount_subtotal": sums.shipping.subtotal,
         "amount_tax": sums.shipping.tax,
         "amount_total": sums.shipping.total,
-        "taxes": _build_taxes(taxes),
+        "taxes": [
+            {"amount": sums.shipping.tax, "rate": build_rate(str(rule.percentage)).model_dump()} for rule in given.taxes
+        ],
     }

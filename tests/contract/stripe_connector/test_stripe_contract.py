@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -267,3 +268,58 @@ async def test_webhooks_of_stripe_are_verified_and_read_also_while_a_secret_is_r
     assert verify_webhook(later_body, later_header, ["whsec_other", endpoint["secret"]], now=now) == 1
     with pytest.raises(SignatureRefused):
         verify_webhook(body, header, [rolled["secret"]], now=now)
+
+
+async def test_the_tax_of_shipping_comes_with_its_rate(sim: SimulatedStripe, api: StripeApi) -> None:
+    rate = await sim.post("tax_rates", display_name="VAT", percentage="8.875", inclusive="false")
+    shipping = await sim.post(
+        "shipping_rates",
+        display_name="Parcel",
+        type="fixed_amount",
+        **{"fixed_amount[amount]": "1290", "fixed_amount[currency]": "eur"},
+    )
+    customer = await sim.post("customers", name="Ada")
+    draft = await sim.post(
+        "invoices",
+        customer=customer["id"],
+        currency="eur",
+        **{"default_tax_rates[0]": rate["id"], "shipping_cost[shipping_rate]": shipping["id"]},
+    )
+
+    invoice = await api.fetch_invoice(draft["id"])
+    assert invoice is not None
+    assert invoice.shipping_cost is not None
+    assert invoice.shipping_cost.taxes is not None
+    (tax,) = invoice.shipping_cost.taxes
+    assert (tax.amount, tax.rate.id, tax.rate.percentage) == (114, rate["id"], Decimal("8.875"))
+
+
+async def test_products_prices_and_tax_rates_are_read(sim: SimulatedStripe, api: StripeApi) -> None:
+    product = await sim.post("products", name="Desk", **{"metadata[sku]": "1896-S"})
+    price = await sim.post("prices", product=product["id"], currency="eur", unit_amount="100", lookup_key="desk")
+    rate = await sim.post("tax_rates", display_name="VAT", percentage="19.5", inclusive="true", country="DE")
+
+    sold = await api.fetch_product(product["id"])
+    assert sold is not None
+    assert (sold.name, sold.metadata) == ("Desk", {"sku": "1896-S"})
+    priced = await api.fetch_price(price["id"])
+    assert priced is not None
+    assert (priced.product, priced.lookup_key) == (product["id"], "desk")
+    taxed = await api.fetch_tax_rate(rate["id"])
+    assert taxed is not None
+    assert (taxed.percentage, taxed.inclusive, taxed.country) == (Decimal("19.5"), True, "DE")
+
+
+@pytest.mark.parametrize("read", ["fetch_product", "fetch_price", "fetch_tax_rate"])
+async def test_what_is_not_in_the_catalogue_is_none(api: StripeApi, read: str) -> None:
+    assert await getattr(api, read)("txr_unknown") is None
+
+
+async def test_a_customer_comes_with_its_tax_ids(sim: SimulatedStripe, api: StripeApi) -> None:
+    customer = await sim.post("customers", name="Ada")
+    await sim.post(f"customers/{customer['id']}/tax_ids", type="eu_vat", value="DE123456789")
+
+    found = await api.fetch_customer(customer["id"])
+    assert found is not None
+    assert found.tax_ids is not None
+    assert [(one.type, one.value) for one in found.tax_ids.data] == [("eu_vat", "DE123456789")]

@@ -9,6 +9,7 @@ from schemas.stripe_objects import Invoice
 from tests.builders import build_invoice, build_line, build_materials, build_rate, build_taxes, load_sample_invoice
 
 MATERIALS = build_materials()
+RATE_25 = build_rate("25").model_dump()
 COMPLETE = ("01", "02", "03", "04", "05", "07", "09", "15", "16", "17", "18", "19", "20")
 
 
@@ -101,8 +102,8 @@ def test_an_invoice_without_lines_is_refused() -> None:
 @pytest.mark.parametrize(
     ("cost", "net", "percent"),
     [
-        ({"amount_total": 1250, "amount_tax": 250, "taxes": build_taxes(250)}, 1000, Decimal(25)),
-        ({"amount_total": 1200, "amount_tax": 200, "taxes": build_taxes(200, "20", behavior="inclusive")}, 1000, 20),
+        ({"amount_total": 1250, "amount_tax": 250, "taxes": [{"amount": 250, "rate": RATE_25}]}, 1000, Decimal(25)),
+        ({"amount_total": 1000, "amount_tax": 0, "taxes": [{"amount": 0, "rate": RATE_25}]}, 1000, Decimal(0)),
         # Not told: the rate of the lines fits.
         ({"amount_total": 1250, "amount_tax": 250}, 1000, Decimal(25)),
         ({"amount_total": 1070, "amount_tax": 70}, 1000, None),

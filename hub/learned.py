@@ -1,0 +1,84 @@
+"""What Business Central has shown of its own rules: whether a customer's prices include tax, what VAT a line brings.
+
+Its API tells neither beforehand, only in documents. So each draft teaches, and the next is foretold by it. Facts live
+for a day: set-ups change, and what is wrong here would refuse invoices that Business Central takes.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from hub.redis import gross_prices_key, run, vat_facts_key
+from mapping.taxes import LearnedVat, VatFact, VatKey
+
+_LIFE_SECONDS = 86_400
+# Facts of one VAT business posting group are read together, and kept in the process for this long.
+_FRESH_SECONDS = 30.0
+
+
+@dataclass
+class LearnedFacts:
+    """Facts by Business Central company, shared by all replicas."""
+
+    redis: Any
+    _kept: dict[str, tuple[float, dict[VatKey, VatFact]]] = field(
+        default_factory=dict[str, tuple[float, dict[VatKey, VatFact]]]
+    )
+
+    async def load_gross_prices(self, company: str, customer_id: str) -> bool:
+        """Tell whether the customer's card says that prices include tax; False where nothing is known."""
+        return await run(self.redis.hget(gross_prices_key(company), customer_id)) == "1"
+
+    async def load_vat(self, company: str, tax_area: str) -> LearnedVat:
+        """Return what is known of a VAT business posting group; nothing where the group itself is not known."""
+        if not tax_area:
+            return {}
+        key = vat_facts_key(company, tax_area)
+        kept = self._kept.get(key)
+        if kept is not None and time.monotonic() - kept[0] < _FRESH_SECONDS:
+            return kept[1]
+        stored: Mapping[str, str] = await run(self.redis.hgetall(key))
+        born = time.time() - _LIFE_SECONDS
+        facts = {
+            VatKey(tax_area, *name.split("|", 2)): fact
+            for name, text in stored.items()
+            if (fact := _parse(text, born)) is not None
+        }
+        self._kept[key] = (time.monotonic(), facts)
+        return facts
+
+    async def save_gross_prices(self, company: str, customer_id: str, *, gross: bool) -> bool:
+        """Remember what a document showed; True if it was not known."""
+        known = await self.load_gross_prices(company, customer_id)
+        if known == gross:
+            return False
+        await run(self.redis.hset(gross_prices_key(company), customer_id, "1" if gross else "0"))
+        return True
+
+    async def save_vat(self, company: str, tax_area: str, facts: Mapping[VatKey, VatFact]) -> bool:
+        """Remember what a document showed; True if something of it was not known."""
+        if not tax_area:
+            return False
+        known = await self.load_vat(company, tax_area)
+        news = {key: fact for key, fact in facts.items() if known.get(key) != fact}
+        if not news:
+            return False
+        key = vat_facts_key(company, tax_area)
+        now = int(time.time())
+        mapping = {f"{one.type}|{one.number}|{one.tax_code}": _write(fact, now) for one, fact in news.items()}
+        await run(self.redis.hset(key, mapping=mapping))
+        await run(self.redis.expire(key, _LIFE_SECONDS))
+        self._kept.pop(key, None)
+        return True
+
+
+def _write(fact: VatFact, now: int) -> str:
+    return json.dumps([fact.identifier, str(fact.percent), now])
+
+
+def _parse(text: str, born: float) -> VatFact | None:
+    identifier, percent, seen = json.loads(text)
+    return VatFact(identifier, Decimal(percent)) if seen >= born else None

@@ -1,0 +1,235 @@
+"""Gathers what the mapping looks at besides the invoice: Business Central's lists, and Stripe's products and taxes.
+
+Kept in the process for ten minutes, so that a backlog costs no requests for it; a person's replay, who may have changed
+something just before, sees nothing older than half a minute.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from hub.directory import Snapshot
+from hub.kept import Kept
+from mapping.materials import BookObject, Books, ListName, Materials, ObjectKey, PaymentTerm
+from mapping.needs import list_needs
+from mapping.targets import list_object_keys
+from schemas.stripe_objects import Customer, Invoice, Price, Product, TaxRate
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+
+_AGE, _FRESH_AGE = 600.0, 30.0
+_CODE = ("id", "code")
+
+
+class StripeCatalog(Protocol):
+    """Reads what invoices refer to. None: it does not exist."""
+
+    async def fetch_product(self, product_id: str) -> Product | None:
+        """Return a product."""
+        ...
+
+    async def fetch_price(self, price_id: str) -> Price | None:
+        """Return a price."""
+        ...
+
+    async def fetch_tax_rate(self, tax_rate_id: str) -> TaxRate | None:
+        """Return a tax rate."""
+        ...
+
+    async def fetch_customer(self, customer_id: str) -> Customer | None:
+        """Return a customer as it is now."""
+        ...
+
+
+class BcLists(Protocol):
+    """Reads lists of a company."""
+
+    async def fetch_list(self, entity: str, select: Iterable[str]) -> tuple[dict[str, Any], ...]:
+        """Return all rows of an entity set."""
+        ...
+
+    async def find_rows(self, entity: str, field: str, value: str, select: Iterable[str]) -> tuple[dict[str, Any], ...]:
+        """Return the rows whose field equals the value, without regard to case."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a reading comes from, and how old it may be."""
+
+    snapshot: Snapshot
+    stripe: StripeCatalog
+    bc: BcLists
+    max_age: float
+
+
+@dataclass
+class MaterialsGatherer:
+    """Gathers for any connection; what is read belongs to a company or a Stripe account, and is kept by it."""
+
+    _rows: Kept[tuple[str, str], tuple[Row, ...]] = field(default_factory=Kept[tuple[str, str], tuple[Row, ...]])
+    _objects: Kept[tuple[str, ObjectKey], tuple[BookObject, ...]] = field(
+        default_factory=Kept[tuple[str, ObjectKey], tuple[BookObject, ...]]
+    )
+    _products: Kept[tuple[str, str], Product | None] = field(default_factory=Kept[tuple[str, str], Product | None])
+    _prices: Kept[tuple[str, str], Price | None] = field(default_factory=Kept[tuple[str, str], Price | None])
+    _rates: Kept[tuple[str, str], TaxRate | None] = field(default_factory=Kept[tuple[str, str], TaxRate | None])
+
+    async def gather(
+        self, snapshot: Snapshot, invoice: Invoice, stripe: StripeCatalog, bc: BcLists, *, is_fresh: bool = False
+    ) -> Materials:
+        """Gather what the mapping of the invoice looks at.
+
+        Raises:
+            HubError: a system does not answer or refuses.
+        """
+        source = _Source(snapshot, stripe, bc, _FRESH_AGE if is_fresh else _AGE)
+        needs, settings = list_needs(invoice, snapshot.settings), snapshot.settings.invoices
+        account = snapshot.connection.id
+        products = await _read_all(needs.products, account, self._products, stripe.fetch_product, source.max_age)
+        prices = await _read_all(needs.prices, account, self._prices, stripe.fetch_price, source.max_age)
+        rates = await _read_all(needs.tax_rates, account, self._rates, stripe.fetch_tax_rate, source.max_age)
+        customer = await stripe.fetch_customer(invoice.customer) if needs.customer and invoice.customer else None
+        return Materials(
+            books=await self.gather_books(snapshot, bc, needs.lists, is_fresh=is_fresh),
+            products=products,
+            prices=prices,
+            tax_rates=rates,
+            objects=await self._find_objects(source, list_object_keys(invoice, settings, products, prices)),
+            customer=customer,
+        )
+
+    async def gather_books(
+        self, snapshot: Snapshot, bc: BcLists, lists: frozenset[ListName], *, is_fresh: bool = False
+    ) -> Books:
+        """Gather currencies, and these lists of the company."""
+        age = _FRESH_AGE if is_fresh else _AGE
+
+        async def read(entity: str, select: tuple[str, ...]) -> tuple[Row, ...]:
+            key = (snapshot.connection.company_key, entity)
+            return await self._rows.get(key, lambda: bc.fetch_list(entity, select), max_age=age)
+
+        async def read_codes(name: ListName, entity: str) -> dict[str, str]:
+            rows = await read(entity, _CODE) if name in lists else ()
+            return {str(row["code"]): str(row["id"]) for row in rows}
+
+        setup = await read("generalLedgerSetup", _SETUP)
+        return Books(
+            local_currency=_get_local_currency(setup),
+            decimals=_read_decimals(await read("currencies", ("code", "amountDecimalPlaces")), setup),
+            payment_terms=_read_terms(await read("paymentTerms", _TERMS)) if "payment_terms" in lists else {},
+            countries=frozenset(await read_codes("countries", "countriesRegions")),
+            tax_codes=await read_codes("tax_codes", "taxGroups"),
+            tax_areas=await read_codes("tax_areas", "taxAreas"),
+            dimensions=await self._gather_dimensions(read) if "dimensions" in lists else {},
+            shortcut_dimensions=_read_shortcuts(setup),
+            shipment_methods=await read_codes("shipment_methods", "shipmentMethods"),
+            payment_methods=await read_codes("payment_methods", "paymentMethods"),
+        )
+
+    async def _gather_dimensions(
+        self, read: Callable[[str, tuple[str, ...]], Awaitable[tuple[Row, ...]]]
+    ) -> dict[str, frozenset[str]]:
+        codes = {str(row["id"]): str(row["code"]) for row in await read("dimensions", _CODE)}
+        values: dict[str, set[str]] = {code: set() for code in codes.values()}
+        for row in await read("dimensionValues", ("code", "dimensionId")):
+            if (dimension := codes.get(str(row["dimensionId"]))) is not None:
+                values[dimension].add(str(row["code"]))
+        return {code: frozenset(members) for code, members in values.items()}
+
+    async def _find_objects(
+        self, source: _Source, keys: Iterable[ObjectKey]
+    ) -> dict[ObjectKey, tuple[BookObject, ...]]:
+        company = source.snapshot.connection.company_key
+
+        async def find(key: ObjectKey) -> tuple[BookObject, ...]:
+            return await self._objects.get((company, key), lambda: _look_up(source.bc, key), max_age=source.max_age)
+
+        wanted = list(keys)
+        found = await asyncio.gather(*(find(key) for key in wanted))
+        return dict(zip(wanted, found, strict=True))
+
+
+_SETUP = ("localCurrencyCode", "shortcutDimension1Code", "shortcutDimension2Code")
+_TERMS = ("id", "code", "dueDateCalculation")
+_ITEM = ("id", "number", "displayName", "blocked", "baseUnitOfMeasureCode", "taxGroupCode")
+_ACCOUNT = ("id", "number", "displayName", "accountType", "directPosting", "blocked")
+
+
+async def _read_all(
+    ids: Iterable[str],
+    account: str,
+    kept: Kept[tuple[str, str], T | None],
+    fetch: Callable[[str], Awaitable[T | None]],
+    max_age: float,
+) -> dict[str, T]:
+    """Read those that exist."""
+    found: dict[str, T] = {}
+    for one in sorted(ids):
+        value = await kept.get((account, one), lambda one=one: fetch(one), max_age=max_age)
+        if value is not None:
+            found[one] = value
+    return found
+
+
+async def _look_up(bc: BcLists, key: ObjectKey) -> tuple[BookObject, ...]:
+    entity, select = ("items", _ITEM) if key.type == "Item" else ("accounts", _ACCOUNT)
+    read = _read_item if key.type == "Item" else _read_account
+    return tuple(read(row) for row in await bc.find_rows(entity, key.field, key.value, select))
+
+
+def _read_item(row: Row) -> BookObject:
+    return BookObject(
+        type="Item",
+        id=row["id"],
+        number=row["number"],
+        name=row["displayName"],
+        unusable="is blocked" if row["blocked"] else "",
+        unit=row["baseUnitOfMeasureCode"],
+        tax_code=row["taxGroupCode"],
+    )
+
+
+def _read_account(row: Row) -> BookObject:
+    if row["blocked"]:
+        unusable = "is blocked"
+    elif row["accountType"] != "Posting":
+        unusable = "is a heading or total"
+    else:
+        unusable = "" if row["directPosting"] else "allows no direct posting"
+    return BookObject("Account", row["id"], row["number"], row["displayName"], unusable)
+
+
+def _get_local_currency(setup: Sequence[Row]) -> str:
+    return str(setup[0]["localCurrencyCode"]) if setup else ""
+
+
+def _read_shortcuts(setup: Sequence[Row]) -> tuple[str, ...]:
+    row = setup[0] if setup else {}
+    return tuple(str(row.get(name, "")) for name in _SETUP[1:])
+
+
+def _read_decimals(currencies: Iterable[Row], setup: Sequence[Row]) -> dict[str, int]:
+    """Read how many decimals amounts have: `2:2` is at least two and at most two; blank means two.
+
+    The local currency need not be in the list, and its own decimals are in a set-up that the API does not show.
+    """
+    places = {str(row["code"]): str(row["amountDecimalPlaces"]) for row in currencies}
+    local = _get_local_currency(setup)
+    places.setdefault(local, "")
+    return {code: int(text.rpartition(":")[2] or 2) for code, text in places.items() if code}
+
+
+def _read_terms(rows: Iterable[Row]) -> dict[str, PaymentTerm]:
+    return {
+        str(row["code"]): PaymentTerm(row["id"], row["code"], _read_days(str(row["dueDateCalculation"])))
+        for row in rows
+    }
+
+
+def _read_days(formula: str) -> int | None:
+    """Read `30D`; other formulas (end of month and the like) are no number of days."""
+    text = formula.strip().upper()
+    return int(text[:-1]) if text.endswith("D") and text[:-1].isdecimal() else None
