@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from schemas.stripe_objects import Line
 from tests.builders import build_line
 
-# Text of any kind: marks, joiners, skin tones, control characters, lone surrogates, and what is common.
+# Text of any kind: marks, joiners, skin tones, flags, controls, what is not seen or has no form, and what is common.
 _AWKWARD = st.sampled_from(
     [
         "e\u0301",
@@ -15,15 +15,38 @@ _AWKWARD = st.sampled_from(
         "\u200d",
         "👨\u200d👩\u200d👧",
         "👍🏽",
+        "🇩🇰",
+        "🏴\U000e0067\U000e0062\U000e007f",
+        "\u1112\u1161\u11ab",
+        "क्षि",
+        "שלום",
+        "مرحبا",
+        "\u202e",
+        "\u2066",
+        "\u200f",
+        "\u200b",
+        "\u00a0",
+        "\u3000",
+        "\ufeff",
+        "\u00ad",
         "\ufe0f",
         "\n",
+        "\r\n",
         "\t",
         "\x00",
         "\x85",
         "\u2028",
         "\ud800",
+        "\uffff",
+        "\U0001fffe",
         "  ",
         "ﬁ",
+        "ß",
+        "Å",
+        "'",
+        '"',
+        "&%#+*?/\\",
+        "ext. 12",
     ]
 )
 TEXTS = st.lists(st.one_of(st.characters(codec=None), _AWKWARD, st.text("ab ", max_size=5)), max_size=60).map("".join)
