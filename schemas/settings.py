@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from schemas.contract import Form
+from schemas.field_mappings import FieldMappings
 from schemas.invoice_settings import InvoiceSettings, SkipRules
 
 Trigger = Literal["finalized", "sent", "paid"]
@@ -37,6 +38,7 @@ class Settings(Form):
     metadata_prefix: str = Field(default="bc_", pattern=r"^[A-Za-z0-9_.-]{1,20}$")
     customers: CustomerSettings = CustomerSettings()
     invoices: InvoiceSettings = InvoiceSettings()
+    fields: FieldMappings = FieldMappings()
     skip: SkipRules = SkipRules()
     time_zone: str = "UTC"
     """The company's, by its IANA name: Business Central's API does not tell it, and days depend on it."""
