@@ -114,7 +114,8 @@ class Clients:
 
     def _get_limiter(self, connection: Connection) -> RedisLimiter:
         """One limiter per app and process: its waiters queue in order."""
-        key = build_limiter_key(connection.bc_tenant, connection.bc_environment, connection.bc_client_id)
+        tenant = connection.bc_tenant_id or connection.bc_tenant
+        key = build_limiter_key(tenant, connection.bc_environment, connection.bc_client_id)
         if key not in self._limiters:
             self._limiters[key] = RedisLimiter(self.redis, key, policy=self._build_limits())
         return self._limiters[key]

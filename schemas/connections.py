@@ -1,8 +1,9 @@
 """A connection: one Stripe account and mode with one Business Central company, and its secrets."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr
 
@@ -23,6 +24,8 @@ class Connection(Contract):
     bc_company: str = Field(min_length=1, max_length=100)
     bc_company_id: str
     """The company's GUID in Business Central, looked up when the connection was added."""
+    bc_tenant_id: str | None = None
+    """The tenant's GUID, where it is known: `bc_tenant` may be a domain."""
     bc_client_id: str
     sign_in: SignIn = "client_credentials"
     created_at: Moment
@@ -46,7 +49,14 @@ class Connection(Contract):
     @cached_property
     def company_key(self) -> str:
         """Identify the BC company, which several connections may share."""
-        return build_company_key(self.bc_tenant, self.bc_environment, self.bc_company)
+        return build_company_key(self.bc_company_id, self.bc_environment)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's; but what follows from the parts is not copied with them."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("id", "company_key"):
+            vars(copied).pop(name, None)
+        return copied
 
 
 class ConnectionSecrets(Contract):

@@ -22,9 +22,14 @@ def build_connection_id(
     return ConnectionId("con_" + hashlib.sha256(whole.encode()).hexdigest()[:16])
 
 
-def build_company_key(bc_tenant: str, bc_environment: str, bc_company: str) -> str:
-    """Name one BC company across connections: two Stripe accounts may share it, and must not both create a customer."""
-    whole = "\x1f".join((bc_tenant.lower(), bc_environment.lower(), bc_company))
+def build_company_key(bc_company_id: str, bc_environment: str) -> str:
+    """Name one BC company across connections: two Stripe accounts may share it, and must not both create a customer.
+
+    By its GUID, for tenant and company can be spelt in several ways. Business Central makes it with the company, and
+    copies it with an environment, so the environment's name belongs to it. Tenants do not: two of them hold one GUID
+    only if one's database came from the other, and then sharing a key costs a wait, and no more.
+    """
+    whole = "\x1f".join((bc_company_id.lower(), bc_environment.lower()))
     return "bc_" + hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msal
 import requests
 from msal.exceptions import MsalServiceError
 from pydantic import SecretStr
 
+from connectors.business_central.odata import parse_guid
 from schemas.errors import Blocked, HubError, RetryLater
 
 T = TypeVar("T")
@@ -61,6 +63,22 @@ async def run_with_app(
             return await asyncio.to_thread(_run, app, work, cache)
     except Exception as failure:
         raise classify_sign_in_failure(failure) from failure
+
+
+async def fetch_tenant_id(app: EntraApp) -> str | None:
+    """Return the GUID of the app's tenant, which may be named by a domain; None where the service does not tell.
+
+    Raises:
+        RetryLater, Blocked: as `run_with_app`.
+    """
+    return parse_guid(app.tenant) or await run_with_app(app, _read_tenant_id)
+
+
+def _read_tenant_id(application: msal.ClientApplication) -> str | None:
+    """Find it where discovery says that tokens are to be had."""
+    endpoint: Any = application.authority
+    parts = urlsplit(str(endpoint.token_endpoint)).path.split("/")
+    return next((guid for guid in map(parse_guid, parts) if guid), None)
 
 
 def require_token(result: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -102,7 +102,10 @@ class LimiterPolicy:
 
 
 def build_limiter_key(tenant: str, environment: str, principal: str) -> str:
-    """Name what Business Central counts by: principal is the app's client id, or the user."""
+    """Name what Business Central counts by: principal is the app's client id, or the user.
+
+    The tenant by its GUID where it is known: under a domain, the same app would have a second set of limits.
+    """
     return f"hub:bc_limiter:{{{tenant.lower()}/{environment.lower()}/{principal.lower()}}}"
 
 

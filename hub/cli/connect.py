@@ -7,10 +7,12 @@ from typing import Any, Protocol
 
 from pydantic import SecretStr, ValidationError
 
+from connectors.business_central.entra import fetch_tenant_id
 from connectors.business_central.models import Company
 from connectors.stripe.models import StripeAccount
 from hub.app import Foundation
 from hub.cli.line_target import ChosenTarget, resolve_line_target
+from hub.cli.neighbours import list_neighbours, note_neighbours, spell_as_stored
 from hub.cli.settings_file import build_settings, merge_values
 from hub.clients import Clients
 from hub.directory import Directory, Snapshot
@@ -197,7 +199,11 @@ async def _prepare(
     bc = desk.clients.build_business_central(_build_snapshot(draft, secrets, Settings()))
     company = choose_company(await bc.fetch_companies(), request.bc_company)
     say(f"Business Central: signed in, company {company.name!r} found.")
-    known = draft.model_copy(update={"bc_company": company.name, "bc_company_id": company.id})
+    tenant_id = await fetch_tenant_id(desk.clients.build_entra_app(draft, request.bc_client_secret))
+    names = {"bc_company": company.name, "bc_company_id": company.id, "bc_tenant_id": tenant_id}
+    given = draft.model_copy(update=names)
+    neighbours = await list_neighbours(foundation, given)
+    known = spell_as_stored(given, neighbours)
     stored = await load_without_secrets(foundation, known.id)
     settings = merge_settings(request, stored[1] if stored else None)
     bc = desk.clients.build_business_central(_build_snapshot(known, secrets, settings))
@@ -212,7 +218,7 @@ async def _prepare(
         sign_in_cache=await desk.directory.build_token_store(known.id).load(),
         replaces=stored is not None,
         ends_dry_run=stored is not None and stored[0].dry_run and not connection.dry_run,
-        remarks=tuple(await _list_remarks(foundation, known, settings, request)),
+        remarks=(*note_neighbours(given, known, neighbours, settings), *_list_remarks(foundation, request)),
     )
 
 
@@ -260,9 +266,7 @@ def _with_lines(settings: Settings, lines: ChosenTarget) -> Settings:
     return settings.model_copy(update={"invoices": invoices})
 
 
-async def _list_remarks(
-    foundation: Foundation, connection: Connection, settings: Settings, request: ConnectionRequest
-) -> list[str]:
+def _list_remarks(foundation: Foundation, request: ConnectionRequest) -> list[str]:
     """List what works but wants attention."""
     remarks: list[str] = []
     if not request.webhook_secrets:
@@ -270,20 +274,7 @@ async def _list_remarks(
             "No webhook secret: invoices arrive by polling Stripe's events every "
             f"{foundation.config.catch_up_seconds:g} s. For webhooks, add again with --webhook-secret."
         )
-    if not settings.invoices.external_document_prefix and await _has_neighbour(foundation, connection):
-        remarks.append(
-            "Another connection books into the same company: set invoices.external_document_prefix, "
-            "or two invoices could claim the same external document number."
-        )
     return remarks
-
-
-async def _has_neighbour(foundation: Foundation, connection: Connection) -> bool:
-    for other in await foundation.directory.list_ids():
-        stored = await run(foundation.redis.hget(connection_key(other), "connection"))
-        if other != connection.id and Connection.model_validate_json(stored).company_key == connection.company_key:
-            return True
-    return False
 
 
 def _name(account: StripeAccount) -> str:

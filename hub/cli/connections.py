@@ -82,7 +82,8 @@ def add(
 ) -> None:
     """Connect a Stripe account with a company. Everything is checked before anything is saved.
 
-    Adding the same five parts again replaces keys and options; settings, go-live date and history stay.
+    Adding the same account and company again, however spelt, replaces keys and options; settings, go-live date and
+    history stay.
     """
     if login == (bc_client_secret is not None):
         fail("Give either --bc-client-secret (or BC_CLIENT_SECRET) or --login.", Exit.USAGE)

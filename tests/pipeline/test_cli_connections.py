@@ -16,6 +16,7 @@ from hub.broker import apply_topics
 from hub.cli.demo.simulators import BC_COMPANY, Simulators, run_simulators
 from hub.ledger import Incarnation
 from hub.redis import INCARNATION
+from simulators.business_central.default_seed import DOMAIN, TENANT
 from tests.brokers import Broker
 from tests.pipeline.cli_harness import Ended, HubProcess, build_add_words, build_environment, name_simulators
 
@@ -90,6 +91,21 @@ async def test_adding_again_may_end_a_dry_run_and_says_what_is_left_to_do(
 
     assert "hub replay --since 2026-01-31T00:00:00Z" in ended.out
     assert (await hub("connections", "show", "--json")).json["state"] == "active"
+
+
+async def test_another_spelling_of_the_same_company_is_the_same_connection(
+    hub: HubProcess, simulators: Simulators
+) -> None:
+    """Under the tenant's domain it would be a second connection, which drafts every invoice once more."""
+    words = build_add_words(simulators)
+    first = (await hub(*words, "--line-account", "6110", "--json")).json
+    again = (await hub(*words, "--bc-tenant", DOMAIN, "--webhook-secret", "whsec_1", "--json")).json
+
+    assert (again["connection"], again["replaced"]) == (first["connection"], True)
+    assert f"connected with this company already, as {first['connection']}: tenant {TENANT}" in again["remarks"][0]
+    (row,) = (await hub("connections", "list", "--json")).json
+    assert (row["bc_tenant"], row["webhook_secrets"]) == (TENANT, 1)
+    assert (await hub("connections", "test")).code == 0
 
 
 @pytest.mark.parametrize(

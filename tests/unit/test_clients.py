@@ -10,7 +10,7 @@ from hub.config import load_config
 from hub.directory import Directory
 from hub.redis import build_redis
 from hub.secrets import SecretBox
-from tests.builders import build_snapshot
+from tests.builders import build_connection, build_snapshot
 
 ENVIRONMENT = {
     "HUB_KAFKA_BOOTSTRAP": "127.0.0.1:1",
@@ -52,3 +52,13 @@ async def test_live_and_history_share_a_client_but_for_their_place(clients: Clie
 
     assert live._channel is history._channel
     assert (live._live, history._live, clients.business_central(snapshot)._live) == (True, False, True)
+
+
+async def test_both_spellings_of_a_tenant_share_one_set_of_limits(clients: Clients) -> None:
+    """Business Central counts by app and tenant, whatever the hub calls it."""
+    guid = "6f1c2c1e-93a4-4f0a-8d55-1b5a7c0f9e21"
+    by_guid = build_connection(bc_tenant=guid.upper())
+    by_domain = build_connection(bc_tenant="contoso.onmicrosoft.com", bc_tenant_id=guid)
+
+    assert clients._get_limiter(by_guid) is clients._get_limiter(by_domain)
+    assert clients._get_limiter(build_connection(bc_tenant="other.example")) is not clients._get_limiter(by_domain)

@@ -15,7 +15,7 @@ import requests
 from msal.exceptions import MsalServiceError
 from pydantic import SecretStr
 
-from connectors.business_central.entra import EntraApp, classify_sign_in_failure, run_with_app
+from connectors.business_central.entra import EntraApp, classify_sign_in_failure, fetch_tenant_id, run_with_app
 from connectors.business_central.sign_in import (
     ClientCredentialsTokens,
     DelegatedTokens,
@@ -67,6 +67,24 @@ async def entra(tmp_path: Path) -> AsyncGenerator[FakeEntra]:
 
 def build_app(entra: FakeEntra, secret: str | None = "demo-secret") -> EntraApp:
     return EntraApp(entra.authority, TENANT, CLIENT, SecretStr(secret) if secret else None, entra.ca_bundle)
+
+
+async def test_a_tenant_named_by_a_domain_is_known_by_its_guid(entra: FakeEntra) -> None:
+    named = replace(build_app(entra), tenant="contoso.onmicrosoft.com")
+    assert await fetch_tenant_id(named) == TENANT
+    assert entra.forms == []  # discovery tells, and no token is asked for
+
+
+async def test_a_tenant_named_by_its_guid_is_asked_nobody_about(entra: FakeEntra) -> None:
+    entra.discovery_status = 500
+    assert await fetch_tenant_id(replace(build_app(entra), tenant=TENANT.upper())) == TENANT
+
+
+async def test_a_tenant_that_is_unknown_is_said_to_be(entra: FakeEntra) -> None:
+    entra.discovery_status = 400
+    with pytest.raises(Blocked) as caught:
+        await fetch_tenant_id(replace(build_app(entra), tenant="nobody.example"))
+    assert caught.value.code == "bc.sign_in.unknown_tenant"
 
 
 async def test_an_app_signs_in_with_its_secret_for_business_central(entra: FakeEntra) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -9,9 +10,11 @@ from pydantic import SecretStr
 from connectors.business_central.models import Company
 from connectors.stripe.models import StripeAccount
 from hub.cli.connect import ConnectionRequest, check_stripe_key, choose_company, merge_settings
+from hub.cli.neighbours import note_neighbours, spell_as_stored
 from schemas.errors import ConfigurationError, Refused
 from schemas.invoice_settings import InvoiceSettings, LineTarget
 from schemas.settings import Settings
+from tests.builders import build_connection
 
 REQUEST = ConnectionRequest(
     stripe_account="acct_1",
@@ -89,3 +92,45 @@ def test_an_option_that_can_not_be_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="doubt_window"):
         merge_settings(request, None)
+
+
+def test_the_same_company_under_another_spelling_is_the_connection_that_is_there() -> None:
+    stored = build_connection(bc_tenant="contoso.onmicrosoft.com", bc_company="CRONUS")
+    given = build_connection(bc_tenant="6f1c2c1e-93a4-4f0a-8d55-1b5a7c0f9e21", bc_company="Renamed", bc_client_id="new")
+    known = spell_as_stored(given, [stored])
+
+    assert known.id == stored.id != given.id
+    assert known.bc_client_id == "new"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"stripe_account": "acct_2"}, {"livemode": True}],
+)
+def test_another_account_or_mode_is_another_connection(changes: dict[str, Any]) -> None:
+    stored = build_connection(bc_tenant="contoso.onmicrosoft.com")
+    given = build_connection(bc_tenant="6f1c", **changes)
+
+    assert spell_as_stored(given, [stored]) == given
+
+
+def test_of_two_that_are_stored_already_the_one_that_is_named_is_meant() -> None:
+    first, second = build_connection(bc_tenant="contoso.onmicrosoft.com"), build_connection(bc_tenant="6f1c")
+
+    assert spell_as_stored(second, [first, second]).id == second.id
+
+
+def test_two_spellings_that_are_both_stored_are_told_with_what_to_do() -> None:
+    first, second = build_connection(bc_tenant="contoso.onmicrosoft.com"), build_connection(bc_tenant="6f1c")
+    prefixed = Settings(invoices=InvoiceSettings(external_document_prefix="EU-"))
+    (remark,) = note_neighbours(second, second, [first, second], prefixed)
+
+    assert f"hub connections pause --connection {first.id}" in remark
+
+
+def test_another_account_beside_it_needs_another_prefix() -> None:
+    mine, other = build_connection(), build_connection(stripe_account="acct_2")
+    (remark,) = note_neighbours(mine, mine, [mine, other], Settings())
+
+    assert "external_document_prefix" in remark
+    assert note_neighbours(mine, mine, [mine], Settings()) == []

@@ -12,6 +12,7 @@ from schemas.ids import (
     build_message_key,
     parse_message_key,
 )
+from tests.builders import build_connection
 
 PARTS = {
     "stripe_account": "acct_1",
@@ -53,9 +54,31 @@ def test_parts_do_not_run_into_each_other() -> None:
     assert build(bc_tenant="ab", bc_environment="c") != build(bc_tenant="a", bc_environment="bc")
 
 
-def test_two_stripe_accounts_share_a_company() -> None:
-    assert build_company_key("T", "Production", "CRONUS") == build_company_key("t", "production", "CRONUS")
-    assert build_company_key("t", "production", "CRONUS") != build_company_key("t", "production", "Other")
+def test_a_company_is_the_same_however_it_is_spelt() -> None:
+    company = "C2A9B7F0-51DE-EE11-A1F9-6045BD8E1A10"
+    assert build_company_key(company, "Production") == build_company_key(company.lower(), "production")
+
+
+def test_a_copied_environment_holds_another_company_of_the_same_guid() -> None:
+    assert build_company_key("guid", "Production") != build_company_key("guid", "Sandbox")
+    assert build_company_key("guid", "Production") != build_company_key("other", "Production")
+
+
+def test_a_changed_copy_of_a_connection_has_an_id_of_its_own() -> None:
+    first = build_connection()
+    before = (first.id, first.company_key)
+    second = first.model_copy(update={"bc_company": "Other", "bc_company_id": "other"})
+
+    assert second.id == build_connection(bc_company="Other").id
+    assert (first.id, first.company_key) == before
+    assert (second.id, second.company_key) != before
+
+
+def test_the_same_company_under_another_name_is_another_connection_with_the_same_company_key() -> None:
+    by_guid, by_domain = build_connection(bc_tenant="6f1c"), build_connection(bc_tenant="contoso.onmicrosoft.com")
+
+    assert by_guid.id != by_domain.id
+    assert by_guid.company_key == by_domain.company_key
 
 
 @given(st.text("abc_0", min_size=1), st.text("abc_/0", min_size=1))
