@@ -114,8 +114,7 @@ class Clients:
 
     def _get_limiter(self, connection: Connection) -> RedisLimiter:
         """One limiter per app and process: its waiters queue in order."""
-        tenant = connection.bc_tenant_id or connection.bc_tenant
-        key = build_limiter_key(tenant, connection.bc_environment, connection.bc_client_id)
+        key = get_limiter_key(connection)
         if key not in self._limiters:
             self._limiters[key] = RedisLimiter(self.redis, key, policy=self._build_limits())
         return self._limiters[key]
@@ -132,3 +131,9 @@ class Clients:
             await self._stripe_http.close()
         if self._bc_http is not None:
             await self._bc_http.aclose()
+
+
+def get_limiter_key(connection: Connection) -> str:
+    """Name the limits that a connection shares with all that sign in as the same app to the same environment."""
+    tenant = connection.bc_tenant_id or connection.bc_tenant
+    return build_limiter_key(tenant, connection.bc_environment, connection.bc_client_id)

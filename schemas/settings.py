@@ -15,6 +15,10 @@ CustomerSource = Literal["email", "name", "phone", "id"]
 CustomerTarget = Literal["email", "displayName", "phoneNumber", "number"]
 
 
+# Business Central may queue a request for 8 minutes and run it for 8.
+_LONGEST_REQUEST = timedelta(minutes=16)
+
+
 class MatchPair(Form):
     """One rule of the ordered list: this field of the Stripe customer equals that field of the BC customer."""
 
@@ -59,3 +63,14 @@ class Settings(Form):
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"{name!r} is no IANA time zone; write it like Europe/Copenhagen") from error
         return name
+
+    def describe_risks(self) -> tuple[str, ...]:
+        """Say what is allowed, for simulators and tests, and dangerous with real books."""
+        if self.doubt_window >= _LONGEST_REQUEST:
+            return ()
+        words = (
+            f"doubt_window is {self.doubt_window.total_seconds():g} s. Business Central may queue a request for 8 "
+            "minutes and run it for 8: below 16 minutes, an invoice whose answer was lost can be drafted twice. Only "
+            "for simulators; the default is 1200 s."
+        )
+        return (words,)

@@ -9,12 +9,13 @@ from typing import Literal
 
 from rich.text import Text
 
-from connectors.business_central.limiter import RedisLimiter, build_limiter_key
+from connectors.business_central.limiter import RedisLimiter
 from hub.app import Foundation
 from hub.cli.connect import check_stripe_key
 from hub.cli.context import print_json
 from hub.cli.line_target import resolve_line_target
 from hub.cli.wording import say, show_table
+from hub.clients import get_limiter_key
 from hub.directory import Snapshot
 from schemas.connections import Connection
 from schemas.errors import HubError, Refused
@@ -69,6 +70,7 @@ async def check_connection(foundation: Foundation, snapshot: Snapshot) -> list[C
         ),
         await try_check("Invoice lines", looks.lines, "Change invoices.lines: hub settings import."),
         await try_check("Request limiter", looks.limiter),
+        looks.settings(),
         looks.state(),
     ]
 
@@ -169,15 +171,18 @@ class _ConnectionLooks:
         return f"are booked on {chosen.words}"
 
     async def limiter(self) -> Check:
-        connection = self._connection
-        key = build_limiter_key(connection.bc_tenant, connection.bc_environment, connection.bc_client_id)
         begin = time.monotonic()
-        async with RedisLimiter(self.foundation.redis, key).slot():
+        async with RedisLimiter(self.foundation.redis, get_limiter_key(self._connection)).slot():
             waited = timedelta(seconds=time.monotonic() - begin)
         words = f"a slot was free after {waited.total_seconds() * 1000:.0f} ms"
         if waited < _SLOW:
             return Check("Request limiter", "ok", words)
         return Check("Request limiter", "warning", words, "Business Central's limits are used up for now; it recovers.")
+
+    def settings(self) -> Check:
+        if risks := self.snapshot.settings.describe_risks():
+            return Check("Settings", "warning", " ".join(risks), "Change doubt_window: hub settings import.")
+        return Check("Settings", "ok", f"version {self.snapshot.settings_version}")
 
     def state(self) -> Check:
         if self._connection.paused:

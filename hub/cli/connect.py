@@ -218,7 +218,7 @@ async def _prepare(
         sign_in_cache=await desk.directory.build_token_store(known.id).load(),
         replaces=stored is not None,
         ends_dry_run=stored is not None and stored[0].dry_run and not connection.dry_run,
-        remarks=(*note_neighbours(given, known, neighbours, settings), *_list_remarks(foundation, request)),
+        remarks=(*note_neighbours(given, known, neighbours, settings), *_list_remarks(foundation, request, settings)),
     )
 
 
@@ -266,9 +266,9 @@ def _with_lines(settings: Settings, lines: ChosenTarget) -> Settings:
     return settings.model_copy(update={"invoices": invoices})
 
 
-def _list_remarks(foundation: Foundation, request: ConnectionRequest) -> list[str]:
+def _list_remarks(foundation: Foundation, request: ConnectionRequest, settings: Settings) -> list[str]:
     """List what works but wants attention."""
-    remarks: list[str] = []
+    remarks = list(settings.describe_risks())
     if not request.webhook_secrets:
         remarks.append(
             "No webhook secret: invoices arrive by polling Stripe's events every "

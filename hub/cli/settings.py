@@ -116,6 +116,8 @@ class _Import:
             say((line, _DIFF_COLOURS.get(line[0], "")))
         if lines is not None:
             say(f"Invoice lines will be booked on {lines.words}.")
+        for risk in self.settings.describe_risks():
+            say((risk, "bold yellow"))
 
     async def save(self, *, ask: bool) -> int:
         """Save as a new version, which is returned; what was compared with must still be in force by then."""
@@ -131,6 +133,7 @@ class _Import:
         return {
             "connection": self.snapshot.connection.id,
             "changes": self.changes,
+            "risks": self.settings.describe_risks(),
             "saved": version is not None,
             "version": version or self.snapshot.settings_version,
             "settings": self.settings.model_dump(mode="json"),

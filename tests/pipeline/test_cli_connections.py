@@ -68,10 +68,13 @@ async def test_adding_again_replaces_keys_and_keeps_the_rest(hub: HubProcess, si
     first = (await hub(*words, "--line-account", "6110", "--go-live", "2026-01-31", "--dry-run", "--json")).json
     assert (first["replaced"], first["dry_run"], first["go_live"]) == (False, True, "2026-01-31T00:00:00+00:00")
     assert "No webhook secret" in first["remarks"][0]
+    assert len(first["remarks"]) == 1
     assert (await hub("connections", "pause")).code == 0
 
-    again = (await hub(*words, "--webhook-secret", "whsec_1", "--webhook-secret", "whsec_2", "--json")).json
+    secrets = ("--webhook-secret", "whsec_1", "--webhook-secret", "whsec_2")
+    again = (await hub(*words, *secrets, "--doubt-window", "4", "--json")).json
 
+    assert "below 16 minutes, an invoice whose answer was lost can be drafted twice" in again["remarks"][0]
     kept = ("connection", "go_live", "dry_run", "lines")
     assert {name: again[name] for name in kept} == {name: first[name] for name in kept}
     assert again["replaced"]

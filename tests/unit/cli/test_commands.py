@@ -306,6 +306,21 @@ def export(hub: Hub, path: Path, **changes: str) -> Path:
     return path
 
 
+def test_a_doubt_window_that_may_double_drafts_is_saved_with_a_warning(hub: Hub, tmp_path: Path) -> None:
+    """Tests and demos need seconds; nobody else may come to them without having been told."""
+    hub.connect()
+    file = tmp_path / "settings.yaml"
+    file.write_text("doubt_window: 959\n")
+    looked = json.loads(hub("settings", "import", str(file), "--dry-run", "--json").out)
+    done = hub("settings", "import", str(file), answers="y\n")
+
+    assert "below 16 minutes, an invoice whose answer was lost can be drafted twice" in looked["risks"][0]
+    assert "doubt_window is 959 s." in done.out
+    assert "Saved as version 2" in done.out
+    file.write_text("doubt_window: 960\n")
+    assert json.loads(hub("settings", "import", str(file), "--yes", "--json").out)["risks"] == []
+
+
 def test_settings_go_out_and_come_back(hub: Hub, tmp_path: Path) -> None:
     connection = hub.connect()
     file = export(hub, tmp_path / "settings.yaml", finalized="paid")
