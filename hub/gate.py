@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from hub.clock import Clock
 from hub.directory import Directory
 from hub.stage.ports import Admission, Closed
+from schemas.catalogue import get_entry
 from schemas.connections import BlockedState
 from schemas.errors import HubError
 from schemas.messages import ErrorDetail
@@ -53,7 +54,8 @@ class ConnectionGate:
             snapshot = await self.directory.get(connection, is_fresh=True)
         now = self.clock.now()
         if snapshot.connection.paused and "bc" in touches:
-            return _close("connection.paused", "The connection is paused.", now + self.last_probe)
+            paused = get_entry("connection.paused")
+            return _close(paused.code, f"{paused.cause} {paused.fix}", now + self.last_probe)
         blocks = {system: state for system, state in snapshot.blocks.items() if system in touches}
         for state in blocks.values():
             if not state.is_due(now):

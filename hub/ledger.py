@@ -86,6 +86,8 @@ class InvoiceOutcome(Contract):
     document: BcDocument | None = None
     error: ErrorDetail | None = None
     reason: str = ""
+    code: str = ""
+    """Of the error or the reason, as in the catalogue; empty for a success."""
     retry_at: Moment | None = None
     settings_version: int | None = None
     dry_run: bool = False

@@ -8,6 +8,7 @@ from hub.clock import Clock
 from hub.ledger import InvoiceOutcome, InvoiceState, Ledger
 from hub.metrics import OUTCOMES
 from hub.stage.ports import Failure, Outgoing
+from mapping.eligibility import Closed
 from schemas.ids import ConnectionId, build_message_key
 from schemas.messages import Attempt, InvoiceResult, StageName, Wakeup
 from schemas.topics import INVOICES_RESULTS
@@ -52,11 +53,11 @@ class Outcomes:
         outcome = (await self.ledger.load_invoice(connection, received.object_id)).outcome
         return [] if outcome is None else [self.tell(connection, received, outcome)]
 
-    async def conclude_closed(self, connection: ConnectionId, received: Wakeup, reason: str) -> list[Outgoing]:
+    async def conclude_closed(self, connection: ConnectionId, received: Wakeup, closed: Closed) -> list[Outgoing]:
         """Conclude an invoice that does not stand any more in Stripe: skipped; with a draft, a person must look."""
         await self.ledger.record_closed(connection, received.object_id, self.clock.now())
         state = (await self.ledger.load_invoice(connection, received.object_id)).state
-        outcome = decide_closed(state, reason, self.clock.now())
+        outcome = decide_closed(state, closed, self.clock.now())
         return await self.conclude(connection, received, outcome, over_synced=True)
 
     def tell(
@@ -73,6 +74,7 @@ class Outcomes:
             document=outcome.document,
             error=outcome.error,
             reason=outcome.reason,
+            code=outcome.code,
             attempts=tuple(more.attempts),
             notes=tuple(more.notes),
             dry_run=outcome.dry_run,
@@ -88,13 +90,14 @@ class Outcomes:
             outcome="failed" if failure.retry_at is None else "pending",
             error=failure.detail,
             reason=failure.detail.text,
+            code=failure.detail.code,
             retry_at=failure.retry_at,
             decided_at=self.clock.now(),
         )
         return await self.conclude(connection, received, outcome, Told(attempts=failure.detail.attempts))
 
 
-def decide_closed(state: InvoiceState, reason: str, now: datetime) -> InvoiceOutcome:
+def decide_closed(state: InvoiceState, closed: Closed, now: datetime) -> InvoiceOutcome:
     """Say what a closed invoice comes to, by what the ledger knows of its draft."""
     document = state.document if state.phase != "deleted" else None
     if document is not None:
@@ -105,10 +108,11 @@ def decide_closed(state: InvoiceState, reason: str, now: datetime) -> InvoiceOut
             "the invoice's number, and delete it."
         )
     else:
-        return InvoiceOutcome(outcome="skipped", reason=reason, decided_at=now)
+        return InvoiceOutcome(outcome="skipped", reason=closed.reason, code=closed.code, decided_at=now)
     return InvoiceOutcome(
         outcome="attention",
         document=document,
-        reason=f"{reason} {words}",
+        reason=f"{closed.reason} {words}",
+        code=closed.code,
         decided_at=now,
     )

@@ -13,6 +13,7 @@ class NotYet:
     """It may become due by a later event."""
 
     reason: str
+    code: str
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class LeftAlone:
     """It will not be synced, and that is no failure."""
 
     reason: str
+    code: str
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Closed:
     """It does not stand any more: what was booked of it, if anything, needs a person."""
 
     reason: str
+    code: str
 
 
 @dataclass(frozen=True)
@@ -40,24 +43,25 @@ DueDecision = NotYet | LeftAlone | Closed | GoOn
 
 _WAITS_FOR: dict[Trigger, str] = {"finalized": "finalized", "sent": "sent", "paid": "paid"}
 _CLOSED = {
-    "void": "The invoice was voided in Stripe.",
-    "uncollectible": "The invoice was marked uncollectible in Stripe.",
+    "void": Closed("The invoice was voided in Stripe.", code="invoice.closed.voided"),
+    "uncollectible": Closed("The invoice was marked uncollectible in Stripe.", code="invoice.closed.uncollectible"),
 }
+DELETED = Closed("The invoice was deleted in Stripe.", code="invoice.closed.deleted")
 
 
 def decide_due(invoice: Invoice, settings: Settings, *, was_sent: bool, go_live: datetime) -> DueDecision:
     """Decide by the invoice's current state; only *sent* is known from events alone."""
     if invoice.status == "draft":
-        return NotYet("The invoice is still a draft in Stripe.")
+        return NotYet("The invoice is still a draft in Stripe.", code="invoice.not_due.draft")
     if invoice.status in _CLOSED:
-        return Closed(_CLOSED[invoice.status])
-    if (reason := _find_exemption(invoice, settings, go_live)) is not None:
-        return LeftAlone(reason)
+        return _CLOSED[invoice.status]
+    if (exemption := _find_exemption(invoice, settings, go_live)) is not None:
+        return exemption
     for trigger in settings.triggers:
         if _has_fired(trigger, invoice, was_sent=was_sent):
             return GoOn(trigger)
     wanted = " or ".join(_WAITS_FOR[trigger] for trigger in settings.triggers)
-    return NotYet(f"The draft is made when the invoice is {wanted}; it is not yet.")
+    return NotYet(f"The draft is made when the invoice is {wanted}; it is not yet.", code="invoice.not_due.trigger")
 
 
 def get_issue_time(invoice: Invoice) -> datetime:
@@ -66,15 +70,18 @@ def get_issue_time(invoice: Invoice) -> datetime:
     return datetime.fromtimestamp(seconds, tz=UTC)
 
 
-def _find_exemption(invoice: Invoice, settings: Settings, go_live: datetime) -> str | None:
+def _find_exemption(invoice: Invoice, settings: Settings, go_live: datetime) -> LeftAlone | None:
     skip = f"{settings.metadata_prefix}skip"
     if invoice.metadata.get(skip, "").strip().lower() in {"1", "true", "yes"}:
-        return f"The invoice's metadata say {skip}."
+        return LeftAlone(f"The invoice's metadata say {skip}.", code="invoice.left_alone.skip_key")
     if get_issue_time(invoice) < go_live:
-        return f"The invoice was finalized before the go-live date, {go_live:%Y-%m-%d %H:%M} UTC."
+        words = f"The invoice was finalized before the go-live date, {go_live:%Y-%m-%d %H:%M} UTC."
+        return LeftAlone(words, code="invoice.left_alone.go_live")
     if invoice.total == 0 and settings.invoices.zero_total == "skip":
-        return "Its total is zero, and the settings leave such invoices alone (invoices.zero_total)."
-    return _find_rule(invoice, settings.skip)
+        words = "Its total is zero, and the settings leave such invoices alone (invoices.zero_total)."
+        return LeftAlone(words, code="invoice.left_alone.zero_total")
+    rule = _find_rule(invoice, settings.skip)
+    return LeftAlone(rule, code="invoice.left_alone.rule") if rule else None
 
 
 def _find_rule(invoice: Invoice, rules: SkipRules) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from schemas.catalogue import find_entry
 from schemas.contract import Contract, Moment
 from schemas.errors import ErrorKind
 from schemas.ids import ConnectionId
@@ -156,9 +157,15 @@ class ErrorDetail(Contract):
     """What was sent and answered before it went wrong: told once, as the result's `attempts`, not with the error."""
 
     @property
+    def advice(self) -> str:
+        """Say what to do: the error's own fix, else the catalogue's. What blocks a connection has it in its message."""
+        entry = None if self.fix or self.kind == "blocked" else find_entry(self.code)
+        return entry.fix if entry else self.fix
+
+    @property
     def text(self) -> str:
         """Say cause and fix in one go."""
-        return f"{self.message} {self.fix}".strip()
+        return f"{self.message} {self.advice}".strip()
 
 
 class InvoiceResult(Message):
@@ -173,6 +180,8 @@ class InvoiceResult(Message):
     error: ErrorDetail | None = None
     reason: str = ""
     """Why it was skipped, needs attention or waits, for a reader."""
+    code: str = ""
+    """Of the error or the reason, as in the catalogue (docs/errors.md); empty for a success."""
     attempts: tuple[Attempt, ...] = ()
     notes: tuple[str, ...] = ()
     dry_run: bool = False

@@ -15,6 +15,7 @@ from msal.exceptions import MsalServiceError
 from pydantic import SecretStr
 
 from connectors.business_central.odata import parse_guid
+from schemas.catalogue import get_entry
 from schemas.errors import Blocked, HubError, RetryLater
 
 T = TypeVar("T")
@@ -23,7 +24,6 @@ SCOPES = ["https://api.businesscentral.dynamics.com/.default"]
 # One sign-in is two requests, discovery and token; each may take this long to connect and to answer.
 _REQUEST_SECONDS = 8
 _DEADLINE = timedelta(seconds=20)
-_CONNECT_AGAIN = "Connect Business Central again in the hub."
 
 
 @dataclass(frozen=True)
@@ -126,58 +126,26 @@ class _Session(requests.Session):
         return super().request(*args, **{**options, **self._fixed})
 
 
-@dataclass(frozen=True)
-class _SignInRefusal:
-    code: str
-    message: str
-
-
-_EXPIRED = _SignInRefusal(
-    "bc.sign_in.expired", f"The sign-in to Business Central has expired or was withdrawn. {_CONNECT_AGAIN}"
-)
-_UNKNOWN_TENANT = _SignInRefusal(
-    "bc.sign_in.unknown_tenant",
-    "Microsoft Entra does not know the tenant. Check the tenant id or domain, then connect again.",
-)
-_UNKNOWN_APP = _SignInRefusal(
-    "bc.sign_in.unknown_app",
-    "The app is not registered in the tenant. Check the client id, and that it belongs to this tenant.",
-)
-_WRONG_SECRET = _SignInRefusal(
-    "bc.sign_in.wrong_secret",
-    "The app's client secret is not accepted. Enter the secret's value (not its id) and connect again.",
-)
-_CONSENT = _SignInRefusal(
-    "bc.sign_in.consent_missing",
-    "Nobody has consented to the app's permissions for Business Central. "
-    "Let an administrator grant consent in Microsoft Entra, then connect again.",
-)
-_DENIED = _SignInRefusal("bc.sign_in.denied", f"The sign-in was declined or cancelled. {_CONNECT_AGAIN}")
-_CODE_EXPIRED = _SignInRefusal(
-    "bc.sign_in.code_expired", "The code was not entered in time, or used twice. Start signing in again."
-)
-_MFA = _SignInRefusal(
-    "bc.sign_in.interaction_needed", f"Microsoft Entra wants the user to sign in again in person. {_CONNECT_AGAIN}"
-)
-_REFUSED = _SignInRefusal(
-    "bc.sign_in.refused", f"Microsoft Entra refuses the sign-in to Business Central. {_CONNECT_AGAIN}"
-)
+_EXPIRED = "bc.sign_in.expired"
+_UNKNOWN_TENANT = "bc.sign_in.unknown_tenant"
+_UNKNOWN_APP = "bc.sign_in.unknown_app"
+_WRONG_SECRET = "bc.sign_in.wrong_secret"  # noqa: S105 - a code
+_CONSENT = "bc.sign_in.consent_missing"
+_DENIED = "bc.sign_in.denied"
+_CODE_EXPIRED = "bc.sign_in.code_expired"
+_MFA = "bc.sign_in.interaction_needed"
+_REFUSED = "bc.sign_in.refused"
 
 # https://learn.microsoft.com/entra/identity-platform/reference-error-codes
-_BY_NUMBER: dict[int, _SignInRefusal] = {
+_BY_NUMBER: dict[int, str] = {
     7000215: _WRONG_SECRET,
     7000216: _WRONG_SECRET,
     7000218: _WRONG_SECRET,
-    7000222: _SignInRefusal(
-        "bc.sign_in.expired_secret",
-        "The app's client secret has expired. Make a new one in Microsoft Entra and connect again.",
-    ),
+    7000222: "bc.sign_in.expired_secret",
     90002: _UNKNOWN_TENANT,
     900023: _UNKNOWN_TENANT,
     700016: _UNKNOWN_APP,
-    7000112: _SignInRefusal(
-        "bc.sign_in.app_disabled", "The app is disabled in Microsoft Entra. Enable it, then connect again."
-    ),
+    7000112: "bc.sign_in.app_disabled",
     65001: _CONSENT,
     65004: _DENIED,
     70008: _EXPIRED,
@@ -185,18 +153,16 @@ _BY_NUMBER: dict[int, _SignInRefusal] = {
     700082: _EXPIRED,
     700084: _EXPIRED,
     50173: _EXPIRED,
-    50034: _SignInRefusal("bc.sign_in.unknown_user", f"The user does not exist in the tenant. {_CONNECT_AGAIN}"),
-    50057: _SignInRefusal("bc.sign_in.user_disabled", "The user is disabled. Sign in as another user."),
+    50034: "bc.sign_in.unknown_user",
+    50057: "bc.sign_in.user_disabled",
     50076: _MFA,
     50079: _MFA,
-    53003: _SignInRefusal(
-        "bc.sign_in.policy", "A conditional access policy of the tenant forbids this sign-in. Ask its administrator."
-    ),
+    53003: "bc.sign_in.policy",
     70019: _CODE_EXPIRED,
     70020: _CODE_EXPIRED,
     54005: _CODE_EXPIRED,
 }
-_BY_NAME: dict[str, _SignInRefusal] = {
+_BY_NAME: dict[str, str] = {
     "invalid_client": _WRONG_SECRET,
     "unauthorized_client": _UNKNOWN_APP,
     "consent_required": _CONSENT,
@@ -229,7 +195,7 @@ def classify_sign_in_failure(failure: BaseException | Mapping[str, Any]) -> HubE
             )
         # MSAL raises a bare ValueError when discovery answers 4xx, or the authority is no https address.
         case ValueError() if "authority" in str(failure).lower() or "openid" in str(failure).lower():
-            return Blocked(_UNKNOWN_TENANT.message, code=_UNKNOWN_TENANT.code)
+            return _build_refusal(_UNKNOWN_TENANT)
         case TimeoutError() | OSError() | MsalServiceError() | RuntimeError():
             return RetryLater(
                 "The sign-in service of Microsoft can't be reached at the moment.",
@@ -257,8 +223,12 @@ def _classify_result(result: Mapping[str, Any]) -> HubError:
     if not name or name in _TRANSIENT_NAMES or _TRANSIENT_NUMBERS.intersection(numbers):
         return RetryLater("The sign-in service of Microsoft is busy.", code="bc.sign_in.unavailable", context=context)
     known = next((_BY_NUMBER[number] for number in numbers if number in _BY_NUMBER), None)
-    refusal = known or _BY_NAME.get(name, _REFUSED)
-    return Blocked(refusal.message, code=refusal.code, context=context)
+    return _build_refusal(known or _BY_NAME.get(name, _REFUSED), context)
+
+
+def _build_refusal(code: str, context: Mapping[str, str] | None = None) -> Blocked:
+    entry = get_entry(code)
+    return Blocked(f"{entry.cause} {entry.fix}", code=code, context=context)
 
 
 def _get_numbers(result: Mapping[str, Any], description: str) -> list[int]:

@@ -16,6 +16,7 @@ import httpx
 
 from connectors.business_central.exact_json import parse_json
 from connectors.business_central.refusals import find_refusal
+from schemas.catalogue import get_entry
 from schemas.errors import Blocked, HubError, InDoubt, Refused, RetryLater, RetrySoon
 
 # At the end of each sentence: two blanks, CorrelationId, two blanks, GUID, full stop.
@@ -25,7 +26,6 @@ _LONGEST_RETRY_AFTER = timedelta(hours=24)
 _LONGEST_QUOTE = 500
 # Raised by the transport only while no connection stands, so nothing was sent.
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-_CONNECT_AGAIN = "Connect Business Central again in the hub (client id, secret or sign-in)"
 
 
 @dataclass(frozen=True)
@@ -201,12 +201,8 @@ def _classify_account(error: _ProviderError, answer: RawAnswer, context: dict[st
             context=context,
         )
     if answer.status == 401 or error.code == "Authentication_InvalidCredentials":  # noqa: PLR2004
-        return Blocked(
-            "Business Central does not accept the hub's credentials. "
-            f"{_CONNECT_AGAIN}, and check that the app is enabled in Business Central.",
-            code="bc.credentials.refused",
-            context=context,
-        )
+        entry = get_entry("bc.credentials.refused")
+        return Blocked(f"{entry.cause} {entry.fix}", code=entry.code, context=context)
     if error.code == "Internal_CompanyNotFound":
         return _build_company_missing(context)
     # One that comes with a Retry-After is a passing one, and sorted under load.
@@ -266,9 +262,9 @@ def _classify_request(call: Call, answer: RawAnswer, error: _ProviderError, cont
             )
         if not (call.writes and error.code.startswith(("Internal_", "Application_"))):
             return _build_company_missing(context)
-    row = find_refusal(error.code, error.sentence)
+    entry = get_entry(find_refusal(error.code, error.sentence).code)
     quote = f' Business Central says: "{error.sentence}"' if error.sentence else ""
-    return Refused(f"{row.words}{quote}", code=row.code, fix=row.fix, context=context)
+    return Refused(f"{entry.cause}{quote}", code=entry.code, fix=entry.fix, context=context)
 
 
 def _parse_error(answer: RawAnswer) -> _ProviderError:

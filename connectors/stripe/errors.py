@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from connectors.stripe.metadata import MAX_KEYS
 from connectors.stripe.transport import is_bad_address, is_untrusted
+from schemas.catalogue import get_entry
 from schemas.errors import Blocked, HubError, Refused, RetryLater, RetrySoon
 
 # Longest wait that a Retry-After may ask for; beyond it, something is wrong with the header, not with the server.
@@ -28,7 +29,6 @@ _SECRETS = re.compile(r"\b(?:sk|rk|pk|whsec|ek)_[A-Za-z0-9_*]+")
 _PERMISSION = re.compile(r"'(rak_[a-z_]+)'")
 _FIFTY_KEYS = re.compile(r"\b50\b.*\bkeys\b|\bkeys\b.*\b50\b")
 _OTHER_MODE = re.compile(r"exists in (?:live|test) mode")
-_CONNECT_AGAIN = "Create a new key in Stripe (Developers, API keys) and connect Stripe again in the hub with it."
 
 
 Subject = Literal["invoice", "customer", "event", "account", "product", "price", "tax rate"]
@@ -143,9 +143,10 @@ def _classify_answer(call: Call, answer: _Answer) -> HubError:
 def _classify_key(call: Call, answer: _Answer, context: Mapping[str, str]) -> HubError | None:
     """Sort out what blocks the connection as a whole: the key, its permissions, access to the account."""
     if answer.status == 401:  # noqa: PLR2004
+        entry = get_entry("stripe.credentials.rejected")
         return Blocked(
-            f"Stripe does not accept the key: it was revoked, has expired or is mistyped. {_CONNECT_AGAIN}",
-            code="stripe.credentials.rejected",
+            f"{entry.cause} {entry.fix}",
+            code=entry.code,
             context=context,
         )
     if answer.status != 403:  # noqa: PLR2004

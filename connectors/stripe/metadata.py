@@ -15,16 +15,20 @@ MAX_VALUE = 500
 _ELLIPSIS = "…"
 
 
-def limit_value(text: str) -> str:
+def limit_value(text: str, ending: str = "") -> str:
     """Cut a text to what a metadata value may hold, with an ellipsis where something is missing.
 
-    Stripe says 500 characters, and not what it counts as one: the result has at most 500 bytes of UTF-8 as well.
+    Stripe says 500 characters, and not what it counts as one: the result has at most 500 bytes of UTF-8 as well. An
+    ending (what to do) is set behind the text and kept whole, unless it leaves the text less than half the room.
     """
+    end = f" {ending}".encode("utf-8", "replace") if ending else b""
+    if len(end) > MAX_VALUE // 2:
+        return limit_value(f"{text} {ending}")
     encoded = text.encode("utf-8", "replace")
-    if len(encoded) <= MAX_VALUE:
-        return encoded.decode()
-    room = MAX_VALUE - len(_ELLIPSIS.encode())
-    return encoded[:room].decode("utf-8", "ignore") + _ELLIPSIS
+    if len(encoded) + len(end) > MAX_VALUE:
+        room = MAX_VALUE - len(_ELLIPSIS.encode()) - len(end)
+        encoded = (encoded[:room].decode("utf-8", "ignore").rstrip() + _ELLIPSIS).encode()
+    return (encoded + end).decode()
 
 
 def is_valid_key(key: str) -> bool:

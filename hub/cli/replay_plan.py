@@ -12,7 +12,7 @@ from hub.doubt import get_memory_gap, is_in_doubt
 from hub.ledger import CustomerLink, Incarnation, InvoiceRecord
 from hub.outcomes import decide_closed
 from mapping.customers import MatchValue, build_customer, build_match_values
-from mapping.eligibility import Closed, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
+from mapping.eligibility import DELETED, Closed, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
 from mapping.sales_invoices import MappedInvoice, build_sales_invoice
 from schemas.errors import Blocked, HubError, Refused
 from schemas.messages import CustomerMatch
@@ -129,7 +129,7 @@ class ReplayPlanner:
             record = await self.ledger.load_invoice(self.snapshot.connection.id, invoice_id)
             invoice = await self.stripe.fetch_invoice(invoice_id)
             if invoice is None:
-                return self._plan_closed(invoice_id, record, "The invoice does not exist in Stripe (any more).")
+                return self._plan_closed(invoice_id, record, DELETED)
             return await self._plan_invoice(invoice, record)
         except Blocked:
             raise
@@ -148,13 +148,13 @@ class ReplayPlanner:
         match decision:
             case NotYet(reason) | LeftAlone(reason):
                 return _plan_skipped(invoice, record, reason)
-            case Closed(reason):
-                return self._plan_closed(invoice.id, record, reason, invoice.number or "")
+            case Closed():
+                return self._plan_closed(invoice.id, record, decision, invoice.number or "")
             case GoOn():
                 return await self._plan_due(invoice, record)
 
-    def _plan_closed(self, invoice_id: str, record: InvoiceRecord, reason: str, number: str = "") -> PlannedInvoice:
-        outcome = decide_closed(record.state, reason, self.clock.now())
+    def _plan_closed(self, invoice_id: str, record: InvoiceRecord, closed: Closed, number: str = "") -> PlannedInvoice:
+        outcome = decide_closed(record.state, closed, self.clock.now())
         if outcome.outcome == "attention":
             return PlannedInvoice(invoice_id, "attention", f"would want attention: {outcome.reason}", number)
         return PlannedInvoice(invoice_id, "skip", f"would be skipped: {outcome.reason}", number)

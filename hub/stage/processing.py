@@ -15,6 +15,7 @@ from hub.stage.claim import Claim
 from hub.stage.defects import DefectRun
 from hub.stage.ports import Closed, Failure, Gate, Handler, Outgoing, Parked, Publisher, WaitingSet, describe
 from hub.stage.records import Record, build_dead_message, decode_record
+from schemas.catalogue import get_entry
 from schemas.errors import HubError, Poison, Refused, RetryLater, RetrySoon
 from schemas.messages import ErrorDetail, Message, StageName
 from schemas.topics import CONTACTS_RESOLVED
@@ -75,14 +76,14 @@ class Processor(Generic[M]):
             return await self._bury(record, poison, held)
         return await self._run(record, message, held)
 
-    async def park(self, record: Record, claim: Claim, *, code: str, reason: str, wait: timedelta) -> Ending:
+    async def park(self, record: Record, claim: Claim, wait: timedelta, *, code: str) -> Ending:
         """Put a record into the waiting set without working on it: over its share, or too long in hand."""
         try:
             message = decode_record(record, self._type)
         except Poison as poison:
             return await self._bury(record, poison, claim)
         due = self._around.clock.now() + wait
-        parked = Parked(message, due, code, reason, self._stage.name, counts_as_attempt=False)
+        parked = Parked(message, due, code, get_entry(code).cause, self._stage.name, counts_as_attempt=False)
         return await self._insist(record, claim, lambda: self._keep(parked))
 
     async def _run(self, record: Record, message: M, claim: Claim) -> Ending:

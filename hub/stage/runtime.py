@@ -223,7 +223,7 @@ class Stage(Generic[M]):
         # Keyless records come from outside the hub; each is a key of its own, so that none waits for another.
         key = record.key or b"%d-%d" % (record.partition, record.offset)
         if not self._dispatcher.submit(key, held):
-            self._put_aside(held, "stage.share", "Waits its turn: this connection has much in hand.", _SHARE_WAIT)
+            self._put_aside(held, _SHARE_WAIT, code="stage.share")
 
     async def _work(self, held: Held) -> None:
         """Bring one record to its end. Raises nothing but cancellation."""
@@ -254,11 +254,11 @@ class Stage(Generic[M]):
         if self._intake.is_paused:
             self._apply_window()
 
-    def _put_aside(self, held: Held, code: str, reason: str, wait: timedelta) -> None:
+    def _put_aside(self, held: Held, wait: timedelta, *, code: str) -> None:
         """Put a record into the waiting set beside the key's queue; its work, if begun, goes on."""
 
         async def park() -> None:
-            ending = await self._processor.park(held.record, held.claim, code=code, reason=reason, wait=wait)
+            ending = await self._processor.park(held.record, held.claim, wait, code=code)
             # Whoever is still at work on it need not try again: it comes round.
             held.claim.give_up()
             if held in self._held:
@@ -302,7 +302,7 @@ class Stage(Generic[M]):
         if overdue:
             self._dispatcher.drop_queued(overdue.__contains__)
         for held in overdue:
-            self._put_aside(held, "stage.slow", "Takes longer than usual.", _SLOW_WAIT)
+            self._put_aside(held, _SLOW_WAIT, code="stage.slow")
 
     async def _on_revoked(self, partitions: set[TopicPartition]) -> None:
         """Finish what can be finished in time, commit, let go. No call under way is cancelled."""

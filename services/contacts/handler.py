@@ -10,7 +10,7 @@ from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.log import get_logger
 from hub.outcomes import Outcomes
 from hub.stage.ports import Failure, Outgoing
-from mapping.eligibility import Closed, GoOn, LeftAlone, NotYet, decide_due
+from mapping.eligibility import DELETED, Closed, GoOn, LeftAlone, NotYet, decide_due
 from mapping.sales_invoices import build_sales_invoice
 from schemas.ids import build_message_key
 from schemas.messages import ContactResolved, StripeEventReceived
@@ -45,7 +45,7 @@ class ContactsHandler:
             return await self.outcomes.repeat(message.connection, message.build_wakeup())
         invoice = await self.remotes.stripe(snapshot).fetch_invoice(message.object_id)
         if invoice is None:
-            return await self._conclude_closed(message, "The invoice was deleted in Stripe.")
+            return await self._conclude_closed(message, DELETED)
         return await self._decide(message, snapshot, record, invoice)
 
     async def report(self, message: StripeEventReceived, failure: Failure) -> Sequence[Outgoing]:
@@ -67,12 +67,12 @@ class ContactsHandler:
             # Written off and paid after all: it stands again.
             await self.ledger.record_closed(message.connection, message.object_id, None)
         match decision:
-            case NotYet(reason):
-                return await self._conclude_not_yet(message, record, reason)
-            case LeftAlone(reason):
-                return await self._conclude_skipped(message, reason)
-            case Closed(reason):
-                return await self._conclude_closed(message, reason)
+            case NotYet():
+                return await self._conclude_not_yet(message, record, decision)
+            case LeftAlone():
+                return await self._conclude_skipped(message, decision)
+            case Closed():
+                return await self._conclude_closed(message, decision)
             case GoOn():
                 return [await self._resolve(message, snapshot, invoice, decision)]
 
@@ -98,19 +98,19 @@ class ContactsHandler:
         return Outgoing(CONTACTS_RESOLVED, build_message_key(message.connection, invoice.id), resolved)
 
     async def _conclude_not_yet(
-        self, message: StripeEventReceived, record: InvoiceRecord, reason: str
+        self, message: StripeEventReceived, record: InvoiceRecord, decision: NotYet
     ) -> Sequence[Outgoing]:
         """Nothing to tell, unless a person asked, or the invoice was told to wait."""
         if message.cause != "replay" and record.outcome is None:
-            return _leave_alone(message, reason)
-        return await self._conclude_skipped(message, reason)
+            return _leave_alone(message, decision.reason)
+        return await self._conclude_skipped(message, decision)
 
-    async def _conclude_skipped(self, message: StripeEventReceived, reason: str) -> Sequence[Outgoing]:
-        outcome = InvoiceOutcome(outcome="skipped", reason=reason, decided_at=self.clock.now())
+    async def _conclude_skipped(self, message: StripeEventReceived, why: NotYet | LeftAlone) -> Sequence[Outgoing]:
+        outcome = InvoiceOutcome(outcome="skipped", reason=why.reason, code=why.code, decided_at=self.clock.now())
         return await self.outcomes.conclude(message.connection, message.build_wakeup(), outcome)
 
-    async def _conclude_closed(self, message: StripeEventReceived, reason: str) -> Sequence[Outgoing]:
-        return await self.outcomes.conclude_closed(message.connection, message.build_wakeup(), reason)
+    async def _conclude_closed(self, message: StripeEventReceived, closed: Closed) -> Sequence[Outgoing]:
+        return await self.outcomes.conclude_closed(message.connection, message.build_wakeup(), closed)
 
 
 def _leave_alone(message: StripeEventReceived, reason: str) -> Sequence[Outgoing]:

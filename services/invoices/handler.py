@@ -9,6 +9,7 @@ from hub.directory import Directory, Snapshot
 from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.outcomes import Outcomes, Told
 from hub.stage.ports import Failure, Outgoing
+from mapping.eligibility import Closed
 from mapping.sales_invoices import MappedInvoice, build_sales_invoice
 from schemas.errors import HubError, Queued
 from schemas.messages import BcDocument, ContactResolved
@@ -19,7 +20,7 @@ from services.invoices.protocol import DraftProtocol, HeldInvoice, Wanted
 
 # Finalized invoices hardly change, but one can be voided while its message waits in a backlog.
 _FRESH = timedelta(minutes=2)
-_CLOSED = "The invoice was voided, written off or deleted in Stripe."
+_CLOSED = Closed("The invoice was voided, written off or deleted in Stripe.", code="invoice.closed.meanwhile")
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class InvoicesHandler:
             reason=f"Dry run: a draft {mapped.external_document_number} of "
             f"{format_amount(mapped.total, mapped.currency)} "
             f"for {customer} would be created.",
+            code="invoice.dry_run",
             settings_version=snapshot.settings_version,
             dry_run=True,
             decided_at=self.clock.now(),

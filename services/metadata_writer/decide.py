@@ -25,7 +25,7 @@ class MetadataKeys:
             f"{self.prefix}status": outcome.outcome,
             f"{self.prefix}invoice": document.number if document else "",
             f"{self.prefix}invoice_id": document.id if document else "",
-            f"{self.prefix}error": limit_value(_say(outcome)),
+            f"{self.prefix}error": _say(outcome),
             f"{self.prefix}synced_at": synced_at.strftime("%Y-%m-%dT%H:%M:%SZ") if synced_at else "",
         }
 
@@ -38,4 +38,7 @@ def _say(outcome: InvoiceOutcome) -> str:
     """The reader's words: what went wrong, or why nothing was done. A success needs none."""
     if outcome.outcome == "synced":
         return ""
-    return outcome.error.text if outcome.error else outcome.reason
+    if (error := outcome.error) is not None:
+        # The reader can do without the end of a long cause, but not without what to do.
+        return limit_value(error.message, error.advice)
+    return limit_value(outcome.reason)

@@ -136,6 +136,7 @@ def _restore(message: InvoiceResult) -> InvoiceOutcome:
         document=message.document,
         error=message.error,
         reason=message.reason,
+        code=message.code,
         retry_at=message.retry_at,
         settings_version=message.settings_version,
         dry_run=message.dry_run,

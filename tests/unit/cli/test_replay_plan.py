@@ -192,7 +192,7 @@ CASES: list[tuple[Arrange, Verdict, str, Outcome]] = [
     (draft_in_stripe, "skip", "would be skipped: The invoice is still a draft", "skipped"),
     (voided, "skip", "would be skipped: The invoice was voided", "skipped"),
     (before_go_live, "skip", "before the go-live date", "skipped"),
-    (gone_from_stripe, "skip", "does not exist in Stripe", "skipped"),
+    (gone_from_stripe, "skip", "was deleted in Stripe", "skipped"),
 ]
 
 

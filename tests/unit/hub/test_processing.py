@@ -363,9 +363,7 @@ async def test_a_lost_claim_ends_the_wait_for_a_turn() -> None:
 
 
 async def test_a_record_put_aside_waits_without_having_been_tried(bench: Bench) -> None:
-    ending = await bench.processor.park(
-        build_record(), Claim(), code="stage.share", reason="Much.", wait=timedelta(seconds=1)
-    )
+    ending = await bench.processor.park(build_record(), Claim(), timedelta(seconds=1), code="stage.share")
     assert ending == "waiting"
     (parked,) = bench.waiting.parked
     assert (parked.code, parked.counts_as_attempt, parked.due) == ("stage.share", False, START + timedelta(seconds=1))
@@ -373,9 +371,7 @@ async def test_a_record_put_aside_waits_without_having_been_tried(bench: Bench) 
 
 
 async def test_poison_put_aside_goes_to_the_dead_topic(bench: Bench) -> None:
-    ending = await bench.processor.park(
-        build_record(value=b""), Claim(), code="stage.share", reason="Much.", wait=timedelta(seconds=1)
-    )
+    ending = await bench.processor.park(build_record(value=b""), Claim(), timedelta(seconds=1), code="stage.share")
     assert ending == "dead"
 
 

@@ -46,7 +46,9 @@ def test_an_invoice_is_due_by_its_status_and_the_triggers(
 def test_an_invoice_of_before_the_go_live_is_left_alone() -> None:
     decision = decide(build_invoice(at=NOW - timedelta(days=2)))
 
-    assert decision == LeftAlone("The invoice was finalized before the go-live date, 2026-11-23 12:00 UTC.")
+    assert decision == LeftAlone(
+        "The invoice was finalized before the go-live date, 2026-11-23 12:00 UTC.", code="invoice.left_alone.go_live"
+    )
 
 
 @pytest.mark.parametrize("value", ["1", "true", " YES "])
@@ -66,7 +68,7 @@ def test_a_closed_invoice_is_closed_even_when_it_is_exempt() -> None:
 
 def test_not_yet_says_what_is_waited_for() -> None:
     assert decide(build_invoice(), "sent", "paid") == NotYet(
-        "The draft is made when the invoice is sent or paid; it is not yet."
+        "The draft is made when the invoice is sent or paid; it is not yet.", code="invoice.not_due.trigger"
     )
 
 

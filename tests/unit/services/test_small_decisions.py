@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hub.doubt import get_look_interval, get_memory_gap, is_in_doubt
 from hub.ledger import Incarnation, InvoiceOutcome, InvoiceRecord, InvoiceState, Phase
 from hub.outcomes import decide_closed
+from mapping.eligibility import Closed
 from schemas.errors import Refused
 from schemas.messages import ErrorDetail, Outcome
 from services.contacts.decide import decide_match
@@ -140,8 +141,8 @@ def test_a_closed_invoice_is_skipped_unless_there_may_be_a_draft(
     phase: Phase, has_document: bool, expected: Outcome, words: str
 ) -> None:
     state = InvoiceState(phase=phase, document=DOCUMENT if has_document else None)
-    decided = decide_closed(state, "Voided.", NOW)
+    decided = decide_closed(state, Closed("Voided.", code="invoice.closed.voided"), NOW)
 
-    assert decided.outcome == expected
+    assert (decided.outcome, decided.code) == (expected, "invoice.closed.voided")
     assert words in decided.reason
     assert decided.document == (DOCUMENT if expected == "attention" and has_document else None)

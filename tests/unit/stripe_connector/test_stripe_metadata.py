@@ -53,6 +53,17 @@ def test_half_a_surrogate_pair_becomes_something_that_can_be_sent() -> None:
     assert limit_value("\ud800") == "?"
 
 
+@given(st.text(), st.text(max_size=60))
+def test_what_to_do_is_kept_whole_when_a_long_cause_is_cut(cause: str, ending: str) -> None:
+    limited = limit_value(cause * 30, ending)
+    assert len(limited.encode()) <= 500
+    assert limited.endswith(ending.encode("utf-8", "replace").decode())
+
+
+def test_an_ending_that_leaves_no_room_is_cut_too() -> None:
+    assert limit_value("Cause.", "x" * 600) == "Cause. " + "x" * 490 + "…"
+
+
 @pytest.mark.parametrize(
     ("key", "valid"),
     [

@@ -1,0 +1,127 @@
+"""Codes of running the hub: broker, ledger, topics, secrets, commands."""
+
+from schemas.catalogue.entry import WAIT, Entry, Page
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "broker.features",
+        "The broker lacks something that the hub is set to use.",
+        "Use Apache Kafka, or set HUB_KAFKA_IDEMPOTENCE=false for a broker without it.",
+        Page.HUB_ENVIRONMENT,
+    ),
+    Entry(
+        "broker.message.size",
+        "A message is too large for the hub's message broker.",
+        "Split the invoice in Stripe.",
+        Page.STRIPE_INVOICE,
+    ),
+    Entry("broker.publish", "The message broker did not take a message.", WAIT, Page.HUB_DOCTOR),
+    Entry("broker.slow", "Kafka does not answer in time.", "Check HUB_KAFKA_BOOTSTRAP.", Page.HUB_ENVIRONMENT),
+    Entry(
+        "broker.unreachable",
+        "Kafka does not answer.",
+        "Check HUB_KAFKA_BOOTSTRAP and that the broker runs.",
+        Page.HUB_ENVIRONMENT,
+    ),
+    Entry(
+        "configuration.invalid",
+        "The environment lacks a value, or has a wrong or unknown one.",
+        "Correct the names that the error lists.",
+        Page.HUB_ENVIRONMENT,
+    ),
+    Entry(
+        "connection.invalid",
+        "A part of the connection has a value that is not allowed.",
+        "Correct the option that the error names.",
+        Page.HUB_CONNECTIONS,
+    ),
+    Entry(
+        "connection.removed",
+        "The connection was removed by a person.",
+        "Nothing: its messages are dropped. Add it again if it should go on.",
+        Page.HUB_CONNECTIONS,
+    ),
+    Entry(
+        "connection.unknown",
+        "The hub has no such connection.",
+        "See hub connections list.",
+        Page.HUB_CONNECTIONS,
+    ),
+    Entry("demo.connection", "The demonstration could not add its connection.", "Report it.", Page.SUPPORT),
+    Entry(
+        "embedded.*.in_use",
+        "Another process uses the directory of an embedded part.",
+        "Stop the other one, or set HUB_DATA_DIR to another directory.",
+        Page.HUB_ENVIRONMENT,
+    ),
+    Entry(
+        "embedded.*.not_started",
+        "An embedded part did not start.",
+        "Read its last words in the error, and its log.",
+        Page.HUB_DOCTOR,
+    ),
+    Entry(
+        "embedded.broker.missing",
+        "The embedded broker is not installed here.",
+        "Install it, or set HUB_KAFKA_BOOTSTRAP.",
+        Page.HUB_ENVIRONMENT,
+    ),
+    Entry("embedded.port.none_free", "No port is free on this machine.", "Free one.", Page.HUB_DOCTOR),
+    Entry(
+        "embedded.redis.missing",
+        "No redis-server is installed here.",
+        "Install it, or set HUB_REDIS_URL.",
+        Page.HUB_ENVIRONMENT,
+    ),
+    Entry("ledger.unavailable", "The hub's ledger (Redis) does not answer.", WAIT, Page.HUB_DOCTOR),
+    Entry(
+        "message.empty",
+        "A message on a topic is empty.",
+        "Look at it: only the hub itself should write to its topics.",
+        Page.HUB_DEAD,
+    ),
+    Entry(
+        "message.invalid",
+        "A message on a topic can't be understood.",
+        "Look at it; replay it once all services run the same version.",
+        Page.HUB_DEAD,
+    ),
+    Entry(
+        "message.key",
+        "A message's key does not name its connection.",
+        "Look at it: only the hub itself should write to its topics.",
+        Page.HUB_DEAD,
+    ),
+    Entry(
+        "replay.event.missing",
+        "Stripe does not have the event (any more: it keeps them for 30 days).",
+        "Replay its invoice by id.",
+        Page.HUB_REPLAY,
+    ),
+    Entry("replay.event.no_invoice", "The event is about no invoice.", "Name an event of an invoice.", Page.HUB_REPLAY),
+    Entry(
+        "replay.invoice.bad_id",
+        "What was given is no Stripe invoice id.",
+        "Give the id that begins with in_.",
+        Page.HUB_REPLAY,
+    ),
+    Entry(
+        "secrets.key.missing",
+        "The stored credentials can't be read with the keys in HUB_SECRET_KEYS.",
+        "Put the key they were saved with back into the list, or add the connection again.",
+        Page.HUB_ENVIRONMENT,
+    ),
+    Entry(
+        "topics.different",
+        "Topics are not as the hub's registry says.",
+        "Change them as the error says.",
+        Page.HUB_TOPICS,
+    ),
+    Entry("topics.missing", "Topics are missing.", "Run hub topics apply.", Page.HUB_TOPICS),
+    Entry(
+        "unexpected.*",
+        "The hub met an error it did not expect: a defect.",
+        "The dead topic has the message whole, for the operator; replay the invoice after an update.",
+        Page.HUB_DEAD,
+    ),
+)
