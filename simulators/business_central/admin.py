@@ -46,6 +46,7 @@ class AdminApi:
             ("GET", "limits"): lambda _given: self._api.throttle.limits.shown(),
             ("POST", "limits"): self._set_limits,
             ("POST", "replica"): self._set_replica,
+            ("POST", "answers"): self._set_answers,
             ("POST", "permissions"): self._set_permissions,
             ("POST", "sign_in"): self._set_sign_in,
             ("POST", "device"): self._answer_device,
@@ -142,6 +143,12 @@ class AdminApi:
     def _set_replica(self, given: Json) -> Json:
         self._world.core.replica_lag = float(given["lag_seconds"])
         return {"lag_seconds": self._world.core.replica_lag}
+
+    def _set_answers(self, given: Json) -> Json:
+        if given["nested"] not in {"asked", "always", "never"}:
+            raise ValueError("nested is asked, always or never")
+        self._world.switches.nested_answers = given["nested"]
+        return {"nested": self._world.switches.nested_answers}
 
     def _set_permissions(self, given: Json) -> Json:
         """Hide drafts or posted documents from one user, or from all (`*`)."""

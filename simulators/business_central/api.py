@@ -132,6 +132,7 @@ class BusinessCentralApi:
             root,
             hide_drafts=not switches.hide_drafts.isdisjoint({"*", user}),
             hide_posted=not switches.hide_posted.isdisjoint({"*", user}),
+            nested_answers=switches.nested_answers,
         )
         reply = run_operation(operation)
         if request.method in _WRITES:

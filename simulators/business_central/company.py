@@ -191,6 +191,11 @@ class Company:
         if key != ZERO_GUID and self.get(set_name, key) is None:
             raise dialog(f'The "{prop}" does not match to a {shown}.')
 
+    def find_dimension_value(self, dimension: str, code: str) -> Row | None:
+        """Return the value of this code in one dimension; other dimensions may have values of the same code."""
+        found = self.tables["dimensionValues"].find("code", code)
+        return next((row for row in found if row.wire["dimensionId"] == dimension), None)
+
     def documents(self) -> Iterable[Row]:
         """Return all sales documents, drafts and posted."""
         yield from self.tables["salesInvoices"].rows.values()

@@ -40,8 +40,12 @@ _CURRENCIES = {
     "ISK": ("Icelandic krona", "kr", "0:0", "150.00"),
     "KWD": ("Kuwaiti dinar", "KD", "3:3", "0.3330"),
     "BHD": ("Bahraini dinar", "BD", "3:3", "0.4090"),
+    # Known, but without an exchange rate: its lines are refused.
+    "MXN": ("Mexican peso", "$", "2:2", None),
 }
 _RATES = {"STANDARD": ("VAT25", 25), "REDUCED": ("VAT7", 7), "ZERO": ("VAT0", 0)}
+# Known, but combined with no business group in the VAT posting setup: its lines are refused.
+_WITHOUT_SETUP = "SPECIAL"
 
 
 def default_seed() -> dict[str, Any]:
@@ -92,7 +96,7 @@ def _tax_sections() -> dict[str, Any]:
     ]
     return {
         "vat": [*domestic, *foreign],
-        "taxGroups": [{"code": code, "displayName": f"{code.capitalize()} VAT"} for code in _RATES],
+        "taxGroups": [{"code": code, "displayName": f"{code.capitalize()} VAT"} for code in [*_RATES, _WITHOUT_SETUP]],
         "taxAreas": [{"code": code, "displayName": f"{code.capitalize()} customers"} for code in countries],
         "templates": templates,
     }
@@ -149,6 +153,8 @@ def _objects() -> dict[str, Any]:
             {"number": "6110", "displayName": "Sales, Retail", "category": "Income", "taxGroupCode": "STANDARD"},
             {"number": "6120", "displayName": "Sales, Reduced VAT", "category": "Income", "taxGroupCode": "REDUCED"},
             {"number": "6130", "displayName": "Sales, Zero VAT", "category": "Income", "taxGroupCode": "ZERO"},
+            {"number": "6810", "displayName": "Shipping Charges", "category": "Income", "taxGroupCode": "STANDARD"},
+            {"number": "5610", "displayName": "Sales Tax as Given", "category": "Liabilities", "taxGroupCode": "ZERO"},
             {"number": "6910", "displayName": "Invoice Rounding", "category": "Income", "taxGroupCode": "ZERO"},
             {"number": "6100", "displayName": "Revenue", "category": "Income", "accountType": "Heading"},
             {"number": "2310", "displayName": "Customers", "category": "Assets", "directPosting": False},
@@ -162,6 +168,7 @@ def _objects() -> dict[str, Any]:
             {"number": "SVC-300", "displayName": "Book", "type": "Non_x002D_Inventory", "unitPrice": 20,
              "taxGroupCode": "REDUCED"},
             {"number": "SVC-900", "displayName": "Withdrawn service", "type": "Service", "blocked": True},
+            {"number": "SVC-950", "displayName": "Discontinued service", "type": "Service", "salesBlocked": True},
             {"number": "1896-S", "displayName": "ATHENS Desk", "type": "Inventory", "unitPrice": 649.4,
              "taxGroupCode": "STANDARD"},
         ],

@@ -9,6 +9,7 @@ from simulators.business_central.errors import dialog, not_found
 from simulators.business_central.odata import Page, list_rows
 from simulators.business_central.resources import Call, Resource
 from simulators.business_central.sales_documents import KINDS, LINE_KINDS, SalesDocument, document_of, save_document
+from simulators.business_central.sales_headers import show_shortcuts
 from simulators.business_central.store import Json, Row
 from simulators.business_central.values import read_body
 
@@ -75,6 +76,7 @@ class DimensionSetLines(Resource):
         document = document_of(before).copy()
         document, dimensions = _locate(call.company, parent, Row({}, 0, {"document": document}))
         key = apply(dimensions)
+        show_shortcuts(document, call.company)
         save_document(call.company, document, before)
         return self.find(call, key) or Row({}, 0)
 
@@ -108,7 +110,10 @@ def set_dimension(company: Company, dimensions: dict[str, str], body: Any) -> st
         raise dialog("The dimension does not exist: specify an id or a code.")
     key = owner.wire["id"]
     if key in dimensions:
-        raise dialog("The dimension set line already exists.")
+        raise dialog(
+            "The dimension set line already exists. Check existing dimension set lines and the default dimension set "
+            "lines on the parent."
+        )
     dimensions[key] = _find_value(company, key, checked)
     return key
 

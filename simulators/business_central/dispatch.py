@@ -48,6 +48,7 @@ class Operation:
     root: str
     hide_drafts: bool = False
     hide_posted: bool = False
+    nested_answers: str = "asked"
     created: bool = field(default=False, init=False)
 
 
@@ -182,9 +183,18 @@ def _post(operation: Operation, call: Call, target: Target) -> Reply:
         raise method_not_allowed("POST", target.resource.set_name)
     call.body = _read_json(operation.request)
     row = target.resource.insert(call)
+    _choose_nested(operation, call, target)
     reply = _record(operation, call, target, row, 201)
     reply.headers["Location"] = f"{_url(operation)}({row.wire['id']})"
     return reply
+
+
+def _choose_nested(operation: Operation, call: Call, target: Target) -> None:
+    """Let the answer to a POST show what was nested in it, or not."""
+    if operation.nested_answers == "never":
+        call.query.expand = {}
+    elif operation.nested_answers == "always" and isinstance(call.body, dict):
+        call.query.expand |= {name: Query() for name in target.resource.children if name in call.body}
 
 
 def _patch(operation: Operation, call: Call, target: Target) -> Reply:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from simulators.business_central.company import Company
+from simulators.business_central.default_dimensions import values_of
 from simulators.business_central.dimension_set_lines import set_dimension
 from simulators.business_central.entities import ENTITIES, ZERO_GUID
 from simulators.business_central.errors import bad_request, dialog, not_found
@@ -27,6 +28,7 @@ from simulators.business_central.sales_headers import (
     discount_of,
     set_dates_again,
     set_header_fields,
+    show_shortcuts,
 )
 from simulators.business_central.sales_lines import TOUCHES_MONEY, SalesLine, set_line_fields
 from simulators.business_central.store import Json, Row
@@ -75,14 +77,21 @@ class Documents(Resource):
         """Insert header and nested lines as one: nothing stays when any part is refused."""
         company = call.company
         body = read_body(self.entity, call.body, self._navigations)
-        nested = {name: body.pop(name) for name in self._navigations if name in body}
+        # In the order of the JSON: lines take the header's dimensions over as they are when the line is made.
+        nested = {name: body.pop(name) for name in list(body) if name in self._navigations}
         document = self._insert_header(company, body)
-        for line_body in _nested(nested, self.kind.lines_name):
-            add_line(company, document, _read_line(self.kind, line_body, nested_in=True))
-        for entry in _nested(nested, "dimensionSetLines"):
-            set_dimension(company, document.dimensions, entry)
+        for name in nested:
+            for entry in _nested(nested, name):
+                self._insert_nested(company, document, name, entry)
         document.header["number"] = company.take_number(self.kind.series)
         return save_document(company, document, None)
+
+    def _insert_nested(self, company: Company, document: SalesDocument, name: str, entry: Any) -> None:
+        if name == self.kind.lines_name:
+            add_line(company, document, _read_line(self.kind, entry, nested_in=True))
+            return
+        set_dimension(company, document.dimensions, entry)
+        show_shortcuts(document, company)
 
     def _insert_header(self, company: Company, body: Json) -> SalesDocument:
         if body.get("customerId", ZERO_GUID) == ZERO_GUID and not body.get("customerNumber"):
@@ -254,7 +263,10 @@ def add_line(company: Company, document: SalesDocument, body: Json) -> SalesLine
 
 def _set_line(company: Company, document: SalesDocument, line: SalesLine, body: Json) -> None:
     nested = body.pop("dimensionSetLines", [])
+    before = line.object_id
     set_line_fields(line, body, document.context(company))
+    if line.object_id != before:
+        line.dimensions = document.dimensions | _own_dimensions(company, line)
     for entry in nested:
         set_dimension(company, line.dimensions, entry)
     if not TOUCHES_MONEY.isdisjoint(body):
@@ -262,6 +274,11 @@ def _set_line(company: Company, document: SalesDocument, line: SalesLine, body: 
         others = (other for other in document.lines if other is not line)
         precision = document.currency.precision
         update_amounts(line, others, prices_include_vat=document.prices_include_vat, precision=precision)
+
+
+def _own_dimensions(company: Company, line: SalesLine) -> dict[str, str]:
+    row = line.find_object(company)
+    return values_of(row) if row else {}
 
 
 def _apply_discount(document: SalesDocument, discount: Decimal | None) -> None:

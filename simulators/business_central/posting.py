@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from simulators.business_central.company import Company
+from simulators.business_central.default_dimensions import check_posting_rules
 from simulators.business_central.entities import ENTITIES
 from simulators.business_central.errors import dialog, test_field
 from simulators.business_central.sales_documents import (
@@ -67,6 +68,18 @@ def _check_before_posting(company: Company, document: SalesDocument) -> None:
         raise test_field("External Document No.", "Sales Header", document.key_text())
     if all(not line.quantity for line in document.lines):
         raise dialog("There is nothing to post.")
+    if document.kind is INVOICE and document.total() < 0 and sum(line.line_amount for line in document.lines) < 0:
+        raise dialog("The total amount for the invoice must be 0 or greater.")
+    _check_dimensions(company, document, customer)
+
+
+def _check_dimensions(company: Company, document: SalesDocument, customer: Row) -> None:
+    check_posting_rules(company, customer, "Customer", document.dimensions)
+    for line in document.lines:
+        found = line.find_object(company) if line.quantity else None
+        if found is not None:
+            table = "Item" if line.line_type == "Item" else "G/L Account"
+            check_posting_rules(company, found, table, line.dimensions)
 
 
 def send(_company: Company, row: Row) -> None:

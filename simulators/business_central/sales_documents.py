@@ -77,6 +77,7 @@ class SalesDocument:
             self.prices_include_vat,
             self.header["postingDate"],
             self.header["number"],
+            credits=self.kind is CREDIT_MEMO,
         )
 
     def total(self) -> Decimal:

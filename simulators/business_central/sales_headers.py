@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from simulators.business_central.company import Company
+from simulators.business_central.default_dimensions import values_of
 from simulators.business_central.due_dates import due_date
 from simulators.business_central.entities import BLANK_DATE, ZERO_GUID
 from simulators.business_central.errors import ApiError, dialog, invalid_relation, test_field
@@ -134,7 +135,8 @@ def _bill_to(document: SalesDocument, customer: Row, company: Company) -> None:
     area = company.get("taxAreas", wire["taxAreaId"])
     document.vat_business_group = area.wire["code"] if area else ""
     document.prices_include_vat = bool(customer.hidden.get("pricesIncludingVat"))
-    document.dimensions |= customer.hidden.get("defaultDimensions", {})
+    document.dimensions |= values_of(customer)
+    show_shortcuts(document, company)
     _use_currency(document, company.read_currency_id(wire["currencyId"]), company)
     _recompute_due_date(document, company)
     recreate_lines(document, company)
@@ -219,15 +221,22 @@ def _set_dimension_2(document: SalesDocument, value: Any, company: Company, _bod
 
 def _set_shortcut(document: SalesDocument, name: str, value: str, dimension: str, company: Company) -> None:
     owner = company.by_code("dimensions", dimension) if dimension else None
-    values = company.table("dimensionValues").find("code", value) if owner else []
-    found = [row for row in values if owner and row.wire["dimensionId"] == owner.wire["id"]]
+    found = company.find_dimension_value(owner.wire["id"], value) if owner and value else None
     if value and not found:
         raise invalid_relation(name[0].upper() + name[1:], "Sales Header", value, "Dimension Value")
     document.header[name] = value
     if owner:
         document.dimensions.pop(owner.wire["id"], None)
         if found:
-            document.dimensions[owner.wire["id"]] = found[0].wire["id"]
+            document.dimensions[owner.wire["id"]] = found.wire["id"]
+
+
+def show_shortcuts(document: SalesDocument, company: Company) -> None:
+    """Keep the header's two global dimensions in step with its dimension set (BC facts §16)."""
+    for at, dimension in enumerate((company.setup.global_dimension_1, company.setup.global_dimension_2), start=1):
+        owner = company.by_code("dimensions", dimension) if dimension else None
+        value = company.get("dimensionValues", document.dimensions.get(owner.wire["id"], "")) if owner else None
+        document.header[f"shortcutDimension{at}Code"] = value.wire["code"] if value else ""
 
 
 def _set_invoice_id(document: SalesDocument, _value: Any, company: Company, body: Mapping[str, Any]) -> None:

@@ -47,6 +47,11 @@ class SalesLine(VatLine):
     location_id: str = ZERO_GUID
     dimensions: dict[str, str] = field(default_factory=dict[str, str])
 
+    def find_object(self, company: Company) -> Row | None:
+        """Return the item or account that the line is booked on."""
+        set_name = {"Item": "items", "Account": "accounts"}.get(self.line_type)
+        return company.get(set_name, self.object_id) if set_name else None
+
     def reset(self, line_type: str, quantity: Decimal = ZERO) -> None:
         """Blank everything but the identity, as Init() does when type or object change; quantity may survive."""
         fresh = SalesLine(id=self.id, sequence=self.sequence, line_type=line_type, quantity=quantity)
@@ -64,6 +69,7 @@ class LineContext:
     prices_include_vat: bool
     posting_date: str
     document_number: str
+    credits: bool = False
 
 
 def set_line_fields(line: SalesLine, body: Mapping[str, Any], context: LineContext) -> None:
@@ -127,7 +133,7 @@ def _copy_item(line: SalesLine, row: Row, context: LineContext) -> None:
     item = row.wire
     if line.object_id == item["id"]:
         return
-    _check_item(row)
+    _check_item(row, sells=not context.credits)
     line.reset("Item", line.quantity)
     line.object_id, line.number, line.description = item["id"], item["number"], item["displayName"]
     line.description2 = item["displayName2"]
@@ -138,16 +144,18 @@ def _copy_item(line: SalesLine, row: Row, context: LineContext) -> None:
     line.unit_price = _price_of(item, line, context)
 
 
-def _check_item(row: Row) -> None:
+def _check_item(row: Row, *, sells: bool) -> None:
     item = row.wire
     key = f"No.={item['number']}"
     if item["blocked"]:
         text = f"Blocked must be equal to 'No'  in Item: {key}. Current value is 'Yes'."
         raise ApiError(400, "Application_FieldValidationException", text)
-    if row.hidden.get("salesBlocked"):
-        raise dialog(f"You cannot sell Item {item['number']} because the Sales Blocked check box is selected.")
     if not item["generalProductPostingGroupCode"]:
         raise test_field("Gen. Prod. Posting Group", "Item", key)
+    # What was sold may be taken back: a credit memo gets no more than a notification (SalesLine.CopyFromItem).
+    if row.hidden.get("salesBlocked") and sells:
+        text = "because the Sales Blocked check box is selected on the Item card."
+        raise dialog(f"You cannot sell Item {item['number']} {text}")
     if item["type"] == "Inventory" and not item["inventoryPostingGroupCode"]:
         raise test_field("Inventory Posting Group", "Item", key)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from simulators.business_central.company import Company, CustomerTemplate, NumberSeries, Setup, VatSetup
 from simulators.business_central.customers import create_customer
+from simulators.business_central.default_dimensions import read_defaults
 from simulators.business_central.default_seed import TENANT, default_seed
 from simulators.business_central.items import create_item
 from simulators.business_central.store import Json
@@ -159,20 +160,32 @@ def _fill_dimensions(company: Company, given: list[Json]) -> None:
             _put(company, "dimensionValues", f"{entry['code']}/{value['code']}", wire)
 
 
+def _split(company: Company, entry: Json, *hidden: str) -> tuple[Json, Json]:
+    """Tell what clients read from what only the application knows, as far as the entry says."""
+    wire = {name: value for name, value in entry.items() if name not in {*hidden, "defaultDimensions"}}
+    kept = {name: entry[name] for name in hidden if name in entry}
+    if "defaultDimensions" in entry:
+        kept["defaultDimensions"] = read_defaults(company, entry["defaultDimensions"])
+    return wire, kept
+
+
 def _fill_accounts(company: Company, given: list[Json]) -> None:
     for entry in given:
-        wire = {"accountType": "Posting", "directPosting": True} | {
-            name: value for name, value in entry.items() if name != "taxGroupCode"
-        }
-        _put(company, "accounts", entry["number"], wire, {"taxGroupCode": entry.get("taxGroupCode", "")})
+        wire, hidden = _split(company, entry, "taxGroupCode")
+        known = company.get("accounts", _id(company, "accounts", entry["number"])) is not None
+        usual: Json = {} if known else {"accountType": "Posting", "directPosting": True}
+        _put(company, "accounts", entry["number"], usual | wire, hidden)
 
 
 def _fill_items(company: Company, given: list[Json]) -> None:
     for entry in given:
-        wire = {name: value for name, value in entry.items() if name not in {"units", "salesBlocked"}}
-        hidden = {"units": set(entry.get("units", ())), "salesBlocked": bool(entry.get("salesBlocked"))}
-        if company.get("items", _id(company, "items", entry["number"])) is not None:
-            _put(company, "items", entry["number"], wire, {"salesBlocked": hidden["salesBlocked"]})
+        wire, hidden = _split(company, entry, "units", "salesBlocked")
+        known = company.get("items", _id(company, "items", entry["number"]))
+        if "units" in hidden:
+            base = wire.get("baseUnitOfMeasureCode") or (known.wire["baseUnitOfMeasureCode"] if known else "")
+            hidden["units"] = {base, *hidden["units"]}
+        if known is not None:
+            _put(company, "items", entry["number"], wire, hidden)
             continue
         code = wire.get("taxGroupCode")
         if code:
@@ -183,17 +196,18 @@ def _fill_items(company: Company, given: list[Json]) -> None:
 def _fill_customers(company: Company, given: list[Json]) -> None:
     """Take customers; `posting` overrides what the template gives: posting groups, pricesIncludingVat."""
     for entry in given:
-        wire = {name: value for name, value in entry.items() if name not in {"posting", "currencyCode", "taxAreaCode"}}
+        wire, hidden = _split(company, entry, "posting", "currencyCode", "taxAreaCode")
+        posting = {name: hidden[name] for name in ("defaultDimensions",) if name in hidden} | entry.get("posting", {})
         if "currencyCode" in entry:
             wire |= company.shown_currency(company.read_currency_code(entry["currencyCode"]))
         area = company.by_code("taxAreas", entry.get("taxAreaCode", ""))
         wire |= {"taxAreaId": area.wire["id"]} if area else {}
         number = entry.get("number", "")
         if number and company.get("customers", _id(company, "customers", number)) is not None:
-            _put(company, "customers", number, wire, entry.get("posting"))
+            _put(company, "customers", number, wire, posting)
             continue
         wire |= {"id": _id(company, "customers", number)} if number else {}
-        create_customer(company, wire, entry.get("posting"))
+        create_customer(company, wire, posting)
 
 
 def _fill_templates(company: Company, given: list[Json]) -> None:
