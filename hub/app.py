@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,9 +24,11 @@ from hub.clients import Clients
 from hub.clock import Clock, SystemClock
 from hub.config import HubConfig
 from hub.directory import Directory
+from hub.ending import end_all
 from hub.gate import Answers, ConnectionGate
 from hub.ledger import Ledger
 from hub.log import configure_logging, get_logger
+from hub.port import open_port
 from hub.redis import build_redis
 from hub.secrets import SecretBox
 from hub.stage.defects import DefectRun
@@ -150,11 +153,18 @@ async def run_service(service: Service) -> None:
     """Run until SIGTERM or SIGINT, then drain.
 
     Raises:
-        ConfigurationError: Kafka, Redis or the topics are not there.
+        ConfigurationError: the HTTP port is taken; or Kafka, Redis or the topics are not there.
     """
     config = service.foundation.config
     configure_logging(service.name, fmt=config.log_format, level=config.log_level)
-    await _wait_for_dependencies(service.foundation)
+    with open_port(config.http_host, config.http_port) as listener:
+        await _wait_for_dependencies(service.foundation)
+        await _serve(service, listener)
+    await service.foundation.clients.close()
+    await service.foundation.redis.aclose(close_connection_pool=True)
+
+
+async def _serve(service: Service, listener: socket.socket) -> None:
     # What has been loaded stays for good: looking through it at each collection cost a fifth of a webhook's time.
     gc.collect()
     gc.freeze()
@@ -162,8 +172,6 @@ async def run_service(service: Service) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             build_asgi(service),
-            host=config.http_host,
-            port=config.http_port,
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -171,9 +179,8 @@ async def run_service(service: Service) -> None:
             timeout_graceful_shutdown=10,
         )
     )
-    await server.serve()
-    await service.foundation.clients.close()
-    await service.foundation.redis.aclose(close_connection_pool=True)
+    get_logger().info("service.port.opened", port=listener.getsockname()[1])
+    await server.serve(sockets=[listener])
 
 
 @asynccontextmanager
@@ -189,14 +196,12 @@ async def _live(service: Service) -> AsyncGenerator[None]:
     await application.start()
     loops = [asyncio.create_task(_keep_going(service, loop)) for loop in service.loops]
     service.ready.set()
-    get_logger().info("service.started", port=service.foundation.config.http_port)
+    get_logger().info("service.started")
     try:
         yield
     finally:
         service.ready.clear()
-        for task in loops:
-            task.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        await end_all(loops)
         await application.stop()
         get_logger().info("service.stopped")
 

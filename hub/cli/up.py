@@ -14,8 +14,9 @@ from hub.cli.context import RUNNING, SECRET_KEY, find_data_dir, out, run_command
 from hub.cli.processes import ServiceProcesses
 from hub.cli.run import SERVICES
 from hub.config import load_config
-from hub.embedded import EmbeddedBroker, EmbeddedRedis
+from hub.embedded import HOST, EmbeddedBroker, EmbeddedRedis
 from hub.log import configure_logging
+from hub.port import open_port
 
 NAME = "up"
 # What the embedded broker lacks or needs (hub/embedded.py).
@@ -37,6 +38,8 @@ async def _up() -> None:
     configure_logging("up", fmt="auto")
     async with open_parts(directory, dict(os.environ)) as environment:
         config = load_config(environment)
+        # Before anything is begun: the service that needs it would only say so in its log.
+        open_port(HOST, config.http_port).close()
         await apply_topics(config.kafka_bootstrap)
         processes = ServiceProcesses(environment, directory / "logs")
         processes.start(SERVICES, ports={"ingest": config.http_port})

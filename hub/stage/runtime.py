@@ -20,6 +20,7 @@ from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 from structlog.contextvars import bind_contextvars
 
 from hub.broker import MAX_MESSAGE_BYTES
+from hub.ending import end_all
 from hub.log import get_logger
 from hub.metrics import AGE, DURATION, IN_HAND, MESSAGES, PAUSED
 from hub.stage.claim import Claim
@@ -194,8 +195,7 @@ class Stage(Generic[M]):
         self._let_go(lambda _held: True)
         finished = await self._wait_finished(lambda _held: True, self._policy.stop_drain)
         if self._tending is not None:
-            self._tending.cancel()
-            await asyncio.gather(self._tending, return_exceptions=True)
+            await end_all([self._tending])
         await self._intake.commit()
         if not finished:
             get_logger().warning("stage.drain.unfinished", stage=self._name, left=len(self._held))

@@ -18,6 +18,7 @@ from connectors.stripe.client import StripeApi
 from hub.clients import Clients
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
+from hub.ending import end_all
 from hub.lease import try_role
 from hub.ledger import Ledger
 from hub.log import get_logger
@@ -57,12 +58,14 @@ class CatchUp:
     async def run(self) -> None:
         """Look at all connections again and again, each at its own pace: a long history holds up nobody else."""
         looks: dict[str, asyncio.Task[None]] = {}
-        async with asyncio.TaskGroup() as group:
+        try:
             while True:
                 for connection in await self._list_safely():
                     if connection not in looks or looks[connection].done():
-                        looks[connection] = group.create_task(self._look_safely(connection))
+                        looks[connection] = asyncio.create_task(self._look_safely(connection))
                 await asyncio.sleep(self.interval.total_seconds())
+        finally:
+            await end_all(looks.values())
 
     async def _list_safely(self) -> Sequence[str]:
         try:

@@ -1,6 +1,7 @@
 """Commands as an operator types them: on a real ledger, with a broker that is not there."""
 
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -440,3 +441,14 @@ def test_the_asyncapi_document_is_printed_as_it_is_kept(bare: Hub) -> None:
     kept = Path(__file__).parents[3] / "docs" / "asyncapi.yaml"
 
     assert bare("topics", "asyncapi").out == kept.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [("run", "ingest"), ("up",)])
+def test_a_taken_port_ends_the_command_with_what_to_change(hub: Hub, command: tuple[str, ...]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ended = hub(*command, HUB_HTTP_PORT=str(port), HUB_HTTP_HOST="127.0.0.1")
+
+    assert ended.code == Exit.USAGE
+    assert f"Port {port} on 127.0.0.1 is taken by another program." in ended.err
+    assert "HUB_HTTP_PORT" in ended.err
