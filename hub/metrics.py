@@ -20,6 +20,10 @@ PAUSED = Gauge("hub_stage_paused", "1 while the stage has stopped taking message
 GAPS = Counter("hub_stage_offset_gaps_total", "Times offsets did not advance one by one", ["stage"])
 DEAD = Counter("hub_dead_messages_total", "Messages sent to the dead topic", ["stage", "reason"])
 WEBHOOKS = Counter("hub_ingest_webhooks_total", "Webhook requests, by answer", ["answer"])
+# Of accounts that have a connection. A wrong signing secret shows here.
+SIGNATURES_REFUSED = Counter(
+    "hub_ingest_signatures_refused_total", "Webhooks refused for their signature", ["account", "reason"]
+)
 WAITING = Gauge("hub_waiting_messages", "Invoices in the waiting set", ["connection"])
 OUTCOMES = Counter("hub_invoice_outcomes_total", "Invoice outcomes recorded", ["outcome"])
 WRITES = Counter("hub_remote_writes_total", "Writes to Stripe and Business Central", ["system", "what"])

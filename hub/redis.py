@@ -42,6 +42,11 @@ def account_key(stripe_account: str) -> str:
     return f"hub:account:{stripe_account}"
 
 
+def refused_signatures_key(stripe_account: str) -> str:
+    """Hash with expiry: webhooks of an account that were refused for their signature."""
+    return f"hub:account:{stripe_account}:refused"
+
+
 def invoice_key(connection: str, invoice_id: str) -> str:
     """Hash: what the hub knows of one invoice."""
     return f"hub:{{{connection}}}:invoice:{invoice_id}"

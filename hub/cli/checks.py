@@ -17,6 +17,7 @@ from hub.cli.line_target import resolve_line_target
 from hub.cli.wording import say, show_table
 from hub.clients import get_limiter_key
 from hub.directory import Snapshot
+from hub.refused_signatures import Refusals, RefusedSignatures
 from schemas.connections import Connection
 from schemas.errors import HubError, Refused
 from services.ingest.decide import CAUGHT_UP
@@ -32,6 +33,10 @@ _MARKS: dict[Verdict, Text] = {
 _NOBODY = "HUB-CHECK-0"
 _SLOW = timedelta(seconds=2)
 _MOST_COUNTED = 500
+_SIGNED_WITH_ANOTHER = (
+    "Copy the signing secret of this very endpoint in Stripe (Developers, Webhooks), and add the connection again with "
+    "--webhook-secret. Until then invoices arrive by polling."
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ async def check_connection(foundation: Foundation, snapshot: Snapshot) -> list[C
         await try_check("Stripe key", looks.stripe_key, "Add the connection again with a working key."),
         await try_check("Stripe events", looks.stripe_events, "Give the restricted key the permission Events: Read."),
         await try_check("Stripe invoices", looks.stripe_invoices, "Give the restricted key Invoices: Write."),
-        looks.webhooks(),
+        await try_check("Webhook secret", looks.webhooks),
         await try_check("Sign-in and company", looks.company, "Check the sign-in: see docs/cli.md, connections add."),
         await try_check("Customers", looks.customers, "Give the app permission to read and insert customers."),
         await try_check(
@@ -73,6 +78,25 @@ async def check_connection(foundation: Foundation, snapshot: Snapshot) -> list[C
         looks.settings(),
         looks.state(),
     ]
+
+
+def judge_webhooks(secrets: int, refusals: Refusals | None) -> Check:
+    """Say whether webhooks get in: what was refused tells of a wrong secret, or of a wrong clock."""
+    counts = refusals.counts if refusals else {}
+    unproved = counts.get("wrong_signature", 0) + counts.get("no_secret", 0)
+    untimely = counts.get("too_old", 0) + counts.get("from_the_future", 0)
+    words = f"{secrets} stored" if secrets else "none stored: webhooks are refused, invoices arrive by polling"
+    if refusals is None or not unproved + untimely:
+        fix = "" if secrets else "Add the connection again with --webhook-secret."
+        return Check("Webhook secret", "ok" if secrets else "warning", words, fix)
+    when = f"since {refusals.since:%Y-%m-%d %H:%M} UTC, last {refusals.last:%H:%M}"
+    if unproved:
+        words = f"{words}; {unproved} webhooks {'signed with another one' if secrets else 'came'} {when}"
+        return Check("Webhook secret", "warning", words, _SIGNED_WITH_ANOTHER)
+    words = f"{words}; {untimely} webhooks too late or from the future {when}"
+    return Check(
+        "Webhook secret", "warning", words, "Check this machine's clock, and what holds webhooks up on the way."
+    )
 
 
 async def tell_count(found: AsyncIterator[object]) -> str:
@@ -133,12 +157,9 @@ class _ConnectionLooks:
             break
         return "can be read; writing metadata is proved by the first result"
 
-    def webhooks(self) -> Check:
-        count = len(self.snapshot.secrets.webhook_secrets)
-        if count:
-            return Check("Webhook secret", "ok", f"{count} stored")
-        words = "none stored: webhooks are refused, invoices arrive by polling"
-        return Check("Webhook secret", "warning", words, "Add the connection again with --webhook-secret.")
+    async def webhooks(self) -> Check:
+        refusals = await RefusedSignatures(self.foundation.redis).load(self._connection.stripe_account)
+        return judge_webhooks(len(self.snapshot.secrets.webhook_secrets), refusals)
 
     async def company(self) -> str:
         companies = await self.foundation.clients.business_central(self.snapshot).fetch_companies()

@@ -17,6 +17,7 @@ from hub.cli.settings_file import build_settings, merge_values
 from hub.clients import Clients
 from hub.directory import Directory, Snapshot
 from hub.redis import connection_key, run
+from hub.refused_signatures import RefusedSignatures
 from schemas.connections import Connection, ConnectionSecrets, SignIn
 from schemas.errors import ConfigurationError, Refused
 from schemas.settings import Settings
@@ -94,6 +95,7 @@ async def save_connection(foundation: Foundation, prepared: PreparedConnection) 
     if prepared.sign_in_cache is not None:
         await foundation.directory.build_token_store(connection).save(prepared.sign_in_cache)
     await foundation.directory.add(prepared.connection, prepared.secrets, prepared.settings)
+    await RefusedSignatures(foundation.redis).forget(prepared.connection.stripe_account)
     await release_connection(foundation, connection)
 
 

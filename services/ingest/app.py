@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from hub.app import Foundation, Service
+from hub.refused_signatures import RefusedSignatures
 from services.ingest.catch_up import CatchUp
 from services.ingest.waker import Waker
 from services.ingest.webhooks import PREFIX, Webhooks
@@ -10,7 +11,13 @@ from services.ingest.webhooks import PREFIX, Webhooks
 
 def build_app(foundation: Foundation) -> Service:
     """Build the service on what all services share."""
-    webhooks = Webhooks(foundation.directory, foundation.ledger, foundation.publisher, foundation.clock)
+    webhooks = Webhooks(
+        directory=foundation.directory,
+        ledger=foundation.ledger,
+        publisher=foundation.publisher,
+        refused_signatures=RefusedSignatures(foundation.redis),
+        clock=foundation.clock,
+    )
     catch_up = CatchUp(
         directory=foundation.directory,
         ledger=foundation.ledger,

@@ -12,6 +12,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
@@ -21,7 +22,8 @@ from hub.clock import Clock
 from hub.directory import Directory, Snapshot
 from hub.ledger import Ledger
 from hub.log import get_logger
-from hub.metrics import WEBHOOKS
+from hub.metrics import SIGNATURES_REFUSED, WEBHOOKS
+from hub.refused_signatures import RefusedSignatures
 from hub.stage.ports import Outgoing, Publisher
 from hub.trace import begin_trace
 from schemas.errors import HubError
@@ -58,6 +60,7 @@ class Webhooks:
     directory: Directory
     ledger: Ledger
     publisher: Publisher
+    refused_signatures: RefusedSignatures
     clock: Clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,7 +83,13 @@ class Webhooks:
         account = scope["path"].removeprefix(PREFIX)
         body = await _read_body(receive)
         snapshots = await self._find_connections(account)
-        event, chosen = self._verify(body, _find_signature(scope), snapshots)
+        try:
+            event, chosen = self._verify(body, _find_signature(scope), snapshots)
+        except SignatureRefused as refused:
+            await self._count_refused(account, refused)
+            raise WebhookRefused(400, str(refused)) from refused
+        except EventRefused as refused:
+            raise WebhookRefused(400, str(refused)) from refused
         if event.account not in {None, account}:
             raise WebhookRefused(400, "The event belongs to another account than its address.")
         return await self._publish(event, body, chosen)
@@ -99,6 +108,12 @@ class Webhooks:
             return _PUBLISHED
         return json.dumps({"received": True, "published": published, "ignored": ignored}).encode()
 
+    async def _count_refused(self, account: str, refused: SignatureRefused) -> None:
+        SIGNATURES_REFUSED.labels(account, refused.reason).inc()
+        # The sender's answer does not depend on the count.
+        with suppress(HubError):
+            await self.refused_signatures.count(account, refused.reason, self.clock.now())
+
     async def _find_connections(self, account: str) -> list[Snapshot]:
         ids = await self.directory.find_account(account)
         if not ids:
@@ -109,11 +124,8 @@ class Webhooks:
         secrets = list(
             dict.fromkeys(s.get_secret_value().strip() for one in snapshots for s in one.secrets.webhook_secrets)
         )
-        try:
-            fitting = verify_webhook(body, header, secrets, now=self.clock.now())
-            event = parse_event(body)
-        except (SignatureRefused, EventRefused) as refused:
-            raise WebhookRefused(400, str(refused)) from refused
+        fitting = verify_webhook(body, header, secrets, now=self.clock.now())
+        event = parse_event(body)
         return event, choose_connections(snapshots, secrets[fitting], livemode=event.livemode)
 
 

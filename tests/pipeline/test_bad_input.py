@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from hub.broker import build_broker
 from hub.config import load_config
+from hub.refused_signatures import RefusedSignatures
 from hub.stage.publisher import KafkaPublisher
 from schemas.ids import build_message_key
 from schemas.messages import DeadMessage, InvoiceResult
@@ -219,7 +220,7 @@ async def test_while_the_broker_is_down_stripe_is_asked_to_come_again(
     }
     kafka = build_broker(load_config(environment), f"tests-{unique}")
     publisher = KafkaPublisher(kafka, deadline=timedelta(seconds=3))
-    webhooks = Webhooks(world.directory, world.ledger, publisher, world.clock)
+    webhooks = Webhooks(world.directory, world.ledger, publisher, RefusedSignatures(world.plain_redis), world.clock)
     body = encode(build_event())
     transport = httpx.ASGITransport(webhooks)  # pyright: ignore[reportArgumentType] - both are plain ASGI
     async with kafka, httpx.AsyncClient(transport=transport, base_url="http://hub") as http:

@@ -16,6 +16,7 @@ from hub.broker import apply_topics
 from hub.cli.demo.simulators import BC_COMPANY, Simulators, run_simulators
 from hub.ledger import Incarnation
 from hub.redis import INCARNATION
+from hub.refused_signatures import RefusedSignatures
 from simulators.business_central.default_seed import DOMAIN, TENANT
 from tests.brokers import Broker
 from tests.pipeline.cli_harness import Ended, HubProcess, build_add_words, build_environment, name_simulators
@@ -131,6 +132,24 @@ async def test_what_is_wrong_is_said_and_nothing_is_saved(
     assert added.code in {1, 2}
     assert told in " ".join(added.err.split())
     assert (await hub("connections", "list", "--json")).json == []
+
+
+async def test_a_wrong_webhook_secret_is_told_until_it_is_replaced(
+    hub: HubProcess, simulators: Simulators, redis_url: str
+) -> None:
+    words = [*build_add_words(simulators), "--line-account", "6110", "--webhook-secret", "whsec_1"]
+    assert (await hub(*words)).code == 0
+    async with Redis.from_url(redis_url) as redis:
+        account = simulators.stripe["account"]
+        await RefusedSignatures(redis).count(account, "wrong_signature", datetime.now(UTC))
+
+    async def check() -> str:
+        checks = (await hub("connections", "test", "--json")).json["checks"]
+        return next(one["words"] for one in checks if one["name"] == "Webhook secret")
+
+    assert "1 webhooks signed with another one" in await check()
+    assert (await hub(*words)).code == 0
+    assert await check() == "1 stored"
 
 
 async def test_a_connection_is_tried_without_writing(hub: HubProcess, simulators: Simulators) -> None:

@@ -1,13 +1,14 @@
 """What doctor and `connections test` make of what they find."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from hub.cli.checks import Check, Verdict, count_problems, tell_count, try_check
+from hub.cli.checks import Check, Verdict, count_problems, judge_webhooks, tell_count, try_check
 from hub.cli.doctor import examine_redis, judge_clock
+from hub.refused_signatures import Refusals
 from schemas.errors import Blocked, Refused
 
 GOOD = {"redis_version": "7.4.1", "aof_enabled": 1, "maxmemory_policy": "noeviction"}
@@ -99,6 +100,32 @@ async def test_events_are_counted_up_to_a_bound_and_the_bound_is_said_to_be_one(
             raise AssertionError("no page is asked for beyond the bound")
 
     assert await tell_count(find()) == words
+
+
+SINCE = datetime(2026, 11, 24, 9, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "counts", "verdict", "words"),
+    [
+        (1, {}, "ok", "1 stored"),
+        (2, {"no_header": 7, "malformed_header": 1}, "ok", "2 stored"),
+        (0, {}, "warning", "none stored: webhooks are refused, invoices arrive by polling"),
+        (0, {"no_secret": 3}, "warning", "3 webhooks came since 2026-11-24 09:12 UTC, last 10:00"),
+        (1, {"wrong_signature": 12, "too_old": 1}, "warning", "1 stored; 12 webhooks signed with another one since"),
+        (1, {"too_old": 1, "from_the_future": 2}, "warning", "1 stored; 3 webhooks too late or from the future"),
+    ],
+)
+def test_a_wrong_webhook_secret_is_seen_by_what_was_refused(
+    secrets: int, counts: dict[str, int], verdict: Verdict, words: str
+) -> None:
+    refusals = Refusals(counts, SINCE, SINCE.replace(hour=10, minute=0)) if counts else None
+
+    check = judge_webhooks(secrets, refusals)
+
+    assert check.verdict == verdict
+    assert words in check.words
+    assert bool(check.fix) == (verdict == "warning")
 
 
 def test_only_problems_count() -> None:

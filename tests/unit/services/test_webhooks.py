@@ -10,7 +10,10 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from prometheus_client import REGISTRY
 
+from hub.redis import build_redis
+from hub.refused_signatures import Refusals, RefusedSignatures
 from schemas.errors import RetrySoon
 from schemas.messages import StripeEventReceived
 from services.ingest.webhooks import MAX_BODY_BYTES, Webhooks
@@ -34,7 +37,7 @@ def publisher() -> FakePublisher:
 
 @pytest_asyncio.fixture
 async def http(world: World, publisher: FakePublisher) -> AsyncGenerator[httpx.AsyncClient]:
-    webhooks = Webhooks(world.directory, world.ledger, publisher, world.clock)
+    webhooks = Webhooks(world.directory, world.ledger, publisher, RefusedSignatures(world.plain_redis), world.clock)
     transport = httpx.ASGITransport(webhooks)  # pyright: ignore[reportArgumentType] - both are plain ASGI
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
         yield client
@@ -67,6 +70,34 @@ async def test_the_sending_is_in_the_ledger_before_it_is_published(
 
     assert answer.status_code == 503
     assert (await world.ledger.load_invoice(world.connection.id, "in_1")).sent_at == NOW
+
+
+async def test_refused_signatures_are_counted_by_reason_for_a_day(http: httpx.AsyncClient, world: World) -> None:
+    refused = RefusedSignatures(world.plain_redis)
+    name, labels = "hub_ingest_signatures_refused_total", {"account": ACCOUNT, "reason": "wrong_signature"}
+    counted = REGISTRY.get_sample_value(name, labels) or 0
+    for secret in ("whsec_other", "whsec_other", WEBHOOK_SECRET):
+        await post(http, build_event(), secret=secret)
+    world.clock.move(timedelta(hours=1))
+    await post(http, build_event())
+    await post(http, build_event(), path="/webhooks/stripe/acct_nobody", secret="whsec_other")
+
+    found = await refused.load(ACCOUNT)
+
+    assert found == Refusals({"wrong_signature": 2, "too_old": 1}, NOW, NOW + timedelta(hours=1))
+    assert 86_000 < await world.plain_redis.ttl(f"hub:account:{ACCOUNT}:refused") <= 86_400
+    assert REGISTRY.get_sample_value(name, labels) == counted + 2
+    assert await refused.load("acct_nobody") is None
+    await refused.forget(ACCOUNT)
+    assert await refused.load(ACCOUNT) is None
+
+
+async def test_a_webhook_is_refused_as_well_where_the_refusal_can_not_be_counted(world: World) -> None:
+    nowhere = build_redis("redis://127.0.0.1:1/0")
+    webhooks = Webhooks(world.directory, world.ledger, FakePublisher(), RefusedSignatures(nowhere), world.clock)
+    transport = httpx.ASGITransport(webhooks)  # pyright: ignore[reportArgumentType] - both are plain ASGI
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
+        assert (await post(client, build_event(), secret="whsec_other")).status_code == 400
 
 
 @pytest.mark.parametrize("sample", ["08", "12", "13", "14", "22", "23", "24", "25", "27"])
