@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from simulators.stripe.currencies import round_half_up
-from simulators.stripe.errors import invalid, missing
+from simulators.stripe.errors import invalid, missing, refused
 from simulators.stripe.events import emit
 from simulators.stripe.metadata import changed_members, merge_metadata
 from simulators.stripe.paging import list_objects
@@ -38,13 +38,21 @@ PRODUCT: dict[str, Check] = {
     "default_price_data": not_simulated, "marketing_features": not_simulated, "package_dimensions": not_simulated,
     "tax_details": not_simulated,
 }  # fmt: skip
+_TIER: dict[str, Check] = {
+    "up_to": text(), "unit_amount": integer, "unit_amount_decimal": decimal, "flat_amount": integer,
+    "flat_amount_decimal": decimal,
+}  # fmt: skip
 PRICE: dict[str, Check] = {
     "currency": currency, "product": text(), "unit_amount": integer, "unit_amount_decimal": decimal,
     "active": boolean, "lookup_key": text(200), "metadata": untouched, "nickname": text(), "tax_behavior": _BEHAVIOR,
-    "billing_scheme": one_of("per_unit"), "expand": EXPAND, "product_data": hash_of({"name": text()}),
-    "recurring": hash_of({"interval": one_of("day", "week", "month", "year"), "interval_count": integer}),
-    "currency_options": not_simulated, "custom_unit_amount": not_simulated, "tiers": not_simulated,
-    "tiers_mode": not_simulated, "transfer_lookup_key": not_simulated, "transform_quantity": not_simulated,
+    "billing_scheme": one_of("per_unit", "tiered"), "expand": EXPAND, "product_data": hash_of({"name": text()}),
+    "recurring": hash_of({
+        "interval": one_of("day", "week", "month", "year"), "interval_count": integer,
+        "usage_type": one_of("licensed", "metered"),
+    }),
+    "tiers": list_of(hash_of(_TIER)), "tiers_mode": one_of("graduated", "volume"),
+    "transform_quantity": hash_of({"divide_by": integer, "round": one_of("up", "down")}),
+    "currency_options": not_simulated, "custom_unit_amount": not_simulated, "transfer_lookup_key": not_simulated,
 }  # fmt: skip
 TAX_RATE: dict[str, Check] = {
     "display_name": text(50), "percentage": decimal, "inclusive": boolean, "active": boolean, "country": text(2),
@@ -108,18 +116,21 @@ def add_product(ctx: Context, params: Json) -> Json:
 
 def add_price(ctx: Context, params: Json) -> Json:
     """Create a price, and its product when `product_data` asks for one."""
-    unit = params.get("unit_amount_decimal")
-    if unit is None:
+    recurring = params.get("recurring")
+    tiers = _read_tiers(params)
+    if tiers and not recurring:
+        raise invalid("Tiered prices must be recurring.", "billing_scheme")
+    unit = None if tiers else params.get("unit_amount_decimal")
+    if unit is None and not tiers:
         unit = Decimal(required(params, "unit_amount"))
     product = params.get("product")
     if product is None:
         product = add_product(ctx, required(params, "product_data"))["id"]
     elif product not in ctx.realm.products:
         raise no_such("product", product, "product")
-    recurring = params.get("recurring")
     price: Json = _head(ctx, ctx.world.ids.new("price"), "price", params) | {
         "active": params.get("active", True),
-        "billing_scheme": "per_unit",
+        "billing_scheme": "tiered" if tiers else "per_unit",
         "currency": required(params, "currency"),
         "custom_unit_amount": None,
         "lookup_key": params.get("lookup_key"),
@@ -127,14 +138,58 @@ def add_price(ctx: Context, params: Json) -> Json:
         "product": product,
         "recurring": recurring and {"interval_count": 1, "meter": None, "usage_type": "licensed", **recurring},
         "tax_behavior": params.get("tax_behavior", "unspecified"),
-        "tiers_mode": None,
-        "transform_quantity": None,
+        "tiers_mode": params["tiers_mode"] if tiers else None,
+        "transform_quantity": _read_packages(params),
         "type": "recurring" if recurring else "one_time",
-        "unit_amount": round_half_up(unit) if unit == unit.to_integral_value() else None,
-        "unit_amount_decimal": number_text(unit),
+        "unit_amount": _whole(unit),
+        "unit_amount_decimal": None if unit is None else number_text(unit),
     }
+    if tiers:
+        ctx.realm.tiers[price["id"]] = tiers
     ctx.realm.prices.add(price["id"], price)
     return price
+
+
+def _whole(amount: Decimal | None) -> int | None:
+    return round_half_up(amount) if amount is not None and amount == amount.to_integral_value() else None
+
+
+def _read_packages(params: Json) -> Json | None:
+    given = params.get("transform_quantity")
+    if given is None:
+        return None
+    if params.get("billing_scheme") == "tiered":
+        raise invalid("You cannot combine transform_quantity with tiers.", "transform_quantity")
+    if required(given, "divide_by") < 1:
+        raise invalid("divide_by must be at least 1.", "transform_quantity[divide_by]")
+    return {"divide_by": given["divide_by"], "round": required(given, "round")}
+
+
+def _read_tiers(params: Json) -> list[Json]:
+    """Read the tiers of a tiered price: growing, and the last without an end."""
+    if params.get("billing_scheme") != "tiered":
+        if "tiers" in params:
+            raise invalid("You can only set tiers if `billing_scheme=tiered`.", "tiers")
+        return []
+    required(params, "tiers_mode")
+    tiers = [_read_tier(entry, f"tiers[{at}]") for at, entry in enumerate(required(params, "tiers"))]
+    ends = [tier["up_to"] for tier in tiers]
+    if not ends or ends[-1] is not None or None in ends[:-1] or ends[:-1] != sorted(set(ends[:-1])):
+        raise invalid("The tiers must grow, and the last one must end at inf.", "tiers")
+    return tiers
+
+
+def _read_tier(given: Json, path: str) -> Json:
+    end = required(given, "up_to")
+    if end != "inf" and not end.isdecimal():
+        raise invalid(f"Invalid up_to: {end}", f"{path}[up_to]")
+    tier: Json = {"up_to": None if end == "inf" else int(end)}
+    for kind in ("flat", "unit"):
+        amount = given.get(f"{kind}_amount_decimal")
+        amount = Decimal(given[f"{kind}_amount"]) if amount is None and f"{kind}_amount" in given else amount
+        tier[f"{kind}_amount"] = _whole(amount)
+        tier[f"{kind}_amount_decimal"] = None if amount is None else number_text(amount)
+    return tier
 
 
 def add_tax_rate(ctx: Context, params: Json) -> Json:
@@ -276,14 +331,26 @@ class CatalogHandlers:
 
     def get(self, call: Call) -> Json:
         """GET /v1/{kind}/{id}."""
+        return self._find(call)
+
+    def _find(self, call: Call) -> Json:
         found = self._shelf(call).get(call.args[0])
         if found is None:
             raise missing(_NOUNS[self._kind], call.args[0], self._kind[:-1])
         return found
 
+    def delete(self, call: Call) -> Json:
+        """DELETE /v1/products/{id}: only one without prices."""
+        found = self._find(call)
+        if any(price["product"] == found["id"] for price in call.realm.prices):
+            raise refused("This product cannot be deleted because it has one or more user-created prices.")
+        self._shelf(call).remove(found["id"])
+        emit(call, [(f"{found['object']}.deleted", None)], found)
+        return {"id": found["id"], "object": found["object"], "deleted": True}
+
     def update(self, call: Call) -> Json:
         """POST /v1/{kind}/{id}: names and metadata, not amounts."""
-        found = self.get(call)
+        found = self._find(call)
         before = dict(found)
         given = dict(call.params)
         if "metadata" in given:

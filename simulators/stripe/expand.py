@@ -12,7 +12,7 @@ _EXPANDABLE = frozenset({
     "charge", "coupon", "customer", "discount", "discounts", "invoice", "latest_revision", "payment_intent", "price",
     "product", "shipping_rate", "tax_rate", "invoice_line_item",
 })  # fmt: skip
-_ONLY_EXPANDED = frozenset({"payments", "tax_ids"})
+_ONLY_EXPANDED = frozenset({"payments", "tax_ids", "tiers"})
 
 
 def expand_paths(realm: Realm, shown: Any, paths: list[str]) -> Any:
@@ -61,6 +61,8 @@ def _extra(realm: Realm, node: Json, name: str, path: str) -> Any:
     if name == "tax_ids" and node.get("object") == "customer":
         held = list(realm.tax_ids.get(node["id"], ()))
         return list_body(held, has_more=False, url=f"/v1/customers/{node['id']}/tax_ids")
+    if name == "tiers" and node.get("object") == "price":
+        return realm.tiers.get(node["id"])
     raise _cannot(path)
 
 

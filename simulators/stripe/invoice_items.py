@@ -1,7 +1,6 @@
 """Invoice items and the lines they become (Stripe facts §17-§20)."""
 
 from decimal import Decimal
-from typing import Any
 
 from simulators.stripe.catalog import add_discount, add_price, add_product, number_text, tax_rules
 from simulators.stripe.drafts import recompute
@@ -29,8 +28,8 @@ from simulators.stripe.params import (
     time_range,
     untouched,
 )
+from simulators.stripe.pricing import Charge, charge
 from simulators.stripe.state import Call, Context, Item, Json
-from simulators.stripe.totals import line_amount
 
 _PRICE_DATA: dict[str, Check] = {
     "currency": currency, "product": text(), "unit_amount": integer, "unit_amount_decimal": decimal,
@@ -56,12 +55,16 @@ LIST: dict[str, Check] = {
     **PAGING, "created": time_range, "customer": text(), "invoice": text(), "pending": boolean,
     "customer_account": not_simulated,
 }  # fmt: skip
+# A price with what it charges.
+Priced = tuple[Json, Charge]
+_ONE_TIME = "The price specified is set to `type=recurring` but this field only accepts prices with `type=one_time`."
 NO_CREDITED_ITEMS: Json = {"credited_items": None}
 
 
-def make_item(ctx: Context, customer: str, code: str, params: Json) -> Item:
-    """Build an item and its line; neither is attached to anything yet."""
-    price, unit, quantity, amount = _price_of(ctx, code, params)
+def make_item(ctx: Context, customer: str, code: str, params: Json, priced: Priced | None = None) -> Item:
+    """Build an item and its line; neither is attached to anything yet. `priced` stands for price and amount."""
+    price, charged = priced or _price_of(ctx, code, params)
+    amount, quantity, unit = charged.amount, charged.quantity, charged.unit
     now = ctx.world.clock.stamp()
     period = {"end": now, "start": now} | (params.get("period") or {})
     discountable = params.get("discountable")
@@ -132,28 +135,34 @@ def _product_name(ctx: Context, product: str) -> str | None:
     return held["name"] if held else None
 
 
-def _price_of(ctx: Context, code: str, params: Json) -> tuple[Json, Decimal | None, Decimal, int]:
-    """Find or make the price; returns price, unit amount, quantity and the line amount."""
+def find_price(ctx: Context, code: str, key: str) -> Json:
+    """Return a price of the invoice's currency."""
+    price = ctx.realm.prices.get(key)
+    if price is None:
+        raise no_such("price", key, "pricing[price]")
+    if price["currency"] != code:
+        raise refused(f"The price specified only supports `{price['currency']}`.", param="pricing[price]")
+    return price
+
+
+def _price_of(ctx: Context, code: str, params: Json) -> Priced:
+    """Find or make the price, and what it charges."""
     quantity = params.get("quantity_decimal")
     if quantity is None:
         quantity = Decimal(1 if params.get("quantity") is None else params["quantity"])
     if params.get("pricing"):
-        price: Any = ctx.realm.prices.get(required(params["pricing"], "price"))
-        if price is None:
-            raise no_such("price", params["pricing"]["price"], "pricing[price]")
-        if price["currency"] != code:
-            raise refused(f"The price specified only supports `{price['currency']}`.", param="pricing[price]")
-        unit = Decimal(price["unit_amount_decimal"])
+        price = find_price(ctx, code, required(params["pricing"], "price"))
+        if price["billing_scheme"] == "tiered":
+            raise refused(_ONE_TIME, param="pricing[price]")
     elif params.get("price_data"):
         data = params["price_data"] | {"active": False}
         price = add_price(ctx, data | {"currency": data.get("currency") or code})
-        unit = Decimal(price["unit_amount_decimal"])
     else:
         return _bare_price(ctx, code, params, quantity)
-    return price, unit, quantity, line_amount(unit, quantity)
+    return price, charge(price, quantity)
 
 
-def _bare_price(ctx: Context, code: str, params: Json, quantity: Decimal) -> tuple[Json, Decimal | None, Decimal, int]:
+def _bare_price(ctx: Context, code: str, params: Json, quantity: Decimal) -> Priced:
     """Make the inactive price and product Stripe keeps behind an amount without a price."""
     unit = params.get("unit_amount_decimal")
     if unit is None:
@@ -162,7 +171,7 @@ def _bare_price(ctx: Context, code: str, params: Json, quantity: Decimal) -> tup
         raise invalid("You may only specify one of these parameters: amount, unit_amount_decimal.", "amount")
     product = add_product(ctx, {"name": params.get("description") or "Invoice item", "active": False})
     price = add_price(ctx, {"currency": code, "product": product["id"], "unit_amount_decimal": unit, "active": False})
-    return price, unit, quantity, line_amount(unit, quantity)
+    return price, charge(price, quantity)
 
 
 def set_discounts(ctx: Context, item: Item, given: list[Json]) -> None:

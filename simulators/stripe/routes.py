@@ -90,6 +90,11 @@ def _catalog(router: Router) -> None:
         "inclusive",
         "percent_off",
         "amount_off",
+        "billing_scheme",
+        "tiers",
+        "tiers_mode",
+        "transform_quantity",
+        "recurring",
     }
     for kind, shape in shapes.items():
         handlers = catalog.CatalogHandlers(kind)
@@ -98,6 +103,7 @@ def _catalog(router: Router) -> None:
         router.add("GET", kind + "/{}", handlers.get, ONLY_EXPAND)
         changeable = {name: check for name, check in shape.items() if name not in fixed}
         router.add("POST", kind + "/{}", handlers.update, changeable)
+    router.add("DELETE", "products/{}", catalog.CatalogHandlers("products").delete, {})
 
 
 def _invoice_items(router: Router) -> None:

@@ -86,6 +86,7 @@ class Realm:
         self.invoices: Shelf[Json] = Shelf()
         self.invoice_items: dict[str, list[Item]] = {}
         self.drafts: dict[str, dict[str, Json]] = {}
+        self.tiers: dict[str, list[Json]] = {}
         self.shipping_taxes: dict[str, list[Json]] = {}
         self.credit_notes: Shelf[Json] = Shelf()
         self.payments: Shelf[Json] = Shelf()
