@@ -1,7 +1,7 @@
 """The directory of connections: who is connected to what, with which secrets and settings, and what blocks them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ from hub.redis import (
 )
 from hub.secrets import SecretBox
 from schemas.connections import BlockedState, Connection, ConnectionSecrets
-from schemas.errors import Gone, Poison, Refused
+from schemas.errors import Blocked, Gone, Poison, Refused
 from schemas.ids import ConnectionId
 from schemas.settings import Settings
 
@@ -119,6 +119,22 @@ class Directory:
             # Accounts nobody knows are not kept: their number is up to whoever sends.
             self._accounts[stripe_account] = (now, found)
         return found
+
+    async def get_readable(self, connections: Iterable[str]) -> tuple[list[Snapshot], Blocked | None]:
+        """Return those that are there and can be read, as `get`; and why one could not be, if so.
+
+        One whose secrets' key is gone is no reason to turn the others away.
+        """
+        readable: list[Snapshot] = []
+        unreadable: Blocked | None = None
+        for connection in connections:
+            try:
+                readable.append(await self.get(connection))
+            except Blocked as error:
+                unreadable = error
+            except (Gone, Poison):
+                continue  # removed since it was listed
+        return readable, unreadable
 
     async def add(self, connection: Connection, secrets: ConnectionSecrets, settings: Settings) -> None:
         """Add a connection, or replace one that joins the same five things. Its ledger and settings history stay."""

@@ -146,7 +146,7 @@ async def choose_connection(foundation: Foundation, wanted: str | None) -> str:
     if wanted is not None:
         if wanted in ids:
             return wanted
-        ids = [one for one in ids if (await foundation.directory.get(one)).connection.stripe_account == wanted]
+        ids = await foundation.directory.find_account(wanted)
     if len(ids) == 1:
         return ids[0]
     if not ids:

@@ -7,7 +7,7 @@
 | 404 | nobody has connected this Stripe account |
 | 405 | not a POST |
 | 413 | larger than any event |
-| 503 | broker or ledger did not take it: Stripe comes again |
+| 503 | broker or ledger did not take it, or it may be signed with a secret that can't be read now: Stripe comes again |
 """
 
 import json
@@ -26,7 +26,7 @@ from hub.metrics import SIGNATURES_REFUSED, WEBHOOKS
 from hub.refused_signatures import RefusedSignatures
 from hub.stage.ports import Outgoing, Publisher
 from hub.trace import begin_trace
-from schemas.errors import HubError
+from schemas.errors import Blocked, HubError
 from schemas.ids import build_message_key
 from schemas.messages import EVENT_BODY, StripeEventReceived
 from schemas.stripe_objects import Event
@@ -82,10 +82,13 @@ class Webhooks:
             raise WebhookRefused(405, "Webhooks are posted.")
         account = scope["path"].removeprefix(PREFIX)
         body = await _read_body(receive)
-        snapshots = await self._find_connections(account)
+        snapshots, unreadable = await self._find_connections(account)
         try:
             event, chosen = self._verify(body, _find_signature(scope), snapshots)
         except SignatureRefused as refused:
+            # It may be signed with the secret that can't be read: then Stripe shall come again.
+            if unreadable is not None and refused.reason in {"wrong_signature", "no_secret"}:
+                raise unreadable from refused
             await self._count_refused(account, refused)
             raise WebhookRefused(400, str(refused)) from refused
         except EventRefused as refused:
@@ -114,11 +117,11 @@ class Webhooks:
         with suppress(HubError):
             await self.refused_signatures.count(account, refused.reason, self.clock.now())
 
-    async def _find_connections(self, account: str) -> list[Snapshot]:
+    async def _find_connections(self, account: str) -> tuple[list[Snapshot], Blocked | None]:
         ids = await self.directory.find_account(account)
         if not ids:
             raise WebhookRefused(404, "No connection of this hub belongs to this Stripe account.")
-        return [await self.directory.get(connection) for connection in ids]
+        return await self.directory.get_readable(ids)
 
     def _verify(self, body: bytes, header: str | None, snapshots: list[Snapshot]) -> tuple[Event, list[Snapshot]]:
         secrets = list(

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from hub.cli.context import Exit
-from hub.directory import Snapshot
+from hub.directory import Directory, Snapshot
+from hub.secrets import SecretBox
 from hub.stage.ports import Parked
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
 from schemas.settings import Settings
-from tests.builders import build_head
+from tests.builders import ACCOUNT, build_connection, build_head, build_secrets
 from tests.unit.cli.conftest import NEW_KEY, OLD_KEY, Hub
 from tests.unit.cli.reference import build_reference, read_document, walk
 
@@ -452,3 +454,12 @@ def test_a_taken_port_ends_the_command_with_what_to_change(hub: Hub, command: tu
     assert ended.code == Exit.USAGE
     assert f"Port {port} on 127.0.0.1 is taken by another program." in ended.err
     assert "HUB_HTTP_PORT" in ended.err
+
+
+def test_a_connection_is_found_by_its_account_though_another_can_not_be_read(hub: Hub) -> None:
+    wanted = hub.connect()
+    other = build_connection(stripe_account="acct_2Lost")
+    hub.prepare(lambda redis: Directory(redis, SecretBox([SecretStr(NEW_KEY)])).add(other, build_secrets(), Settings()))
+    shown = hub("connections", "show", "--connection", ACCOUNT, "--json")
+
+    assert json.loads(shown.out)["connection"] == wanted

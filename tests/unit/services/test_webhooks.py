@@ -11,9 +11,12 @@ import httpx
 import pytest
 import pytest_asyncio
 from prometheus_client import REGISTRY
+from pydantic import SecretStr
 
+from hub.directory import Directory
 from hub.redis import build_redis
 from hub.refused_signatures import Refusals, RefusedSignatures
+from hub.secrets import SecretBox
 from schemas.errors import RetrySoon
 from schemas.messages import StripeEventReceived
 from services.ingest.webhooks import MAX_BODY_BYTES, Webhooks
@@ -208,6 +211,35 @@ async def test_the_secret_decides_which_connections_get_the_event(
 
     assert answer.json()["published"] == 2
     assert {one.key for one in publisher.published} == {f"{first.id}/in_1", f"{second.id}/in_1"}
+
+
+async def test_a_connection_that_can_not_be_read_does_not_stand_in_the_others_way(
+    http: httpx.AsyncClient, publisher: FakePublisher, world: World
+) -> None:
+    """Its secrets were encrypted with a key that is gone: Stripe comes again with its events, for days."""
+    lost = build_connection(bc_company="Lost")
+    settings = (await world.directory.load(world.connection.id)).settings
+    elsewhere = Directory(world.plain_redis, SecretBox([SecretStr("a key that is gone")]), world.clock)
+    await elsewhere.add(lost, build_secrets("whsec_lost"), settings)
+
+    assert (await post(http, build_event())).status_code == 200
+    assert [one.connection for one in publisher.on("stripe.events")] == [world.connection.id]
+    assert (await post(http, build_event(), secret="whsec_lost")).status_code == 503
+    unsigned = await http.post(PATH, json=build_event())
+    assert unsigned.status_code == 400
+
+
+async def test_a_connection_that_was_removed_meanwhile_is_left_out(
+    http: httpx.AsyncClient, publisher: FakePublisher, world: World
+) -> None:
+    other = build_connection(bc_company="Other")
+    settings = (await world.directory.load(world.connection.id)).settings
+    await world.directory.add(other, build_secrets("whsec_other"), settings)
+    assert (await post(http, build_event())).status_code == 200  # the account's connections are kept for a second
+    await world.directory.remove(other.id)
+
+    assert (await post(http, build_event())).status_code == 200
+    assert (await post(http, build_event(), secret="whsec_other")).status_code == 400
 
 
 async def test_without_a_ledger_stripe_is_asked_to_come_again(
