@@ -26,7 +26,6 @@ from hub.cli.demo.count import count
 from hub.cli.demo.scene import Scene, open_scene
 from hub.config import load_config
 from hub.directory import Snapshot
-from mapping.sales_invoices import build_sales_invoice
 from schemas.errors import ConfigurationError
 from schemas.stripe_objects import Invoice
 
@@ -123,9 +122,9 @@ async def _prepare(
     if invoice is None:
         raise ConfigurationError("an invoice is gone", code="benchmark.invoice")
     link = await foundation.ledger.load_customer_link(snapshot.connection.id, invoice.customer or "")
-    customer = link.customer.id if link else None
-    payload = build_sales_invoice(invoice, snapshot.settings.invoices, customer_id=customer).payload
-    return invoice_id, payload | {"externalDocumentNumber": f"BARE-{index}"}
+    stripe, bc = foundation.clients.stripe(snapshot), foundation.clients.business_central(snapshot)
+    mapped = await foundation.mapper.map(snapshot, invoice, stripe, bc, link.customer if link else None)
+    return invoice_id, mapped.payload | {"externalDocumentNumber": f"BARE-{index}"}
 
 
 async def _request(

@@ -26,8 +26,11 @@ from hub.config import HubConfig
 from hub.directory import Directory
 from hub.ending import end_all
 from hub.gate import Answers, ConnectionGate
+from hub.learned import LearnedFacts
 from hub.ledger import Ledger
 from hub.log import configure_logging, get_logger
+from hub.mapper import DocumentMapper
+from hub.materials import MaterialsGatherer
 from hub.port import open_port
 from hub.redis import build_redis
 from hub.secrets import SecretBox
@@ -63,6 +66,7 @@ class Foundation:
     ledger: Ledger
     waiting: RedisWaitingSet
     clients: Clients
+    mapper: DocumentMapper
 
 
 @dataclass
@@ -95,6 +99,7 @@ def build_foundation(config: HubConfig, name: str) -> Foundation:
         ledger=Ledger(redis, timedelta(seconds=config.lease_seconds), config.redis_replicas),
         waiting=RedisWaitingSet(redis),
         clients=Clients(config, redis, directory, answers.note),
+        mapper=DocumentMapper(MaterialsGatherer(), LearnedFacts(redis)),
     )
 
 

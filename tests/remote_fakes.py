@@ -5,7 +5,7 @@ the work is done or after, or does it late. `Steps` lets a process die at any ca
 """
 
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,9 @@ from connectors.business_central.client import CustomerField
 from connectors.business_central.models import Answer, Customer, SalesInvoice
 from connectors.stripe.client import MetadataWritten
 from schemas.errors import HubError, InDoubt, Refused
-from schemas.stripe_objects import Invoice
+from schemas.messages import DocumentKind
+from schemas.stripe_objects import Customer as StripeCustomer
+from schemas.stripe_objects import Invoice, Price, Product, TaxRate
 from tests.fakes import FakeClock
 
 
@@ -75,6 +77,25 @@ class DyingRedis:
 
 Moment = Literal["before", "after"]
 
+LISTS: dict[str, list[dict[str, Any]]] = {
+    "generalLedgerSetup": [
+        {"localCurrencyCode": "EUR", "shortcutDimension1Code": "DEPARTMENT", "shortcutDimension2Code": ""}
+    ],
+    "currencies": [{"code": code, "amountDecimalPlaces": places} for code, places in (("USD", "2:2"), ("JPY", "0:0"))],
+    "paymentTerms": [{"id": "pt-14", "code": "14 DAYS", "dueDateCalculation": "14D"}],
+    "accounts": [
+        {
+            "id": f"a-{number}",
+            "number": number,
+            "displayName": "Sales",
+            "accountType": "Posting",
+            "directPosting": True,
+            "blocked": False,
+        }
+        for number in ("6110", "6910")
+    ],
+}
+
 
 @dataclass
 class _Trouble:
@@ -129,6 +150,8 @@ class FakeStripe(_Remote):
     def __init__(self, steps: Steps) -> None:
         super().__init__(steps)
         self.invoices: dict[str, Invoice] = {}
+        self.products: dict[str, Product] = {}
+        self.tax_rates: dict[str, TaxRate] = {}
         self.writes: list[dict[str, str]] = []
 
     def put(self, invoice: Invoice) -> Invoice:
@@ -143,6 +166,18 @@ class FakeStripe(_Remote):
         found = self.invoices.get(invoice_id)
         self._leave("fetch_invoice")
         return found
+
+    async def fetch_product(self, product_id: str) -> Product | None:
+        return self.products.get(product_id)
+
+    async def fetch_price(self, price_id: str) -> Price | None:
+        del price_id
+
+    async def fetch_tax_rate(self, tax_rate_id: str) -> TaxRate | None:
+        return self.tax_rates.get(tax_rate_id)
+
+    async def fetch_customer(self, customer_id: str) -> StripeCustomer | None:
+        return StripeCustomer(id=customer_id)
 
     async def update_invoice_metadata(
         self, invoice_id: str, changes: Mapping[str, str], *, idempotency_key: str
@@ -166,6 +201,7 @@ class FakeBc(_Remote):
         self.clock = clock
         self.customers: list[Customer] = []
         self.invoices: list[SalesInvoice] = []
+        self.kinds: dict[str, DocumentKind] = {}
         self.created: list[str] = []
         """External document numbers of all drafts ever made, also of those deleted since."""
         self.released: list[str] = []
@@ -179,8 +215,9 @@ class FakeBc(_Remote):
         """Let the next write give no answer, and be carried out only after a while, also if its sender dies."""
         self._delay = delay
 
-    def add_invoice(self, invoice: SalesInvoice) -> SalesInvoice:
+    def add_invoice(self, invoice: SalesInvoice, kind: DocumentKind = "invoice") -> SalesInvoice:
         self.invoices.append(invoice)
+        self.kinds[invoice.id] = kind
         self.created.append(invoice.external_document_number)
         return invoice
 
@@ -192,6 +229,16 @@ class FakeBc(_Remote):
 
     def delete_by_hand(self, id: str) -> None:  # noqa: A002
         self.invoices = [one for one in self.invoices if one.id != id]
+
+    async def fetch_list(self, entity: str, select: Iterable[str]) -> tuple[dict[str, Any], ...]:
+        """Return the lists of master data; neither a step nor counted, for they are read once in a while."""
+        del select
+        return tuple(LISTS.get(entity, ()))
+
+    async def find_rows(self, entity: str, field: str, value: str, select: Iterable[str]) -> tuple[dict[str, Any], ...]:
+        """Return accounts; as with lists."""
+        del select
+        return tuple(row for row in LISTS.get(entity, ()) if str(row[field]).casefold() == value.casefold())
 
     async def fetch_customer(self, id: str) -> Customer | None:  # noqa: A002
         await self._look("fetch_customer")
@@ -213,26 +260,40 @@ class FakeBc(_Remote):
         made = Customer.model_validate({"id": f"cust-{number}", "number": f"C{number:05d}", **payload})
         return await self._write("create_customer", made, before_send, lambda: self.customers.append(made))
 
-    async def find_invoices(self, external_document_number: str) -> tuple[SalesInvoice, ...]:
+    async def find_invoices(
+        self, external_document_number: str, *, kind: DocumentKind = "invoice"
+    ) -> tuple[SalesInvoice, ...]:
         await self._look("find_invoices")
         wanted = external_document_number.strip().upper()
-        found = tuple(one for one in self._list_visible() if one.external_document_number == wanted)
+        found = tuple(
+            one for one in self._list_visible() if one.external_document_number == wanted and self.kinds[one.id] == kind
+        )
         self._leave("find_invoices")
         return found
 
-    async def fetch_invoice(self, id: str, *, with_lines: bool = False) -> SalesInvoice | None:  # noqa: A002
+    async def fetch_invoice(
+        self,
+        id: str,  # noqa: A002
+        *,
+        kind: DocumentKind = "invoice",
+        with_lines: bool = False,
+    ) -> SalesInvoice | None:
         await self._look("fetch_invoice")
-        found = next((one for one in self._list_visible() if one.id == id), None)
+        found = next((one for one in self._list_visible() if one.id == id and self.kinds[id] == kind), None)
         self._leave("fetch_invoice")
         return found
 
     async def create_invoice(
-        self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]]
+        self,
+        payload: Mapping[str, Any],
+        *,
+        kind: DocumentKind = "invoice",
+        before_send: Callable[[], Awaitable[None]],
     ) -> Answer[SalesInvoice]:
         made = self._build_invoice(payload)
 
         def commit() -> None:
-            self.add_invoice(made)
+            self.add_invoice(made, kind)
 
         return await self._write("create_invoice", made, before_send, commit)
 
@@ -241,7 +302,9 @@ class FakeBc(_Remote):
         id: str,  # noqa: A002
         *,
         etag: str,
+        kind: DocumentKind = "invoice",
     ) -> Literal["deleted", "changed", "gone"]:
+        assert self.kinds.get(id, kind) == kind
         await self._look("delete_invoice")
         found = next((one for one in self.invoices if one.id == id), None)
         ending: Literal["deleted", "changed", "gone"] = "gone"
@@ -298,11 +361,10 @@ class FakeBc(_Remote):
 
     def _build_invoice(self, payload: Mapping[str, Any]) -> SalesInvoice:
         number = next(self._numbers)
+        lines = payload.get("salesInvoiceLines") or payload["salesCreditMemoLines"]
+        priced = [line for line in lines if line["lineType"] != "Comment"]
         net = sum(
-            (
-                line["quantity"] * line["unitPrice"] - line.get("discountAmount", 0)
-                for line in payload["salesInvoiceLines"]
-            ),
+            (line["quantity"] * line["unitPrice"] - line.get("discountAmount", 0) for line in priced),
             start=Decimal(0),
         )
         return SalesInvoice.model_validate(

@@ -8,7 +8,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from hub.directory import Directory, Snapshot
+from hub.learned import LearnedFacts
 from hub.ledger import Incarnation, Ledger
+from hub.mapper import DocumentMapper
+from hub.materials import MaterialsGatherer
 from hub.outcomes import Outcomes
 from hub.redis import INCARNATION, build_redis
 from hub.secrets import SecretBox
@@ -75,9 +78,15 @@ class World:
         self.stripe = FakeStripe(self.steps)
         self.bc = FakeBc(self.steps, self.clock)
         remotes = self.remotes = Remotes(self.stripe, self.bc)
+        self.mapper = DocumentMapper(MaterialsGatherer(), LearnedFacts(redis))
         self.contacts = self.build_contacts()
         self.invoices = InvoicesHandler(
-            self.directory, self.ledger, remotes, Outcomes(self.ledger, self.own_clock, "invoices"), self.own_clock
+            directory=self.directory,
+            ledger=self.ledger,
+            remotes=remotes,
+            mapper=self.mapper,
+            outcomes=Outcomes(self.ledger, self.own_clock, "invoices"),
+            clock=self.own_clock,
         )
         self.metadata = MetadataHandler(self.directory, self.ledger, remotes, self.own_clock)
         self.connection = build_connection()
@@ -91,6 +100,7 @@ class World:
             self.directory,
             self.ledger,
             self.remotes,
+            self.mapper,
             CustomerResolver(self.ledger, self.own_clock, self.ledger.lease_life),
             Outcomes(self.ledger, self.own_clock, "contacts"),
             self.own_clock,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, Self, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
@@ -28,6 +29,7 @@ from connectors.business_central.models import (
 from connectors.business_central.odata import build_equals_any, build_url, parse_guid, quote_literal
 from connectors.business_central.sign_in import TokenSource
 from schemas.errors import ConfigurationError, HubError, Refused, RetrySoon
+from schemas.messages import DocumentKind
 
 R = TypeVar("R", bound=BcRecord)
 
@@ -48,6 +50,11 @@ _LISTED = (
     "country",
     "lastModifiedDateTime",
 )
+# Entity sets of documents and of their lines.
+_DOCUMENTS: dict[DocumentKind, tuple[str, str]] = {
+    "invoice": ("salesInvoices", "salesInvoiceLines"),
+    "credit_memo": ("salesCreditMemos", "salesCreditMemoLines"),
+}
 # Of items and accounts.
 _FIELD_LENGTHS = {"number": 20, "displayName": 100, "gtin": 14}
 # With `*` or `?` in the value, `eq` may match more than meant; so ask for more before comparing again.
@@ -93,9 +100,12 @@ class BusinessCentralClient:
         )
         self._company_id = company_id
         self._live = True
-        self._lookups: CoalescedLookups[tuple[SalesInvoice, ...]] = CoalescedLookups(
-            self._ask_for_invoices, limits=batches, cost=lambda value: len(quote(value)) + 2
-        )
+        self._lookups: dict[DocumentKind, CoalescedLookups[tuple[SalesInvoice, ...]]] = {
+            kind: CoalescedLookups(
+                partial(self._ask_for_invoices, kind), limits=batches, cost=lambda value: len(quote(value)) + 2
+            )
+            for kind in _DOCUMENTS
+        }
 
     def for_history(self) -> Self:
         """Return the same client for what is of the past: all its requests leave room for live traffic."""
@@ -193,8 +203,10 @@ class BusinessCentralClient:
         request = Request(Call("POST", "customer"), self._company_url("customers"), body=payload)
         return await self._create(Customer, request, before_send)
 
-    async def find_invoices(self, external_document_number: str) -> tuple[SalesInvoice, ...]:
-        """Return all invoices, drafts and posted, with this external document number, without lines.
+    async def find_invoices(
+        self, external_document_number: str, *, kind: DocumentKind = "invoice"
+    ) -> tuple[SalesInvoice, ...]:
+        """Return all documents of a kind, drafts and posted, with this external document number, without lines.
 
         Calls at the same time are merged into one request. Case and outer blanks don't count, as in Business Central.
 
@@ -212,24 +224,39 @@ class BusinessCentralClient:
                 code="bc.document_number.too_long",
                 fix="Shorten the prefix in the hub's settings, or the numbering in Stripe; then replay.",
             )
-        return await self._lookups.find(number, live=self._live)
+        return await self._lookups[kind].find(number, live=self._live)
 
-    async def fetch_invoice(self, id: str, *, with_lines: bool = False) -> SalesInvoice | None:  # noqa: A002
-        """Return the invoice, draft or posted, or None if it does not exist (any more)."""
-        options = {"expand": "salesInvoiceLines"} if with_lines else {}
-        return await self._fetch_by_id(SalesInvoice, "salesInvoices", id, _INVOICE_BY_ID, **options)
+    async def fetch_invoice(
+        self,
+        id: str,  # noqa: A002
+        *,
+        kind: DocumentKind = "invoice",
+        with_lines: bool = False,
+    ) -> SalesInvoice | None:
+        """Return the document, draft or posted, or None if it does not exist (any more)."""
+        entity, lines = _DOCUMENTS[kind]
+        options = {"expand": lines} if with_lines else {}
+        return await self._fetch_by_id(SalesInvoice, entity, id, _INVOICE_BY_ID, **options)
 
-    async def create_invoice(self, payload: Mapping[str, Any], *, before_send: BeforeSend) -> Answer[SalesInvoice]:
+    async def create_invoice(
+        self, payload: Mapping[str, Any], *, kind: DocumentKind = "invoice", before_send: BeforeSend
+    ) -> Answer[SalesInvoice]:
         """Create a draft with its lines in one request. Not idempotent: look first.
 
         Raises:
             InDoubt: it may have been created.
         """
-        url = self._company_url("salesInvoices", expand="salesInvoiceLines")
-        request = Request(Call("POST", "invoice"), url, body=payload)
+        entity, lines = _DOCUMENTS[kind]
+        request = Request(Call("POST", "invoice"), self._company_url(entity, expand=lines), body=payload)
         return await self._create(SalesInvoice, request, before_send)
 
-    async def delete_invoice(self, id: str, *, etag: str) -> Literal["deleted", "changed", "gone"]:  # noqa: A002
+    async def delete_invoice(
+        self,
+        id: str,  # noqa: A002
+        *,
+        etag: str,
+        kind: DocumentKind = "invoice",
+    ) -> Literal["deleted", "changed", "gone"]:
         """Delete a draft unless it was changed since the etag was read. `gone`: it did not exist.
 
         Raises:
@@ -237,7 +264,7 @@ class BusinessCentralClient:
             InDoubt: it may have been deleted.
         """
         call = Call("DELETE", "invoice", by_id=True)
-        url = self._company_url(f"salesInvoices({parse_guid(id) or quote(id)})")
+        url = self._company_url(f"{_DOCUMENTS[kind][0]}({parse_guid(id) or quote(id)})")
         try:
             await self._channel.send(Request(call, url, {"If-Match": etag}), live=self._live)
         except RetrySoon as error:
@@ -342,13 +369,15 @@ class BusinessCentralClient:
                 raise await turn.fail(request.call, error) from error
         return Answer(value=value, status=answer.status, request_id=answer.request_id, body=body)
 
-    async def _ask_for_invoices(self, take: TakeValues, live: bool) -> Mapping[str, tuple[SalesInvoice, ...]]:
+    async def _ask_for_invoices(
+        self, kind: DocumentKind, take: TakeValues, live: bool
+    ) -> Mapping[str, tuple[SalesInvoice, ...]]:
         call = Call("GET", "invoice")
         async with self._channel.turn(live=live) as turn:
             numbers = take()
             if not numbers:
                 return {}
-            url = self._company_url("salesInvoices", filter=build_equals_any("externalDocumentNumber", numbers))
+            url = self._company_url(_DOCUMENTS[kind][0], filter=build_equals_any("externalDocumentNumber", numbers))
             request = Request(call, url, _FROM_THE_SOURCE)
             rows, link = _parse_page(call, await turn.send(request))
         rows += [row async for row in self._pages(follow(request, link), live=live)] if link else []

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from connectors.business_central.odata import decode_enum
@@ -107,7 +107,7 @@ class SalesInvoiceLine(BcRecord):
 
 
 class SalesInvoice(BcRecord):
-    """A sales invoice, draft or posted.
+    """A sales invoice or credit memo, draft or posted.
 
     `status` is Draft, In Review, Open, Paid, Canceled or Corrective. Open alone does not prove that it is posted:
     a released draft is Open too.
@@ -121,7 +121,7 @@ class SalesInvoice(BcRecord):
     currency_code: str = ""
     status: BcEnum = ""
     prices_include_tax: bool = False
-    invoice_date: BcDate = None
+    invoice_date: BcDate = Field(default=None, validation_alias=AliasChoices("invoiceDate", "creditMemoDate"))
     posting_date: BcDate = None
     due_date: BcDate = None
     discount_amount: Decimal = Decimal(0)
@@ -131,7 +131,9 @@ class SalesInvoice(BcRecord):
     total_tax_amount: Decimal
     total_amount_including_tax: Decimal
     last_modified: datetime | None = Field(default=None, validation_alias="lastModifiedDateTime")
-    lines: tuple[SalesInvoiceLine, ...] = Field(default=(), validation_alias="salesInvoiceLines")
+    lines: tuple[SalesInvoiceLine, ...] = Field(
+        default=(), validation_alias=AliasChoices("salesInvoiceLines", "salesCreditMemoLines")
+    )
 
 
 class Account(BcRecord):

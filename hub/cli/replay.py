@@ -236,6 +236,7 @@ async def _tell(selection: Selection, wanted: str | None, *, recreate: bool, as_
             stripe=stripe,
             bc=foundation.clients.business_central(snapshot, live=False),
             ledger=foundation.ledger,
+            mapper=foundation.mapper,
             load_claims=partial(_load_claims, foundation, snapshot),
             load_life=partial(load_life, foundation.redis, foundation.clock),
             clock=foundation.clock,

@@ -10,12 +10,14 @@ from hub.clock import Clock
 from hub.directory import Snapshot
 from hub.doubt import get_memory_gap, is_in_doubt
 from hub.ledger import CustomerLink, Incarnation, InvoiceRecord
+from hub.mapper import DocumentMapper
+from hub.materials import BcLists, StripeCatalog
 from hub.outcomes import decide_closed
 from mapping.customers import MatchValue, build_customer, build_match_values
 from mapping.eligibility import DELETED, Closed, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
-from mapping.sales_invoices import MappedInvoice, build_sales_invoice
+from mapping.sales_documents import MappedDocument
 from schemas.errors import Blocked, HubError, Refused
-from schemas.messages import CustomerMatch
+from schemas.messages import CustomerMatch, DocumentKind
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
 from services.contacts.claims import Held
@@ -39,7 +41,7 @@ LoadLife = Callable[[], Awaitable[Incarnation]]
 """Reads the ledger's life without beginning one: the ledger's own method would write."""
 
 
-class StripeInvoices(Protocol):
+class StripeInvoices(StripeCatalog, Protocol):
     """Reads invoices."""
 
     async def fetch_invoice(self, invoice_id: str) -> Invoice | None:
@@ -47,7 +49,7 @@ class StripeInvoices(Protocol):
         ...
 
 
-class BcReader(Protocol):
+class BcReader(BcLists, Protocol):
     """Looks into Business Central."""
 
     async def fetch_customer(self, id: str) -> Customer | None:  # noqa: A002 - its name in BC
@@ -58,11 +60,11 @@ class BcReader(Protocol):
         """Return the customers whose field equals the value."""
         ...
 
-    async def find_invoices(self, external_document_number: str) -> tuple[SalesInvoice, ...]:
-        """Return all invoices with this external document number."""
+    async def find_invoices(self, external_document_number: str, *, kind: DocumentKind) -> tuple[SalesInvoice, ...]:
+        """Return all documents with this external document number."""
         ...
 
-    async def fetch_invoice(self, id: str, *, with_lines: bool = False) -> SalesInvoice | None:  # noqa: A002
+    async def fetch_invoice(self, id: str, *, kind: DocumentKind) -> SalesInvoice | None:  # noqa: A002
         """Return the invoice, or None if it does not exist (any more)."""
         ...
 
@@ -96,7 +98,7 @@ class _Due:
 
     invoice: Invoice
     record: InvoiceRecord
-    mapped: MappedInvoice
+    mapped: MappedDocument
     customer: CustomerMatch | None
     """None: a new one would be created."""
     notes: tuple[str, ...] = field(default=())
@@ -114,6 +116,7 @@ class ReplayPlanner:
     stripe: StripeInvoices
     bc: BcReader
     ledger: LedgerReader
+    mapper: DocumentMapper
     load_claims: LoadClaims
     load_life: LoadLife
     clock: Clock
@@ -160,14 +163,17 @@ class ReplayPlanner:
         return PlannedInvoice(invoice_id, "skip", f"would be skipped: {outcome.reason}", number)
 
     async def _plan_due(self, invoice: Invoice, record: InvoiceRecord) -> PlannedInvoice:
-        settings = self.snapshot.settings.invoices
-        build_sales_invoice(invoice, settings, customer_id=None)
+        link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
+        await self._map(invoice, link.customer if link else None)
         customer = await self._find_customer(invoice)
         notes = () if customer else build_customer(invoice)[1]
-        mapped = build_sales_invoice(invoice, settings, customer_id=customer.id if customer else None)
+        mapped = await self._map(invoice, customer)
         due = _Due(invoice, record, mapped, customer, notes)
         found = await self._look(due)
         return await self._plan_creation(due) if found is None else _plan_found(due, found)
+
+    async def _map(self, invoice: Invoice, customer: CustomerMatch | None) -> MappedDocument:
+        return await self.mapper.map(self.snapshot, invoice, self.stripe, self.bc, customer, is_fresh=True)
 
     async def _find_customer(self, invoice: Invoice) -> CustomerMatch | None:
         """Look as the resolver does on a replay: by link, then by the rules in order."""
@@ -199,12 +205,12 @@ class ReplayPlanner:
     async def _look(self, due: _Due) -> SalesInvoice | None:
         """Look as the one-draft protocol does: by the id that ledger or metadata know, else by number."""
         if (document := due.record.state.document) is not None:
-            if (found := await self.bc.fetch_invoice(document.id)) is not None:
+            if (found := await self.bc.fetch_invoice(document.id, kind=document.kind)) is not None:
                 return found
             self._check_may_forget(due, document.number)
         elif (found := await self._look_where_stripe_says(due)) is not None:
             return found
-        candidates = await self.bc.find_invoices(due.mapped.external_document_number)
+        candidates = await self.bc.find_invoices(due.mapped.external_document_number, kind=due.mapped.kind)
         is_expected = due.record.state.phase == "intent"
         return decide_found(candidates, due.mapped, _get_id(due.customer), is_expected=is_expected)
 
@@ -220,7 +226,7 @@ class ReplayPlanner:
         told = read_told(due.invoice, self.snapshot.settings.metadata_prefix)
         if told is None or get_issue_time(due.invoice) >= (await self.load_life()).born_at:
             return None
-        found = await self.bc.fetch_invoice(told.id)
+        found = await self.bc.fetch_invoice(told.id, kind=due.mapped.kind)
         if found is None and not self.recreate:
             raise build_deleted_refusal(told.number)
         return found if found is not None and told.fits(found, _get_id(due.customer)) else None
@@ -263,7 +269,7 @@ def _plan_skipped(invoice: Invoice, record: InvoiceRecord, reason: str) -> Plann
 
 
 def _plan_found(due: _Due, found: SalesInvoice) -> PlannedInvoice:
-    document = to_document(found)
+    document = to_document(found, due.mapped.kind)
     if due.record.state.phase == "synced":
         changed = describe_change(found, due.mapped)
         notes = (changed,) if changed else ()

@@ -12,6 +12,7 @@ def build_app(foundation: Foundation) -> Service:
         directory=foundation.directory,
         ledger=foundation.ledger,
         remotes=foundation.clients,
+        mapper=foundation.mapper,
         resolver=CustomerResolver(foundation.ledger, foundation.clock, foundation.ledger.lease_life),
         outcomes=Outcomes(foundation.ledger, foundation.clock, "contacts"),
         clock=foundation.clock,

@@ -8,15 +8,15 @@ from hub.clock import Clock
 from hub.directory import Directory, Snapshot
 from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.log import get_logger
+from hub.mapper import DocumentMapper
 from hub.outcomes import Outcomes
 from hub.stage.ports import Failure, Outgoing
 from mapping.eligibility import DELETED, Closed, GoOn, LeftAlone, NotYet, decide_due
-from mapping.sales_invoices import build_sales_invoice
 from schemas.ids import build_message_key
 from schemas.messages import ContactResolved, StripeEventReceived
 from schemas.stripe_objects import Invoice
 from schemas.topics import CONTACTS_RESOLVED
-from services.contacts.ports import Remotes
+from services.contacts.ports import BcCustomers, Remotes
 from services.contacts.resolver import CustomerResolver, WouldCreate
 
 # Events after which a synced invoice is looked at again: what was booked may not stand any more.
@@ -30,6 +30,7 @@ class ContactsHandler:
     directory: Directory
     ledger: Ledger
     remotes: Remotes
+    mapper: DocumentMapper
     resolver: CustomerResolver
     outcomes: Outcomes
     clock: Clock
@@ -79,9 +80,8 @@ class ContactsHandler:
     async def _resolve(
         self, message: StripeEventReceived, snapshot: Snapshot, invoice: Invoice, decision: GoOn
     ) -> Outgoing:
-        # The mapping is tried without its customer first: none is created for an invoice that can't be booked.
-        build_sales_invoice(invoice, snapshot.settings.invoices, customer_id=None)
         bc = self.remotes.business_central(snapshot, live=not message.history)
+        await self._try_mapping(message, snapshot, invoice, bc)
         match, notes = await self.resolver.resolve(snapshot, invoice, bc, is_replay=message.cause == "replay")
         would_create: dict[str, Any] | None = match.payload if isinstance(match, WouldCreate) else None
         resolved = ContactResolved(
@@ -96,6 +96,14 @@ class ContactsHandler:
             resolved_at=self.clock.now(),
         )
         return Outgoing(CONTACTS_RESOLVED, build_message_key(message.connection, invoice.id), resolved)
+
+    async def _try_mapping(
+        self, message: StripeEventReceived, snapshot: Snapshot, invoice: Invoice, bc: BcCustomers
+    ) -> None:
+        """Map the invoice for its customer as far as it is known: none is created for one that can't be booked."""
+        link = await self.ledger.load_customer_link(message.connection, invoice.customer or "")
+        customer, stripe = link.customer if link else None, self.remotes.stripe(snapshot)
+        await self.mapper.map(snapshot, invoice, stripe, bc, customer, is_fresh=message.cause == "replay")
 
     async def _conclude_not_yet(
         self, message: StripeEventReceived, record: InvoiceRecord, decision: NotYet

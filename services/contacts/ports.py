@@ -6,10 +6,11 @@ from typing import Any, Protocol
 from connectors.business_central.client import CustomerField
 from connectors.business_central.models import Answer, Customer
 from hub.directory import Snapshot
+from hub.materials import BcLists, StripeCatalog
 from schemas.stripe_objects import Invoice
 
 
-class StripeInvoices(Protocol):
+class StripeInvoices(StripeCatalog, Protocol):
     """Reads invoices."""
 
     async def fetch_invoice(self, invoice_id: str) -> Invoice | None:
@@ -17,7 +18,7 @@ class StripeInvoices(Protocol):
         ...
 
 
-class BcCustomers(Protocol):
+class BcCustomers(BcLists, Protocol):
     """Finds and creates customers."""
 
     async def fetch_customer(self, id: str) -> Customer | None:  # noqa: A002 - its name in BC

@@ -11,6 +11,7 @@ def build_app(foundation: Foundation) -> Service:
         directory=foundation.directory,
         ledger=foundation.ledger,
         remotes=foundation.clients,
+        mapper=foundation.mapper,
         outcomes=Outcomes(foundation.ledger, foundation.clock, "invoices"),
         clock=foundation.clock,
     )

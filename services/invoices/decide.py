@@ -7,9 +7,10 @@ from typing import Literal
 
 from connectors.business_central.models import SalesInvoice
 from hub.gate import DRAFTS_HIDDEN
-from mapping.sales_invoices import MappedInvoice, describe_difference
-from schemas.errors import Blocked, Refused
-from schemas.messages import BcDocument
+from mapping.sales_documents import MappedDocument, describe_difference
+from mapping.taxes import VatFact, VatKey
+from schemas.errors import Blocked, Refused, RetrySoon
+from schemas.messages import BcDocument, DocumentKind
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
 
@@ -17,7 +18,7 @@ _POSTED_OR_RELEASED = frozenset({"Open", "Paid", "Canceled", "Corrective"})
 
 
 def decide_found(
-    candidates: Sequence[SalesInvoice], mapped: MappedInvoice, customer_id: str, *, is_expected: bool
+    candidates: Sequence[SalesInvoice], mapped: MappedDocument, customer_id: str, *, is_expected: bool
 ) -> SalesInvoice | None:
     """Tell which of the documents with our external document number is ours; None if there are none.
 
@@ -46,7 +47,7 @@ def decide_found(
     )
 
 
-def is_ours(one: SalesInvoice, mapped: MappedInvoice, customer_id: str) -> bool:
+def is_ours(one: SalesInvoice, mapped: MappedDocument, customer_id: str) -> bool:
     """Tell whether a document is what this invoice would have become."""
     return (
         one.customer_id.lower() == customer_id.lower()
@@ -65,12 +66,12 @@ def is_left_draft(document: SalesInvoice) -> bool:
     return document.status == "Draft"
 
 
-def passes_gate(document: SalesInvoice, mapped: MappedInvoice) -> bool:
+def passes_gate(document: SalesInvoice, mapped: MappedDocument) -> bool:
     """The equality gate: Business Central's total is Stripe's total, to the cent, in the same currency."""
     return document.total_amount_including_tax == mapped.total and document.currency_code.upper() == mapped.currency
 
 
-def describe_change(document: SalesInvoice, mapped: MappedInvoice) -> str | None:
+def describe_change(document: SalesInvoice, mapped: MappedDocument) -> str | None:
     """Say that a draft that was right came to something else since, or None."""
     if passes_gate(document, mapped):
         return None
@@ -81,10 +82,10 @@ def describe_change(document: SalesInvoice, mapped: MappedInvoice) -> str | None
     )
 
 
-Ending = Literal["deleted", "gone", "changed", "posted", "unsure"]
+Ending = Literal["deleted", "gone", "changed", "posted", "unsure", "wanted"]
 
 
-def build_gate_refusal(document: SalesInvoice, mapped: MappedInvoice, ending: Ending) -> Refused:
+def build_gate_refusal(document: SalesInvoice, mapped: MappedDocument, ending: Ending) -> Refused:
     """Say both totals, what became of the draft, and what to change.
 
     Args:
@@ -98,6 +99,7 @@ def build_gate_refusal(document: SalesInvoice, mapped: MappedInvoice, ending: En
         "gone": "The draft is not there any more.",
         "changed": f"The draft {number} was changed meanwhile, so it was kept: delete it in Business Central.",
         "posted": f"Invoice {number} is not a draft any more, so it was kept: correct it in Business Central.",
+        "wanted": f"The draft {number} was kept, as the settings say: correct or delete it in Business Central.",
         "unsure": f"The draft {number} may have been changed by someone, so it was kept: delete it in "
         "Business Central.",
     }[ending]
@@ -130,9 +132,31 @@ def build_hidden_block(number: str) -> Blocked:
     )
 
 
-def to_document(invoice: SalesInvoice) -> BcDocument:
+def build_learned(number: str) -> RetrySoon:
+    """Say that a draft showed a rule of Business Central that the hub did not know, and that it is made anew by it."""
+    return RetrySoon(
+        f"Business Central computes the tax of invoice {number} by rules that the hub did not know yet; it has learned "
+        "them and makes the draft anew.",
+        code="invoice.rules.learned",
+    )
+
+
+def read_vat_facts(mapped: MappedDocument, document: SalesInvoice) -> dict[VatKey, VatFact]:
+    """Read from an answer what VAT each line brought; nothing where it does not show the lines that were sent."""
+    if len(mapped.lines) != len(document.lines):
+        return {}
+    answered = sorted(document.lines, key=lambda line: line.sequence)
+    return {
+        sent.vat_key: VatFact(line.tax_code, line.tax_percent)
+        for sent, line in zip(mapped.lines, answered, strict=True)
+        if sent.vat_key is not None
+    }
+
+
+def to_document(invoice: SalesInvoice, kind: DocumentKind) -> BcDocument:
     """Keep what results, ledger and metadata say about a document."""
     return BcDocument(
+        kind=kind,
         id=invoice.id,
         number=invoice.number,
         external_document_number=invoice.external_document_number,

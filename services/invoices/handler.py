@@ -7,12 +7,13 @@ from datetime import timedelta
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
 from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
+from hub.mapper import DocumentMapper
 from hub.outcomes import Outcomes, Told
 from hub.stage.ports import Failure, Outgoing
 from mapping.eligibility import Closed
-from mapping.sales_invoices import MappedInvoice, build_sales_invoice
+from mapping.sales_documents import MappedDocument
 from schemas.errors import HubError, Queued
-from schemas.messages import BcDocument, ContactResolved
+from schemas.messages import BcDocument, ContactResolved, CustomerMatch
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
 from services.invoices.ports import Remotes
@@ -30,6 +31,7 @@ class InvoicesHandler:
     directory: Directory
     ledger: Ledger
     remotes: Remotes
+    mapper: DocumentMapper
     outcomes: Outcomes
     clock: Clock
 
@@ -43,7 +45,7 @@ class InvoicesHandler:
             invoice = await self._refresh(snapshot, message, record)
             if invoice is None or invoice.status not in {"open", "paid"}:
                 return await self.outcomes.conclude_closed(message.connection, message.received, _CLOSED)
-            mapped = self._map(snapshot, message, invoice)
+            mapped = await self._map(snapshot, message, invoice)
             if snapshot.connection.dry_run:
                 return await self._conclude_dry_run(message, snapshot, mapped)
             wanted = Wanted(snapshot, invoice, mapped, _require_customer(message), message.received.recreate)
@@ -63,13 +65,15 @@ class InvoicesHandler:
             return message.invoice
         return await self.remotes.stripe(snapshot).fetch_invoice(message.invoice.id)
 
-    def _map(self, snapshot: Snapshot, message: ContactResolved, invoice: Invoice) -> MappedInvoice:
-        customer_id = message.customer.id if message.customer else None
-        return build_sales_invoice(invoice, snapshot.settings.invoices, customer_id=customer_id)
+    async def _map(self, snapshot: Snapshot, message: ContactResolved, invoice: Invoice) -> MappedDocument:
+        stripe = self.remotes.stripe(snapshot)
+        bc = self.remotes.business_central(snapshot, live=not message.received.history)
+        is_fresh = message.received.cause == "replay"
+        return await self.mapper.map(snapshot, invoice, stripe, bc, message.customer, is_fresh=is_fresh)
 
     async def _draft(self, message: ContactResolved, wanted: Wanted, held: HeldInvoice) -> Sequence[Outgoing]:
         bc = self.remotes.business_central(wanted.snapshot, live=not message.received.history)
-        protocol = DraftProtocol(wanted, held, bc, self.directory, self.clock)
+        protocol = DraftProtocol(wanted, held, bc, self.directory, self.mapper.learned, self.clock)
         try:
             document = await protocol.run()
         except HubError as error:
@@ -98,7 +102,7 @@ class InvoicesHandler:
         return invoice is None or invoice.status not in {"open", "paid"}
 
     async def _conclude_dry_run(
-        self, message: ContactResolved, snapshot: Snapshot, mapped: MappedInvoice
+        self, message: ContactResolved, snapshot: Snapshot, mapped: MappedDocument
     ) -> Sequence[Outgoing]:
         """Say what would be written."""
         customer = (
@@ -120,14 +124,14 @@ class InvoicesHandler:
         return await self.outcomes.conclude(message.connection, message.received, outcome, told)
 
 
-def _require_customer(message: ContactResolved) -> str:
+def _require_customer(message: ContactResolved) -> CustomerMatch:
     """Return the customer to draft for.
 
     Raises:
         RetryLater: resolved in a dry run that has ended since; once round again, and it is created.
     """
     if message.customer is not None:
-        return message.customer.id
+        return message.customer
     raise Queued(
         "The dry run has ended; the invoice goes round once more, to create its customer.",
         code="contact.not_created",

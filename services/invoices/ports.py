@@ -5,27 +5,41 @@ from typing import Any, Literal, Protocol
 
 from connectors.business_central.models import Answer, SalesInvoice
 from hub.directory import Snapshot
+from hub.materials import BcLists, StripeCatalog
+from schemas.messages import DocumentKind
 from schemas.stripe_objects import Invoice
 
 
-class BcInvoices(Protocol):
+class BcInvoices(BcLists, Protocol):
     """Finds, creates and deletes sales invoices."""
 
-    async def find_invoices(self, external_document_number: str) -> tuple[SalesInvoice, ...]:
+    async def find_invoices(self, external_document_number: str, *, kind: DocumentKind) -> tuple[SalesInvoice, ...]:
         """Return all invoices with this external document number, drafts and posted."""
         ...
 
-    async def fetch_invoice(self, id: str, *, with_lines: bool = False) -> SalesInvoice | None:  # noqa: A002
+    async def fetch_invoice(
+        self,
+        id: str,  # noqa: A002
+        *,
+        kind: DocumentKind,
+        with_lines: bool = False,
+    ) -> SalesInvoice | None:
         """Return the invoice, or None if it does not exist (any more)."""
         ...
 
     async def create_invoice(
-        self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]]
+        self, payload: Mapping[str, Any], *, kind: DocumentKind, before_send: Callable[[], Awaitable[None]]
     ) -> Answer[SalesInvoice]:
         """Create a draft. Raises InDoubt when it may have been created."""
         ...
 
-    async def delete_invoice(self, id: str, *, etag: str) -> Literal["deleted", "changed", "gone"]:  # noqa: A002
+    async def delete_invoice(
+        self,
+        id: str,  # noqa: A002
+        *,
+        etag: str,
+        kind: DocumentKind,
+    ) -> Literal["deleted", "changed", "gone"]:
         """Delete a draft unless it was changed since the etag was read."""
         ...
 
@@ -34,7 +48,7 @@ class BcInvoices(Protocol):
         ...
 
 
-class StripeInvoices(Protocol):
+class StripeInvoices(StripeCatalog, Protocol):
     """Reads invoices."""
 
     async def fetch_invoice(self, invoice_id: str) -> Invoice | None:

@@ -17,24 +17,27 @@ from hub.clock import Clock
 from hub.directory import Directory, Snapshot
 from hub.doubt import get_look_interval, get_memory_gap, is_in_doubt
 from hub.intent import build_not_replicated
+from hub.learned import LearnedFacts
 from hub.lease import Lease
 from hub.ledger import InvoiceState, Ledger
 from mapping.eligibility import get_issue_time
-from mapping.sales_invoices import MappedInvoice
-from schemas.errors import HubError, InDoubt, Queued, Refused
+from mapping.sales_documents import MappedDocument
+from schemas.errors import HubError, InDoubt, Queued
 from schemas.ids import ConnectionId
-from schemas.messages import Attempt, BcDocument
+from schemas.messages import Attempt, BcDocument, CustomerMatch, DocumentKind
 from schemas.stripe_objects import Invoice
 from services.invoices.decide import (
     build_deleted_refusal,
     build_gate_refusal,
     build_hidden_block,
+    build_learned,
     decide_found,
     describe_change,
     is_left_draft,
     is_posted,
     passes_gate,
     read_told,
+    read_vat_facts,
     to_document,
 )
 from services.invoices.ports import BcInvoices
@@ -46,8 +49,8 @@ class Wanted:
 
     snapshot: Snapshot
     invoice: Invoice
-    mapped: MappedInvoice
-    customer_id: str
+    mapped: MappedDocument
+    customer: CustomerMatch
     recreate: bool
     """A person asks for a new draft although an earlier one was deleted."""
 
@@ -102,10 +105,19 @@ class DraftProtocol:
     held: HeldInvoice
     bc: BcInvoices
     directory: Directory
+    learned: LearnedFacts
     clock: Clock
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     """What was written to Business Central, also when an error ends the run."""
     notes: list[str] = field(default_factory=list[str])
+
+    @property
+    def _kind(self) -> DocumentKind:
+        return self.wanted.mapped.kind
+
+    @property
+    def _entity(self) -> str:
+        return "salesInvoices" if self._kind == "invoice" else "salesCreditMemos"
 
     async def run(self) -> BcDocument:
         """Return the draft, whose total equals Stripe's.
@@ -127,15 +139,15 @@ class DraftProtocol:
     async def _look(self) -> SalesInvoice | None:
         """By id where ledger or metadata know one, else by our external document number."""
         if (document := self.held.state.document) is not None:
-            if (found := await self.bc.fetch_invoice(document.id)) is not None:
+            if (found := await self.bc.fetch_invoice(document.id, kind=document.kind)) is not None:
                 return found
             await self._forget_deleted(document)
         elif (found := await self._look_where_stripe_says()) is not None:
             return found
         mapped = self.wanted.mapped
-        candidates = await self.bc.find_invoices(mapped.external_document_number)
+        candidates = await self.bc.find_invoices(mapped.external_document_number, kind=mapped.kind)
         is_expected = self.held.state.phase == "intent"
-        return decide_found(candidates, mapped, self.wanted.customer_id, is_expected=is_expected)
+        return decide_found(candidates, mapped, self.wanted.customer.id, is_expected=is_expected)
 
     async def _look_where_stripe_says(self) -> SalesInvoice | None:
         """By the id in the invoice's metadata, if the ledger is younger than the invoice and may have been lost.
@@ -145,14 +157,14 @@ class DraftProtocol:
         told = read_told(self.wanted.invoice, self.wanted.snapshot.settings.metadata_prefix)
         if told is None or get_issue_time(self.wanted.invoice) >= (await self.held.ledger.load_incarnation()).born_at:
             return None
-        found = await self.bc.fetch_invoice(told.id)
+        found = await self.bc.fetch_invoice(told.id, kind=self._kind)
         if found is None and not self.wanted.recreate:
             raise build_deleted_refusal(told.number)
-        if found is None or not told.fits(found, self.wanted.customer_id):
+        if found is None or not told.fits(found, self.wanted.customer.id):
             return None
         if told.synced_at is not None:
             await self.held.save(
-                InvoiceState(phase="synced", document=to_document(found), synced_at=told.synced_at),
+                InvoiceState(phase="synced", document=to_document(found, self._kind), synced_at=told.synced_at),
             )
         return found
 
@@ -177,7 +189,7 @@ class DraftProtocol:
         """
         if self.wanted.snapshot.proved:
             return
-        found = await self.bc.find_invoices(self.wanted.mapped.external_document_number)
+        found = await self.bc.find_invoices(self.wanted.mapped.external_document_number, kind=self._kind)
         if all(one.id != document.id for one in found):
             raise build_hidden_block(document.number)
         await self._note_readable()
@@ -195,14 +207,14 @@ class DraftProtocol:
             sent.append(self.clock.now())
 
         try:
-            answer = await self.bc.create_invoice(self.wanted.mapped.payload, before_send=before_send)
+            answer = await self.bc.create_invoice(self.wanted.mapped.payload, kind=self._kind, before_send=before_send)
         except HubError as error:
             if sent:
                 self._note_failure(error, sent[-1])
                 await self._end_intent(error)
             raise
         self._note_answer(answer, sent[-1])
-        await self.held.change(phase="created", document=to_document(answer.value), etag=answer.value.etag)
+        await self.held.change(phase="created", document=to_document(answer.value, self._kind), etag=answer.value.etag)
         return answer.value
 
     async def _check_may_create(self) -> None:
@@ -241,40 +253,61 @@ class DraftProtocol:
         """Synced before, and still there: nothing is changed, whatever people have made of the draft since."""
         if (note := describe_change(document, self.wanted.mapped)) is not None:
             self.notes.append(note)
-        if (kept := to_document(document)) != self.held.state.document:
+        if (kept := to_document(document, self._kind)) != self.held.state.document:
             await self.held.change(document=kept)
         return kept
 
     async def _complete(self, document: SalesInvoice) -> BcDocument:
         """The equality gate: nothing is synced with another total."""
-        kept = to_document(document)
+        kept = to_document(document, self._kind)
         if self.held.state.phase in {"none", "intent"}:
             await self.held.change(phase="created", document=kept, etag=None)
+        is_news = await self._learn(document)
         if not passes_gate(document, self.wanted.mapped):
-            raise await self._remove_wrong(document)
+            raise await self._remove_wrong(document, is_news=is_news)
         if (slot := self.held.state.slot) is not None:
             await self.bc.release_slot(slot)
         synced_at = self.held.state.synced_at or self.clock.now()
         await self.held.change(phase="synced", document=kept, synced_at=synced_at, slot=None)
         return kept
 
-    async def _remove_wrong(self, document: SalesInvoice) -> Refused:
+    async def _learn(self, document: SalesInvoice) -> bool:
+        """Remember what the draft shows of Business Central's rules; True if it is news.
+
+        Only from a draft as our own request left it: what people changed since shows what they did.
+        """
+        company, customer = self.wanted.snapshot.connection.company_key, self.wanted.customer
+        if document.etag != self.held.state.etag:
+            return False
+        is_gross = document.prices_include_tax
+        news = await self.learned.save_gross_prices(company, customer.id, gross=is_gross)
+        if not document.lines and not passes_gate(document, self.wanted.mapped):
+            # Whether an answer shows its lines is not documented; what went wrong is worth a question.
+            document = await self.bc.fetch_invoice(document.id, kind=self._kind, with_lines=True) or document
+        facts = read_vat_facts(self.wanted.mapped, document)
+        return await self.learned.save_vat(company, customer.tax_area, facts) or news
+
+    async def _remove_wrong(self, document: SalesInvoice, *, is_news: bool) -> HubError:
         """Delete a wrong draft, but only as our own POST left it: what a person may have touched is kept."""
         etag = self.held.state.etag
         if is_posted(document):
             return build_gate_refusal(document, self.wanted.mapped, "posted")
+        if self.wanted.snapshot.settings.invoices.wrong_draft == "keep" and not is_news:
+            return build_gate_refusal(document, self.wanted.mapped, "wanted")
         if etag is None:
             return build_gate_refusal(document, self.wanted.mapped, "unsure")
         sent = self.clock.now()
-        ending = await self.bc.delete_invoice(document.id, etag=etag)
+        ending = await self.bc.delete_invoice(document.id, etag=etag, kind=self._kind)
         answer = {"ending": ending}
-        self.attempts.append(Attempt(at=sent, request=f"DELETE salesInvoices({document.id})", answer=answer))
+        self.attempts.append(Attempt(at=sent, request=f"DELETE {self._entity}({document.id})", answer=answer))
         if ending != "changed":
             await self.held.forget()
+        if is_news and ending == "deleted":
+            return build_learned(self.wanted.mapped.external_document_number)
         return build_gate_refusal(document, self.wanted.mapped, ending)
 
     def _note_answer(self, answer: Answer[SalesInvoice], sent: datetime) -> None:
-        body = {key: value for key, value in answer.body.items() if key != "salesInvoiceLines"}
+        body = {key: value for key, value in answer.body.items() if not key.endswith("Lines")}
         self._note(sent, body, status=answer.status, request_id=answer.request_id)
 
     def _note_failure(self, error: HubError, sent: datetime) -> None:
@@ -288,7 +321,7 @@ class DraftProtocol:
         self.attempts.append(
             Attempt(
                 at=sent,
-                request="POST salesInvoices",
+                request=f"POST {self._entity}",
                 payload=payload,
                 status=status,
                 answer=body,

@@ -41,6 +41,7 @@ async def build_planner(world: World, *, recreate: bool = False) -> ReplayPlanne
         stripe=world.stripe,
         bc=world.bc,
         ledger=world.ledger,
+        mapper=world.mapper,
         load_claims=lambda values: Claims(world.plain_redis, company, values).load(),
         load_life=partial(load_life, world.plain_redis, world.clock),
         clock=world.clock,

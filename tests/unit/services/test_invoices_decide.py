@@ -3,7 +3,7 @@ from typing import get_args
 
 import pytest
 
-from mapping.sales_invoices import MappedInvoice, build_sales_invoice
+from mapping.sales_documents import CustomerView, MappedDocument, build_document
 from schemas.errors import Refused
 from services.invoices.decide import (
     Ending,
@@ -16,27 +16,27 @@ from services.invoices.decide import (
     read_told,
     to_document,
 )
-from tests.builders import CUSTOMER_ID, NOW, SETTINGS, build_draft, build_invoice
+from tests.builders import CUSTOMER_ID, NOW, SETTINGS, build_draft, build_invoice, build_materials
 
 OTHER_CUSTOMER = "00000000-0000-0000-0000-000000000001"
 
 
 @pytest.fixture
-def mapped() -> MappedInvoice:
-    return build_sales_invoice(build_invoice(), SETTINGS.invoices, customer_id=CUSTOMER_ID)
+def mapped() -> MappedDocument:
+    return build_document(build_invoice(), SETTINGS, build_materials(), CustomerView(id=CUSTOMER_ID))
 
 
-def test_nothing_found_is_nothing(mapped: MappedInvoice) -> None:
+def test_nothing_found_is_nothing(mapped: MappedDocument) -> None:
     assert decide_found([], mapped, CUSTOMER_ID, is_expected=False) is None
 
 
-def test_ours_has_our_customer_currency_and_total(mapped: MappedInvoice) -> None:
+def test_ours_has_our_customer_currency_and_total(mapped: MappedDocument) -> None:
     draft = build_draft(customerId=CUSTOMER_ID.upper())
 
     assert decide_found([build_draft("1.00"), draft], mapped, CUSTOMER_ID, is_expected=False) == draft
 
 
-def test_of_two_of_ours_the_lowest_number_is_kept(mapped: MappedInvoice) -> None:
+def test_of_two_of_ours_the_lowest_number_is_kept(mapped: MappedDocument) -> None:
     drafts = [build_draft(number="S-INV1002", id="b"), build_draft(number="S-INV1001", id="a")]
     found = decide_found(drafts, mapped, CUSTOMER_ID, is_expected=False)
 
@@ -47,13 +47,13 @@ def test_of_two_of_ours_the_lowest_number_is_kept(mapped: MappedInvoice) -> None
 @pytest.mark.parametrize(
     "draft", [build_draft("99.99"), build_draft(customerId=OTHER_CUSTOMER), build_draft(currencyCode="USD")]
 )
-def test_a_document_of_others_with_our_number_is_refused(mapped: MappedInvoice, draft: object) -> None:
+def test_a_document_of_others_with_our_number_is_refused(mapped: MappedDocument, draft: object) -> None:
     with pytest.raises(Refused, match="already has invoice S-INV1001 with external document number HUB-0001") as caught:
         decide_found([draft], mapped, CUSTOMER_ID, is_expected=False)  # pyright: ignore[reportArgumentType]
     assert caught.value.code == "invoice.number.taken"
 
 
-def test_while_our_request_is_in_doubt_its_answer_may_have_another_total(mapped: MappedInvoice) -> None:
+def test_while_our_request_is_in_doubt_its_answer_may_have_another_total(mapped: MappedDocument) -> None:
     draft = build_draft("99.99")
 
     assert decide_found([draft], mapped, CUSTOMER_ID, is_expected=True) == draft
@@ -72,14 +72,14 @@ def test_while_our_request_is_in_doubt_its_answer_may_have_another_total(mapped:
         (build_draft(currencyCode="USD"), False),
     ],
 )
-def test_the_gate_is_exact(mapped: MappedInvoice, draft: object, passes: bool) -> None:
+def test_the_gate_is_exact(mapped: MappedDocument, draft: object, passes: bool) -> None:
     assert passes_gate(draft, mapped) is passes  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("ending", get_args(Ending))
-def test_a_failed_gate_says_both_totals_and_what_became_of_the_draft(mapped: MappedInvoice, ending: Ending) -> None:
+def test_a_failed_gate_says_both_totals_and_what_became_of_the_draft(mapped: MappedDocument, ending: Ending) -> None:
     refusal = build_gate_refusal(build_draft("119.00"), mapped, ending)
-    is_kept = ending in {"changed", "posted", "unsure"}
+    is_kept = ending in {"changed", "posted", "unsure", "wanted"}
 
     assert "HUB-0001 is 100.00 EUR in Stripe, but its draft in Business Central came to 119.00 EUR." in refusal.message
     assert ("was kept" in refusal.message) is is_kept
@@ -96,7 +96,7 @@ def test_only_a_draft_may_be_deleted(status: str, posted: bool) -> None:
     assert is_left_draft(build_draft(status=status)) is (status == "Draft")
 
 
-def test_a_later_change_is_described(mapped: MappedInvoice) -> None:
+def test_a_later_change_is_described(mapped: MappedDocument) -> None:
     assert describe_change(build_draft(), mapped) is None
     assert describe_change(build_draft("90.00"), mapped) == (
         "Invoice S-INV1001 was changed in Business Central since it was synced: its total is 90.00 EUR now, and "
@@ -105,7 +105,7 @@ def test_a_later_change_is_described(mapped: MappedInvoice) -> None:
 
 
 def test_a_document_keeps_what_people_are_told() -> None:
-    document = to_document(build_draft())
+    document = to_document(build_draft(), "invoice")
 
     assert (document.number, document.total, document.currency) == ("S-INV1001", Decimal("100.00"), "EUR")
 

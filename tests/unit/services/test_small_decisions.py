@@ -20,7 +20,7 @@ from tests.builders import NOW, build_customer, build_draft, build_invoice
 
 WINDOW = timedelta(minutes=20)
 KEYS = MetadataKeys("bc_")
-DOCUMENT = to_document(build_draft())
+DOCUMENT = to_document(build_draft(), "invoice")
 
 
 def test_one_customer_is_taken() -> None:
