@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+from mapping.bc_fields import Entity
 from mapping.eligibility import get_issue_time
+from mapping.field_values import build_context, render_fields
 from mapping.materials import Materials
 from mapping.sheet import Sheet
 from mapping.text import Notes, fit_text
@@ -76,7 +78,19 @@ class HeaderMaker:
         if header.salesperson is not None:
             put("salesperson", header.salesperson, "invoices.header.salesperson")
         self._put_addresses()
-        return Header(self.sheet, self._put_dimensions())
+        dimensions = self._put_dimensions()
+        self._put_mapped()
+        return Header(self.sheet, dimensions)
+
+    def _put_mapped(self) -> None:
+        """Put the user's own mappings over what the hub would write."""
+        mappings = self.settings.fields.invoice
+        if not mappings:
+            return
+        context = build_context(self.invoice, self.materials.customer, time_zone=self.settings.time_zone)
+        entity: Entity = "salesInvoices" if self.kind == "invoice" else "salesCreditMemos"
+        values = render_fields(mappings, entity, context, self.notes, of=f" of invoice {self.invoice.number}")
+        self.sheet.put_all(values, "fields.invoice")
 
     def _put_dates(self) -> None:
         time_zone = self.settings.time_zone

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal
 
 from mapping.document_header import to_day
+from mapping.field_values import Context, add_line, build_context, render_fields
 from mapping.materials import Materials
 from mapping.pricing import Amounts, Priced, price_line
 from mapping.sale import Piece, Sale, TaxShare
@@ -54,6 +56,11 @@ class LineMaker:
     decimals: int
     notes: Notes
 
+    @cached_property
+    def context(self) -> Context:
+        """What templates see, but for the line."""
+        return build_context(self.invoice, self.materials.customer, time_zone=self.settings.time_zone)
+
     def build(self, sale: Sale) -> list[DraftLine]:
         """Build all lines but the one for rounding, in the order of the invoice."""
         lines: list[DraftLine] = []
@@ -98,12 +105,27 @@ class LineMaker:
         first, *rest = self._wrap(self._describe(piece, told), piece.label)
         sheet = self._fill(target, booked.source, priced, tax, first)
         self._put_period(sheet, piece)
+        sheet.put_all(self._render_mapped(piece), "fields.line")
         yield self._finish(sheet, target, tax, priced, piece)
         for text in rest:
             yield _build_comment(text, "rest of the description")
 
+    def _render_mapped(self, piece: Piece) -> dict[str, Any]:
+        """Render the user's own mappings of lines."""
+        mappings, line = self.settings.fields.line, piece.line
+        if not mappings or line is None:
+            return {}
+        details = line.pricing.price_details if line.pricing else None
+        product = self.materials.products.get((details.product if details else None) or "")
+        price = self.materials.prices.get((details.price if details else None) or "")
+        context = add_line(self.context, line, product, price)
+        return dict(render_fields(mappings, "salesInvoiceLines", context, self.notes, of=f" of {piece.label}"))
+
     def _fill(self, target: LineTarget, source: str, priced: Priced, tax: LineTax, text: str) -> Sheet:
-        """Fill a line in. The tax code comes before the price: on gross prices it would convert it (BC facts 7)."""
+        """Fill a line in, in the order that Business Central validates in.
+
+        Unit and tax code come before the price: the one would look it up anew, the other convert it (BC facts 7).
+        """
         sheet = Sheet()
         sheet.put("lineType", target.type, source)
         sheet.put("lineObjectNumber", target.number, source)

@@ -13,15 +13,17 @@ def list_needs(invoice: Invoice, settings: Settings) -> Needs:
     taxes = [tax for line in invoice.lines.data for tax in line.taxes or ()]
     # A line without a description is called by its product.
     is_named = all((line.description or "").strip() for line in invoice.lines.data)
-    products = needs_products(settings.invoices) or not is_named
+    templates = " ".join(one.template for one in (*settings.fields.invoice, *settings.fields.line))
+    products = needs_products(settings.invoices) or not is_named or "product" in templates
+    prices = needs_prices(settings.invoices) or "price" in templates
     return Needs(
         lists=_list_lists(invoice, settings.invoices),
         products=frozenset(one.product for one in details if one.product) if products else frozenset(),
-        prices=frozenset(one.price for one in details if one.price) if needs_prices(settings.invoices) else frozenset(),
+        prices=frozenset(one.price for one in details if one.price) if prices else frozenset(),
         tax_rates=frozenset(
             tax.tax_rate_details.tax_rate for tax in taxes if tax.tax_rate_details and tax.tax_rate_details.tax_rate
         ),
-        customer=any(rule.metadata is not None for rule in settings.invoices.header.dimensions),
+        customer="customer" in templates or any(rule.metadata for rule in settings.invoices.header.dimensions),
     )
 
 

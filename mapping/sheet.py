@@ -3,6 +3,7 @@
 The order matters: Business Central validates fields one after another, and a later one may overwrite earlier results.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ class Sheet:
         self.fields[name] = value
         self.sources[name] = source
 
-    def put_all(self, values: dict[str, Any], source: str) -> None:
+    def put_all(self, values: Mapping[str, Any], source: str) -> None:
         """Fill several fields in from one source."""
         for name, value in values.items():
             self.put(name, value, source)

@@ -189,7 +189,7 @@ CASES: list[tuple[Arrange, Verdict, str, Outcome]] = [
     (number_taken_by_another, "fail", "already has invoice S-INV1001", "failed"),
     (no_lines_target, "fail", "No account or item is set", "failed"),
     (no_customer_and_none_created, "fail", "No customer in Business Central matches", "failed"),
-    (unknown_currency, "fail", "The currency 'XYZ'", "failed"),
+    (unknown_currency, "fail", "Business Central has no currency XYZ", "failed"),
     (draft_in_stripe, "skip", "would be skipped: The invoice is still a draft", "skipped"),
     (voided, "skip", "would be skipped: The invoice was voided", "skipped"),
     (before_go_live, "skip", "before the go-live date", "skipped"),

@@ -8,6 +8,7 @@ from mapping.materials import BookObject, Materials
 from mapping.sales_documents import CustomerView, MappedDocument, build_document, describe_difference
 from mapping.taxes import VatFact, VatKey
 from schemas.errors import Refused
+from schemas.field_mappings import FieldMappings
 from schemas.money import get_exponent, round_half_up, to_decimal
 from schemas.settings import Settings
 from schemas.stripe_objects import Invoice, Line, Price, Product
@@ -635,3 +636,45 @@ def test_every_field_says_where_it_came_from() -> None:
 
     assert set(mapped.header_sources) == set(mapped.payload) - {"salesInvoiceLines"}
     assert all(set(line.sources) == set(line.fields) for line in mapped.lines)
+
+
+# --- the user's own mappings ---
+
+
+def map_fields(drawn: Invoice, materials: Materials = NAMED, **fields: Any) -> MappedDocument:
+    settings = build_settings().model_copy(update={"fields": FieldMappings.model_validate(fields)})
+    return build_document(drawn, settings, materials, CUSTOMER)
+
+
+def test_a_mapped_field_of_the_header_comes_over_what_the_hub_would_write() -> None:
+    fields = [
+        {"field": "customerPurchaseOrderReference", "template": "PO {{ invoice.custom_fields[0].value }}"},
+        {"field": "postingDate", "template": "{{ invoice.created | date }}"},
+    ]
+    mapped = map_fields(load_sample_invoice("17"), invoice=fields)
+
+    assert mapped.payload["customerPurchaseOrderReference"] == "PO 4711/ü"
+    assert mapped.header_sources["postingDate"] == "fields.invoice"
+
+
+def test_mapped_fields_of_a_line_see_the_line_its_product_and_its_price() -> None:
+    fields = [
+        {"field": "description", "template": "{{ product.name }} ({{ line.metadata.team }})"},
+        {"field": "description2", "template": "{{ price.lookup_key }}"},
+    ]
+    line = SOLD.model_copy(update={"metadata": {"team": "North"}})
+    (built,) = map_fields(build_invoice(lines=[line]), line=fields).payload["salesInvoiceLines"]
+
+    assert (built["description"], built["description2"]) == ("Consulting hour (North)", "SVC-100")
+
+
+def test_a_credit_memo_takes_the_mappings_that_it_has_fields_for() -> None:
+    fields = [
+        {"field": "customerPurchaseOrderReference", "template": "PO"},
+        {"field": "email", "template": "a@b.example"},
+    ]
+    mapped = map_fields(load_sample_invoice("20"), invoice=fields)
+
+    assert "customerPurchaseOrderReference" not in mapped.payload
+    assert mapped.payload["email"] == "a@b.example"
+    assert mapped.notes
