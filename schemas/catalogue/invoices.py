@@ -234,6 +234,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_SETTINGS,
     ),
     Entry(
+        "invoice.rules.learned",
+        "A draft showed a tax rule of Business Central that the hub did not know, so it came to another total.",
+        "Nothing: the hub has learned the rule, and makes the draft anew at once.",
+        Page.HUB_WAITING,
+    ),
+    Entry(
         "invoice.sums.unexplained",
         "The lines with discounts, tax and shipping do not add up to the invoice's total.",
         "Enter this invoice by hand, and report it: the hub does not guess what the difference is.",

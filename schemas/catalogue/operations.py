@@ -73,6 +73,12 @@ ENTRIES: tuple[Entry, ...] = (
         "Install it, or set HUB_REDIS_URL.",
         Page.HUB_ENVIRONMENT,
     ),
+    Entry(
+        "http.port.unavailable",
+        "Another process listens on the port.",
+        "End it, or set HUB_HTTP_PORT to a free one.",
+        Page.HUB_DOCTOR,
+    ),
     Entry("ledger.unavailable", "The hub's ledger (Redis) does not answer.", WAIT, Page.HUB_DOCTOR),
     Entry(
         "message.empty",
