@@ -24,6 +24,15 @@ _DECIMAL_LIMIT = Decimal(10) ** 15
 _ENCODED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
+class Misfit(Exception):  # noqa: N818 - it is told of a value, not of a program
+    """A template that fails, or a value that its field can't take. `is_loss`: it could, less a part of it."""
+
+    def __init__(self, reason: str, *, is_loss: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.is_loss = is_loss
+
+
 def build_context(
     invoice: Invoice | None = None, customer: Customer | None = None, *, time_zone: str = "UTC"
 ) -> Context:
@@ -60,7 +69,13 @@ def render_fields(
     values: dict[str, Value] = {}
     for mapping in mappings:
         field = _find_target(mapping, entity, notes)
-        if field is not None and (value := render_field(mapping, field, context, notes, of=of)) is not None:
+        if field is None:
+            continue
+        try:
+            value = render_field(mapping, field, context, notes, of=of)
+        except Misfit as misfit:
+            raise _refuse(mapping, field, of, misfit) from misfit
+        if value is not None:
             values[field.name] = value
     return values
 
@@ -71,12 +86,12 @@ def render_field(
     """Render one mapping; None where it comes to nothing.
 
     Raises:
-        Refused: as in `render_fields`.
+        Misfit: the template fails, or its value is none for the field.
     """
     try:
         text = render_template(mapping.template, context)
     except TemplateError as error:
-        raise _refuse(mapping, field, of, _tell(error)) from error
+        raise Misfit(f"{error.place}: {error.message}" if error.place else error.message) from error
     if not text.strip():
         return None
     read = _READERS.get(field.type)
@@ -84,7 +99,7 @@ def render_field(
         return _fit(mapping, field, text, notes, of) or None
     value = read(text.strip(), field)
     if value is None:
-        raise _refuse(mapping, field, of, f"{_quote(text.strip())} is no {_WANTED[field.type]}")
+        raise Misfit(f"{_quote(text.strip())} is no {_WANTED[field.type]}")
     return value
 
 
@@ -92,7 +107,9 @@ def _find_target(mapping: FieldMapping, entity: Entity, notes: Notes) -> BcField
     named = "salesInvoices" if entity == "salesCreditMemos" else entity
     if obstacle := find_obstacle(named, mapping.field):
         raise Refused(
-            obstacle, code="mapping.field.unusable", fix="Take it out of the settings under fields, then replay."
+            obstacle,
+            code="mapping.field.unusable",
+            fix="Take it out of the settings under fields, or name another (hub settings fields); then replay.",
         )
     if entity != "salesCreditMemos":
         return get_field(entity, mapping.field)
@@ -115,7 +132,7 @@ def _fit(mapping: FieldMapping, field: BcField, text: str, notes: Notes, of: str
     else:
         value = fit_text(text, field.length or _UNBOUNDED, what, tried)
     if tried.losses and (mapping.on_invalid == "fail" or field.record):
-        raise _refuse(mapping, field, of, f"{_quote(tidy(text))}: {tried.losses[0]}")
+        raise Misfit(f"{_quote(tidy(text))}: {tried.losses[0]}", is_loss=True)
     for sentence in tried.sentences:
         notes.add(sentence, lost=sentence in tried.losses)
     return value
@@ -182,17 +199,14 @@ _WANTED: Mapping[FieldType, str] = {
 }
 
 
-def _tell(error: TemplateError) -> str:
-    return f"{error.place}: {error.message}" if error.place else error.message
-
-
 def _quote(text: str) -> str:
     return f"“{text[:_QUOTED]}{'…' if len(text) > _QUOTED else ''}”"
 
 
-def _refuse(mapping: FieldMapping, field: BcField, of: str, reason: str) -> Refused:
+def _refuse(mapping: FieldMapping, field: BcField, of: str, misfit: Misfit) -> Refused:
     return Refused(
-        f"The mapping of {field.name}{of} can't be used: {reason.rstrip('.')}.",
-        code="mapping.field.invalid",
-        fix=f"Change the value in Stripe, or the template {_quote(mapping.template)} under fields in the settings.",
+        f"The mapping of {field.name}{of} can't be used: {misfit.reason.rstrip('.')}.",
+        code="mapping.value.unfit",
+        fix=f"Correct the template {_quote(mapping.template)} under fields in the settings, or the value in Stripe; "
+        "then replay.",
     )

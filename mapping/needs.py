@@ -2,6 +2,7 @@
 
 from mapping.materials import ListName, Needs
 from mapping.targets import needs_prices, needs_products
+from mapping.template_paths import list_roots
 from schemas.invoice_settings import InvoiceSettings
 from schemas.settings import Settings
 from schemas.stripe_objects import Invoice
@@ -13,9 +14,9 @@ def list_needs(invoice: Invoice, settings: Settings) -> Needs:
     taxes = [tax for line in invoice.lines.data for tax in line.taxes or ()]
     # A line without a description is called by its product.
     is_named = all((line.description or "").strip() for line in invoice.lines.data)
-    templates = " ".join(one.template for one in (*settings.fields.invoice, *settings.fields.line))
-    products = needs_products(settings.invoices) or not is_named or "product" in templates
-    prices = needs_prices(settings.invoices) or "price" in templates
+    header, lines = list_roots(settings.fields.invoice), list_roots(settings.fields.line)
+    products = needs_products(settings.invoices) or not is_named or "product" in lines
+    prices = needs_prices(settings.invoices) or "price" in lines
     return Needs(
         lists=_list_lists(invoice, settings.invoices),
         products=frozenset(one.product for one in details if one.product) if products else frozenset(),
@@ -23,7 +24,8 @@ def list_needs(invoice: Invoice, settings: Settings) -> Needs:
         tax_rates=frozenset(
             tax.tax_rate_details.tax_rate for tax in taxes if tax.tax_rate_details and tax.tax_rate_details.tax_rate
         ),
-        customer="customer" in templates or any(rule.metadata for rule in settings.invoices.header.dimensions),
+        customer="customer" in header | lines
+        or any(rule.metadata is not None for rule in settings.invoices.header.dimensions),
     )
 
 

@@ -181,6 +181,11 @@ def render_template(text: str, context: Mapping[str, Any]) -> str:
         raise _explain(text, error) from error
 
 
+def list_filters() -> tuple[str, ...]:
+    """List the names of all filters."""
+    return tuple(sorted(_FILTERS))
+
+
 def find_place(text: str, index: int) -> tuple[int, int]:
     """Return line and column of a character, both from 1."""
     before = text[: max(index, 0)]

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, field_validator
 from schemas.contract import Form
 
 TEMPLATE_LENGTH = 2_000
+Section = Literal["customer", "invoice", "line"]
 
 
 class FieldMapping(Form):
@@ -35,5 +36,9 @@ class FieldMappings(Form):
     def _check_once(cls, mappings: tuple[FieldMapping, ...]) -> tuple[FieldMapping, ...]:
         names = [one.field for one in mappings]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"{', '.join(twice)} is mapped twice; keep one mapping for each field")
+            raise ValueError(f"{', '.join(twice)} is mapped twice; keep one mapping of a field")
         return mappings
+
+    def get(self, section: Section) -> tuple[FieldMapping, ...]:
+        """Return the mappings of a section."""
+        return {"customer": self.customer, "invoice": self.invoice, "line": self.line}[section]

@@ -290,15 +290,15 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_WAITING,
     ),
     Entry(
-        "mapping.field.invalid",
-        "The template of a field can't be read.",
-        "Correct it under fields in the settings, then replay.",
+        "mapping.field.unusable",
+        "The settings map a field that Business Central does not have, or that only the hub may fill.",
+        "Take it out of the settings under fields, or name another (hub settings fields); then replay.",
         Page.HUB_SETTINGS,
     ),
     Entry(
-        "mapping.field.unusable",
-        "The template of a field gives a value that the field can't take.",
-        "Correct it under fields in the settings, or the value in Stripe; then replay.",
+        "mapping.value.unfit",
+        "The template of a field fails, or gives a value that the field can't take.",
+        "Correct the template under fields in the settings, or the value in Stripe; then replay.",
         Page.HUB_SETTINGS,
     ),
     Entry(

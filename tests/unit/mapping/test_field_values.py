@@ -103,7 +103,7 @@ def test_what_would_lose_something_fails_where_the_mapping_says_so(field: str, t
     with pytest.raises(Refused, match=reason) as caught:
         render_fields([mapping], "salesInvoices", build_header(), Notes(), of=" of invoice A-1")
 
-    assert caught.value.code == "mapping.field.invalid"
+    assert caught.value.code == "mapping.value.unfit"
     assert caught.value.message.startswith(f"The mapping of {field} of invoice A-1 can't be used: ")
     assert template in caught.value.fix
 
