@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from schemas.contract import Form
 from schemas.field_mappings import FieldMappings
 from schemas.invoice_settings import InvoiceSettings, SkipRules
+from schemas.metadata_keys import MetadataPrefix
 
 Trigger = Literal["finalized", "sent", "paid"]
 CustomerSource = Literal["email", "name", "phone", "id"]
@@ -39,7 +40,7 @@ class Settings(Form):
     """All settings of one connection. A new version replaces the whole."""
 
     triggers: tuple[Trigger, ...] = Field(default=("finalized",), min_length=1)
-    metadata_prefix: str = Field(default="bc_", pattern=r"^[A-Za-z0-9_.-]{1,20}$")
+    metadata_prefix: MetadataPrefix = "bc_"
     customers: CustomerSettings = CustomerSettings()
     invoices: InvoiceSettings = InvoiceSettings()
     fields: FieldMappings = FieldMappings()

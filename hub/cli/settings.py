@@ -8,6 +8,7 @@ import typer
 
 from hub.app import Foundation
 from hub.cli.context import Exit, choose_connection, confirm, fail, open_foundation, print_json, run_command
+from hub.cli.field_listing import list_mapping_names
 from hub.cli.line_target import ChosenTarget, resolve_line_target
 from hub.cli.settings_file import build_settings, compare_settings, dump_settings, load_settings_file, merge_values
 from hub.cli.wording import say
@@ -91,6 +92,19 @@ def import_(
             say(wanted.tell_end(version))
 
     run_command(work())
+
+
+@app.command()
+def fields(
+    word: Annotated[str | None, typer.Argument(help="Only what has this word in its name or meaning.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for scripts.")] = False,
+) -> None:
+    """List the fields of Business Central that can be mapped, and what templates can read of Stripe."""
+    listing = list_mapping_names(word or "")
+    if as_json:
+        print_json(listing.describe())
+    else:
+        listing.show()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from mapping.mapping_checks import check_field_mappings
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
 
@@ -47,13 +48,22 @@ def parse_values(text: str) -> dict[str, Any]:
     try:
         values: object = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader that knows less
     except yaml.MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise _refuse([f"The file is not YAML: {error.problem}{line}."]) from error
+        raise _refuse([_describe_mark(text, error)]) from error
     except yaml.YAMLError as error:
         raise _refuse(["The file is not YAML."]) from error
     if not isinstance(values, dict):
         raise _refuse(["The file must hold settings, one `name: value` a line."])
     return cast("dict[str, Any]", values)
+
+
+def _describe_mark(text: str, error: yaml.MarkedYAMLError) -> str:
+    """Say where YAML broke off; a template that is not in quotes looks like a group to it."""
+    if error.problem_mark is None:
+        return f"The file is not YAML: {error.problem}."
+    number = error.problem_mark.line
+    is_template = any(re.search(r"\{[{%]", line) for line in text.splitlines()[number : number + 1])
+    hint = " Put the template in quotes, or on lines of its own after >-." if is_template else ""
+    return f"The file is not YAML: {error.problem} in line {number + 1}.{hint}"
 
 
 def merge_values(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,15 +85,18 @@ def _as_group(value: object) -> dict[str, Any] | None:
 
 
 def build_settings(values: Mapping[str, Any]) -> Settings:
-    """Check values.
+    """Check values, and try the field mappings on the built-in samples.
 
     Raises:
         ConfigurationError: the message lists every place that is wrong.
     """
     try:
-        return Settings.model_validate(_read_seconds(values))
+        settings = Settings.model_validate(_read_seconds(values))
     except ValidationError as error:
         raise _refuse([_describe(one) for one in error.errors(include_url=False)]) from None
+    if problems := check_field_mappings(settings.fields, time_zone=settings.time_zone):
+        raise _refuse(problems)
+    return settings
 
 
 def dump_settings(settings: Settings) -> str:
@@ -115,7 +128,8 @@ def _describe(error: Any) -> str:
         case "missing":
             return f"{where} is missing."
         case "value_error":
-            return str(error["ctx"]["error"])
+            told = str(error["ctx"]["error"])
+            return told if where in told else f"{where}: {told}."
         case _:
             return f"{where}: {error['msg']}."
 

@@ -394,6 +394,19 @@ def test_a_whole_file_puts_back_what_it_does_not_name(hub: Hub, tmp_path: Path) 
     assert load(hub, connection).settings == Settings(metadata_prefix="nav_")
 
 
+def test_what_can_be_mapped_is_listed(bare: Hub) -> None:
+    listed: dict[str, Any] = json.loads(bare("settings", "fields", "--json").out)
+
+    fields = {(one["section"], one["field"]) for one in listed["targets"]}
+    assert ("invoice", "customerPurchaseOrderReference") in fields
+    assert ("line", "unitPrice") not in fields
+    assert "invoice.customer_name" in {one["path"] for one in listed["sources"]}
+    assert {"money", "date", "upcase"} <= set(listed["filters"])
+    shown = bare("settings", "fields", "salesperson").out
+    assert "salespersonCode" in shown
+    assert "shipToName" not in shown
+
+
 def test_wrong_settings_are_refused_with_their_place(hub: Hub, tmp_path: Path) -> None:
     hub.connect()
     file = export(hub, tmp_path / "s.yaml", triggers="trigers")

@@ -76,7 +76,33 @@ def test_a_window_is_seconds_or_a_duration(written: str, seconds: float) -> None
         ("triggers: [paid, paid]", "triggers: each may be named once"),
         ("invoices:\n  lines: {type: Item}", "invoices.lines.number is missing."),
         ("doubt_window: 0", "doubt_window: Input should be greater than"),
-        ("metadata_prefix: 'a b'", "metadata_prefix: "),
+        (
+            "metadata_prefix: 'my bc'",
+            "metadata_prefix: 'my bc' can't be a metadata key of the hub: write 1 to 20 ",
+        ),
+        ("metadata_prefix: 'bc[x]'", "Stripe takes no brackets, and a key with blanks has no name in templates; "),
+        ("metadata_prefix: ' bc[x] '", "; nearest is bc_x."),
+        ("metadata_prefix: '✓'", "; nearest is bc_."),
+        (
+            "fields:\n  invoice:\n  - {field: shipToName, template: a}\n  - {field: shipToName, template: b}",
+            "fields.invoice: shipToName is mapped twice; keep one mapping of a field.",
+        ),
+        (
+            "fields:\n  invoice:\n  - field: shipToName\n    template: '{{ invoice.numbr }}'",
+            "fields.invoice, mapping 1 (shipToName), line 1, column 4: there is no invoice.numbr; did you mean ",
+        ),
+        (
+            "fields:\n  line:\n  - {field: quantity, template: '2'}",
+            "fields.line, mapping 1 (quantity): quantity can't be mapped: it decides the amount",
+        ),
+        (
+            "fields:\n  invoice:\n  - field: shipToName\n    template: {{ invoice.number }}",
+            "in line 4. Put the template in quotes, or on lines of its own after >-.",
+        ),
+        (
+            "fields:\n  invoice:\n  - field: shipToName\n    template: {% if invoice.number %}",
+            "in line 4. Put the template in quotes, or on lines of its own after >-.",
+        ),
         ("a: [", "The file is not YAML"),
         ("- a", "The file must hold settings"),
         ("", "The file must hold settings"),
@@ -85,6 +111,28 @@ def test_a_window_is_seconds_or_a_duration(written: str, seconds: float) -> None
 )
 def test_a_mistake_is_named_with_its_place(text: str, words: str) -> None:
     assert words in refuse(text)
+
+
+def test_mappings_are_read_from_yaml_as_they_are_written() -> None:
+    settings = parse_settings(
+        """
+fields:
+  customer:
+  - field: taxRegistrationNumber
+    template: "{{ customer.metadata.vat_id | upcase }}"
+    on_invalid: fail
+  line:
+  - field: description2
+    template: >-
+      {% if line.period.start != line.period.end %}
+      {{ line.period.start | date: "%d.%m.%y" }}
+      {% endif %}
+"""
+    )
+
+    assert settings.fields.customer[0].on_invalid == "fail"
+    assert settings.fields.line[0].template.startswith("{% if line.period")
+    assert parse_settings(dump_settings(settings)) == settings
 
 
 def test_all_mistakes_are_told_at_once() -> None:
