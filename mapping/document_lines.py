@@ -189,7 +189,8 @@ class LineMaker:
         return amount
 
     def _describe(self, piece: Piece, told: str) -> str:
-        text = tidy(piece.description) or self._name_product(piece) or "Stripe invoice line"
+        own = piece.description if tidy(piece.description) else ""
+        text = own or self._name_product(piece) or "Stripe invoice line"
         period = piece.line.period if piece.line else None
         if self._invoices.text.period == "description" and period is not None and period.end > period.start:
             text = f"{text} ({self._write_period(period)})"

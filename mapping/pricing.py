@@ -69,4 +69,4 @@ def _list_prices(unit_price: Decimal | None, before: Decimal, quantity: Decimal)
         return []
     rounded = round_half_up(unit_price, _PRECISION)
     derived = round_half_up(before / quantity, _PRECISION)
-    return [rounded, derived] if rounded == unit_price else [derived]
+    return [unit_price, derived] if rounded == unit_price else [derived]

@@ -177,7 +177,7 @@ def build_books(**changes: Any) -> Books:
     """Build the lists of the simulators' company, as far as rules look at them."""
     values: dict[str, Any] = {
         "local_currency": "EUR",
-        "decimals": {"EUR": 2, "USD": 2, "GBP": 2, "DKK": 2, "JPY": 0, "ISK": 0, "KWD": 3},
+        "decimals": {"EUR": 2, "USD": 2, "GBP": 2, "DKK": 2, "CHF": 2, "JPY": 0, "ISK": 0, "KWD": 3},
         "payment_terms": {
             "14 DAYS": PaymentTerm("pt-14", "14 DAYS", 14),
             "30 DAYS": PaymentTerm("pt-30", "30 DAYS", 30),
