@@ -16,6 +16,7 @@ from connectors.business_central.models import Answer, Customer, SalesInvoice
 from connectors.stripe.client import MetadataWritten
 from schemas.errors import HubError, InDoubt, Refused
 from schemas.messages import DocumentKind
+from schemas.money import round_half_up
 from schemas.stripe_objects import Customer as StripeCustomer
 from schemas.stripe_objects import Invoice, Price, Product, TaxRate
 from tests.fakes import FakeClock
@@ -83,6 +84,8 @@ LISTS: dict[str, list[dict[str, Any]]] = {
     ],
     "currencies": [{"code": code, "amountDecimalPlaces": places} for code, places in (("USD", "2:2"), ("JPY", "0:0"))],
     "paymentTerms": [{"id": "pt-14", "code": "14 DAYS", "dueDateCalculation": "14D"}],
+    "dimensions": [{"id": "d-1", "code": "PROJECT"}],
+    "dimensionValues": [{"code": "P-1", "dimensionId": "d-1"}],
     "accounts": [
         {
             "id": f"a-{number}",
@@ -202,11 +205,16 @@ class FakeBc(_Remote):
         self.customers: list[Customer] = []
         self.invoices: list[SalesInvoice] = []
         self.kinds: dict[str, DocumentKind] = {}
+        self.dimensions: dict[str, dict[str, str]] = {}
         self.created: list[str] = []
         """External document numbers of all drafts ever made, also of those deleted since."""
         self.released: list[str] = []
         self.hides_drafts = False
         self.tax = Decimal(0)
+        self.gross_prices = False
+        """Whether its customers' cards say that prices include tax."""
+        self.vat: tuple[str, Decimal] = ("", Decimal(0))
+        """Identifier and percentage of every line."""
         self._late: list[tuple[datetime, Callable[[], None]]] = []
         self._delay: timedelta | None = None
         self._numbers = itertools.count(1)
@@ -315,6 +323,12 @@ class FakeBc(_Remote):
         self._leave("delete_invoice")
         return ending
 
+    async def set_dimensions(self, id: str, wanted: Mapping[str, str], *, kind: DocumentKind = "invoice") -> None:  # noqa: A002
+        assert self.kinds[id] == kind
+        await self._look("set_dimensions")
+        self.dimensions.setdefault(id, {}).update(wanted)
+        self._leave("set_dimensions")
+
     async def release_slot(self, name: str) -> None:
         self.released.append(name)
 
@@ -367,9 +381,15 @@ class FakeBc(_Remote):
             (line["quantity"] * line["unitPrice"] - line.get("discountAmount", 0) for line in priced),
             start=Decimal(0),
         )
+        tax = self.tax if self.gross_prices else self.tax + round_half_up(net * self.vat[1] / 100, 2)
         return SalesInvoice.model_validate(
             {
                 "id": f"draft-{number}",
+                "pricesIncludeTax": self.gross_prices,
+                "salesInvoiceLines": [
+                    {"id": f"line-{at}", "sequence": at, "taxCode": self.vat[0], "taxPercent": self.vat[1]}
+                    for at in range(len(lines))
+                ],
                 "@odata.etag": f"etag-{number}",
                 "number": f"S-INV{1000 + number}",
                 "externalDocumentNumber": payload["externalDocumentNumber"],
@@ -377,7 +397,7 @@ class FakeBc(_Remote):
                 "currencyCode": payload["currencyCode"],
                 "status": "Draft",
                 "totalAmountExcludingTax": net,
-                "totalTaxAmount": self.tax,
-                "totalAmountIncludingTax": net + self.tax,
+                "totalTaxAmount": tax,
+                "totalAmountIncludingTax": net + tax,
             }
         )

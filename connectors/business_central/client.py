@@ -276,6 +276,30 @@ class BusinessCentralClient:
             return "gone"
         return "deleted"
 
+    async def set_dimensions(self, id: str, wanted: Mapping[str, str], *, kind: DocumentKind = "invoice") -> None:  # noqa: A002
+        """Give a document dimensions it has no header field for: codes of values by codes of dimensions.
+
+        It may have some from its customer already, so they are read first; asking again changes nothing.
+
+        Raises:
+            Refused: a dimension or value does not exist.
+            InDoubt: one may have been set; ask again.
+        """
+        path = f"{_DOCUMENTS[kind][0]}({parse_guid(id) or quote(id)})/dimensionSetLines"
+        listed = Request(Call("GET", "list"), self._company_url(path), _FROM_THE_SOURCE)
+        held = {str(row["code"]): row async for row in self._pages(listed, live=self._live)}
+        for code, value in wanted.items():
+            row = held.get(code)
+            if row is None:
+                body = {"code": code, "valueCode": value}
+                request = Request(Call("POST", "dimension"), self._company_url(path), body=body)
+            elif row["valueCode"] == value:
+                continue
+            else:
+                url = self._company_url(f"{path}({row['id']})")
+                request = Request(Call("PATCH", "dimension"), url, {"If-Match": "*"}, {"valueCode": value})
+            await self._channel.send(request, live=self._live)
+
     async def fetch_accounts(self) -> tuple[Account, ...]:
         """Return the whole chart of accounts."""
         select = ("id", "number", "displayName", "category", "accountType", "directPosting", "blocked")

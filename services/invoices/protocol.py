@@ -265,6 +265,8 @@ class DraftProtocol:
         is_news = await self._learn(document)
         if not passes_gate(document, self.wanted.mapped):
             raise await self._remove_wrong(document, is_news=is_news)
+        if self.wanted.mapped.dimensions and not is_posted(document):
+            await self.bc.set_dimensions(document.id, dict(self.wanted.mapped.dimensions), kind=self._kind)
         if (slot := self.held.state.slot) is not None:
             await self.bc.release_slot(slot)
         synced_at = self.held.state.synced_at or self.clock.now()

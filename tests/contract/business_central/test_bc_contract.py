@@ -4,7 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -22,7 +22,10 @@ from connectors.business_central.sign_in import (
     complete_device_code,
 )
 from connectors.business_central.transport import build_http_client
+from hub.materials import MaterialsGatherer
+from mapping.materials import ListName
 from schemas.errors import Blocked, InDoubt, Refused, RetryLater, RetrySoon
+from tests.builders import build_snapshot
 from tests.contract.business_central.conftest import BuildClient, Simulator
 
 pytestmark = pytest.mark.usefixtures("simulator")
@@ -374,3 +377,82 @@ async def test_a_user_signs_in_with_a_device_code(build: BuildClient, simulator:
 
     await complete_device_code(app, code, store, progress=approve)
     await build(tokens=DelegatedTokens(app, store)).fetch_accounts()
+
+
+async def test_a_credit_memo_is_created_found_and_deleted_among_its_kind(
+    client: BusinessCentralClient, unique: str
+) -> None:
+    line = {"lineType": "Account", "lineObjectNumber": "6110", "quantity": 1, "unitPrice": Decimal("45.34")}
+    payload = {
+        "externalDocumentNumber": unique,
+        "customerId": await pick_customer(client),
+        "creditMemoDate": "2026-11-03",
+        "postingDate": "2026-11-03",
+        "salesCreditMemoLines": [line],
+    }
+    made = (await client.create_invoice(payload, kind="credit_memo", before_send=nothing_first)).value
+
+    assert (made.status, made.lines[0].unit_price) == ("Draft", Decimal("45.34"))
+    assert [one.id for one in await client.find_invoices(unique, kind="credit_memo")] == [made.id]
+    assert await client.find_invoices(unique) == ()
+    assert await client.delete_invoice(made.id, etag=made.etag, kind="credit_memo") == "deleted"
+    assert await client.fetch_invoice(made.id, kind="credit_memo") is None
+
+
+async def test_dimensions_are_set_once_and_changed_where_they_differ(
+    client: BusinessCentralClient, unique: str
+) -> None:
+    draft = await create(client, unique)
+    for wanted in ({"DEPARTMENT": "SALES"}, {"DEPARTMENT": "SALES"}, {"DEPARTMENT": "PROD", "CUSTOMERGROUP": "LARGE"}):
+        await client.set_dimensions(draft.id, wanted)
+
+    found = await client.fetch_list(f"salesInvoices({draft.id})/dimensionSetLines", ("code", "valueCode"))
+    assert {row["code"]: row["valueCode"] for row in found} == {"DEPARTMENT": "PROD", "CUSTOMERGROUP": "LARGE"}
+
+
+async def test_a_dimension_value_that_does_not_exist_is_refused(client: BusinessCentralClient, unique: str) -> None:
+    draft = await create(client, unique)
+
+    with pytest.raises(Refused):
+        await client.set_dimensions(draft.id, {"DEPARTMENT": "NOWHERE"})
+
+
+@pytest.mark.parametrize(
+    ("entity", "field", "value", "number"),
+    [
+        ("items", "number", "svc-100", "SVC-100"),
+        ("items", "displayName", "consulting HOUR", "SVC-100"),
+        ("accounts", "number", " 6110 ", "6110"),
+        ("accounts", "number", "x" * 30, None),
+        ("accounts", "number", "61*", None),
+        ("items", "displayName", "O'Brien & Co.", None),
+        ("items", "gtin", "4006381333931", None),
+    ],
+)
+async def test_master_data_are_found_by_a_field(
+    client: BusinessCentralClient, entity: str, field: str, value: str, number: str | None
+) -> None:
+    found = await client.find_rows(entity, field, value, ("number", field))
+
+    assert [row["number"] for row in found] == ([number] if number else [])
+
+
+async def test_the_mapping_finds_its_lists_on_a_real_company(client: BusinessCentralClient) -> None:
+    lists: frozenset[ListName] = frozenset(get_args(ListName))
+    books = await MaterialsGatherer().gather_books(build_snapshot(), client, lists)
+
+    assert (books.local_currency, books.decimals["EUR"], books.decimals["JPY"], books.decimals["KWD"]) == (
+        "EUR",
+        2,
+        0,
+        3,
+    )
+    assert {code: term.due_days for code, term in books.payment_terms.items()} == {
+        "30 DAYS": 30,
+        "14 DAYS": 14,
+        "COD": 0,
+        "CM": None,
+    }
+    assert {"STANDARD", "REDUCED", "ZERO"} <= set(books.tax_codes)
+    assert books.dimensions["DEPARTMENT"] == {"SALES", "PROD"}
+    assert books.shortcut_dimensions == ("DEPARTMENT", "CUSTOMERGROUP")
