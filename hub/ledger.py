@@ -62,6 +62,26 @@ return 1
 # The life of the ledger, if it has one, and its own time.
 _LOOK = "return {redis.call('GET', KEYS[1]), redis.call('TIME')}"
 
+# A link that a person chose gives way to a person only. Replies the link that stands.
+_SAVE_LINK = """
+local kept = redis.call('HGET', KEYS[1], ARGV[1])
+if kept and ARGV[3] == '0' and cjson.decode(kept).pinned then return kept end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return ARGV[2]
+"""
+_DROP_LINK = """
+local kept = redis.call('HGET', KEYS[1], ARGV[1])
+if kept and (ARGV[2] == '1' or not cjson.decode(kept).pinned) then redis.call('HDEL', KEYS[1], ARGV[1]) end
+"""
+_DOUBT_LINK = """
+local kept = redis.call('HGET', KEYS[1], ARGV[1])
+if kept then
+  local link = cjson.decode(kept)
+  link.doubted = true
+  redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(link))
+end
+"""
+
 Phase = Literal["none", "intent", "created", "synced", "deleted"]
 
 
@@ -125,6 +145,8 @@ class CustomerLink(Contract):
     linked_at: Moment
     pinned: bool = False
     """Chosen by a person: never replaced by a rule."""
+    doubted: bool = False
+    """Business Central refused a draft for the customer: it is looked at before it is used again."""
 
 
 @dataclass(frozen=True)
@@ -244,13 +266,20 @@ class Ledger:
         stored = await run(self.redis.hget(customer_link_key(connection), stripe_customer))
         return CustomerLink.model_validate_json(stored) if stored else None
 
-    async def save_customer_link(self, connection: str, stripe_customer: str, link: CustomerLink) -> None:
-        """Link a Stripe customer to its BC customer."""
-        await run(self.redis.hset(customer_link_key(connection), stripe_customer, link.model_dump_json()))
+    async def save_customer_link(self, connection: str, stripe_customer: str, link: CustomerLink) -> CustomerLink:
+        """Link a Stripe customer. Returns the link that stands: one that a person chose gives way to no other."""
+        args = (stripe_customer, link.model_dump_json(), "1" if link.pinned else "0")
+        stands = await run(self.redis.eval(_SAVE_LINK, 1, customer_link_key(connection), *args))
+        return CustomerLink.model_validate_json(stands)
 
-    async def drop_customer_link(self, connection: str, stripe_customer: str) -> None:
-        """Forget a link whose BC customer is gone."""
-        await run(self.redis.hdel(customer_link_key(connection), stripe_customer))
+    async def drop_customer_link(self, connection: str, stripe_customer: str, *, pinned: bool = False) -> None:
+        """Forget a link; one that a person chose only where a person asks (`pinned`)."""
+        args = (stripe_customer, "1" if pinned else "0")
+        await run(self.redis.eval(_DROP_LINK, 1, customer_link_key(connection), *args))
+
+    async def doubt_customer_link(self, connection: str, stripe_customer: str) -> None:
+        """Have the link checked before it is used again: Business Central refused its customer."""
+        await run(self.redis.eval(_DOUBT_LINK, 1, customer_link_key(connection), stripe_customer))
 
 
 class _MetadataField(Contract):

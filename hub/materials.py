@@ -13,6 +13,7 @@ from hub.directory import Snapshot
 from hub.kept import Kept
 from mapping.materials import BookObject, Books, ListName, Materials, ObjectKey, PaymentTerm
 from mapping.needs import list_needs
+from mapping.normal_forms import normalise_country
 from mapping.targets import list_object_keys
 from schemas.stripe_objects import Customer, Invoice, Price, Product, TaxRate
 
@@ -116,6 +117,7 @@ class MaterialsGatherer:
             return {str(row["code"]): str(row["id"]) for row in rows}
 
         setup = await read("generalLedgerSetup", _SETUP)
+        company = await read("companyInformation", ("country",)) if "company" in lists else ()
         return Books(
             local_currency=_get_local_currency(setup),
             decimals=_read_decimals(await read("currencies", ("code", "amountDecimalPlaces")), setup),
@@ -127,6 +129,7 @@ class MaterialsGatherer:
             shortcut_dimensions=_read_shortcuts(setup),
             shipment_methods=await read_codes("shipment_methods", "shipmentMethods"),
             payment_methods=await read_codes("payment_methods", "paymentMethods"),
+            country=normalise_country(str(company[0]["country"])) if company else "",
         )
 
     async def _gather_dimensions(

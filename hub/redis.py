@@ -87,6 +87,26 @@ def vat_facts_key(company_key: str, tax_area: str) -> str:
     return f"hub:{{{company_key}}}:vat:{tax_area}"
 
 
+def customer_index_key(company_key: str) -> str:
+    """Sorted set: digests of what a BC company's customers are called, each with a customer's id."""
+    return f"hub:{{{company_key}}}:index"
+
+
+def customer_index_rows_key(company_key: str) -> str:
+    """Hash: customer id -> when it was last changed, and its digests."""
+    return f"hub:{{{company_key}}}:index:rows"
+
+
+def customer_index_state_key(company_key: str) -> str:
+    """String: how far the index has read, as JSON."""
+    return f"hub:{{{company_key}}}:index:state"
+
+
+def customer_sync_key(connection: str) -> str:
+    """Hash: Stripe customer -> what the hub last wrote to its BC customer, and what differs since."""
+    return f"hub:{{{connection}}}:customers:sync"
+
+
 def waiting_key(connection: str) -> str:
     """Sorted set: objects by the time they are due."""
     return f"hub:{{{connection}}}:waiting"

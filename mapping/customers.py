@@ -1,119 +1,272 @@
-"""Which values find the BC customer of an invoice, and what a new customer is made of."""
+"""What a new BC customer is made of, and the fields of it that can follow Stripe."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from mapping.text import Notes, fit_text, fits, tidy
+from mapping.document_header import to_day
+from mapping.eligibility import get_issue_time
+from mapping.field_values import Context, build_context, render_fields
+from mapping.legal_forms import split_legal_form
+from mapping.matching import NAME_LENGTH
+from mapping.materials import Books, ListName
+from mapping.normal_forms import get_tax_prefix, normalise_name, normalise_tax_id
+from mapping.parties import Party
+from mapping.templates import TemplateError, render_template
+from mapping.text import Notes, fit_code, fit_email, fit_phone, fit_text, fits, split_lines, tidy
+from schemas.customer_settings import CustomerDefaults, CustomerSettings, NewCustomer
 from schemas.errors import Refused
-from schemas.settings import CustomerSettings, CustomerTarget, MatchPair
-from schemas.stripe_objects import Address, Invoice
+from schemas.settings import Settings
+from schemas.stripe_objects import Address, Customer, Invoice
 
-DISPLAY_NAME_LENGTH = 100
-EMAIL_LENGTH = 80
-PHONE_LENGTH = 30
+NUMBER_LENGTH = 20
+TAX_NUMBER_LENGTH = 20
 
 
 @dataclass(frozen=True)
-class MatchValue:
-    """One rule applied to an invoice: look for customers whose `pair.bc` equals `value`."""
+class FirstInvoice:
+    """What a new customer's first invoice tells of it."""
 
-    pair: MatchPair
-    value: str
+    currency: str
+    days: int | None
+    """From the invoice's date to its due date; None where it is due at once."""
 
-    @property
-    def claim(self) -> str:
-        """The normalised value that a creation is claimed under, so that two writings of it meet."""
-        return f"{self.pair.bc}:{self.value.casefold()}"
-
-    @property
-    def words(self) -> str:
-        """For the reader."""
-        return f"{self.pair.stripe} = {self.value}"
-
-
-def build_match_values(invoice: Invoice, settings: CustomerSettings) -> tuple[MatchValue, ...]:
-    """List what to look for, in the order of the rules; a rule whose Stripe field is empty is left out.
-
-    Raises:
-        Refused: the invoice has no customer, or none of the fields that could identify one.
-    """
-    if not invoice.customer:
-        raise Refused(
-            f"Invoice {invoice.number or invoice.id} has no customer in Stripe.",
-            code="contact.customer.missing",
-            fix="Invoices without a customer can't be booked; make the invoice for a customer.",
-        )
-    sources = {
-        "email": invoice.customer_email,
-        "name": invoice.customer_name,
-        "phone": invoice.customer_phone,
-        "id": invoice.customer,
-    }
-    found = ((pair, sources[pair.stripe] or "") for pair in settings.match)
-    values = tuple(MatchValue(pair, value) for pair, text in found if (value := _fit_field(pair.bc, text)))
-    if not values:
-        wanted = ", ".join(pair.stripe for pair in settings.match)
-        raise Refused(
-            f"The customer of invoice {invoice.number or invoice.id} can't be matched: Stripe has no {wanted} for it.",
-            code="contact.match.no_values",
-            fix="Fill one of these in on the Stripe customer, or change the matching fields; then replay.",
-        )
-    return values
+    @classmethod
+    def read(cls, invoice: Invoice, time_zone: str) -> "FirstInvoice":
+        """Read it in the company's time zone."""
+        if invoice.due_date is None:
+            return cls(invoice.currency.upper(), None)
+        issued: date = get_issue_time(invoice).astimezone(ZoneInfo(time_zone)).date()
+        return cls(invoice.currency.upper(), (to_day(invoice.due_date, time_zone) - issued).days)
 
 
-def build_customer(invoice: Invoice) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Build the payload of a new BC customer from the invoice's frozen customer fields, and notes on what was changed.
+@dataclass(frozen=True)
+class NewCustomerPayload:
+    """What would be sent, and what was changed on the way."""
+
+    payload: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def build_new_customer(
+    party: Party, settings: Settings, books: Books, invoice: Invoice, customer: Customer | None = None
+) -> NewCustomerPayload:
+    """Build the payload of the customer that an invoice is for. The user's own mappings come over the rest.
 
     Raises:
-        Refused: there is nothing to call the customer by.
+        Refused: it can't be called or numbered, or Business Central lacks a country, currency or other code.
     """
     notes = Notes()
-    name = next((text for text in (invoice.customer_name, invoice.customer_email) if text and tidy(text)), None)
-    if name is None:
+    context = build_context(invoice, customer, time_zone=settings.time_zone)
+    own = render_fields(settings.fields.customer, "customers", context, notes, of=f" of customer {party.label}")
+    maker = CustomerMaker(party, settings.customers.new, books, notes, frozenset(own))
+    number = maker.read_number(context)
+    payload = maker.build(FirstInvoice.read(invoice, settings.time_zone)) | own
+    return NewCustomerPayload(({"number": number} if number else {}) | payload, tuple(notes.sentences))
+
+
+def list_customer_lists(settings: CustomerSettings) -> frozenset[ListName]:
+    """List what of Business Central's lists a new customer is built by."""
+    new = settings.new
+    sets = (new.defaults, *new.by_country.values())
+    found: set[ListName] = {"company", "countries"}
+    if new.payment_terms_from_invoice or any(one.payment_terms for one in sets):
+        found.add("payment_terms")
+    if any(one.tax_area for one in sets):
+        found.add("tax_areas")
+    if any(one.shipment_method for one in sets):
+        found.add("shipment_methods")
+    if any(one.payment_method for one in sets):
+        found.add("payment_methods")
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
+class CustomerMaker:
+    """Builds the fields of one customer. What is changed on the way is noted."""
+
+    party: Party
+    settings: NewCustomer
+    books: Books
+    notes: Notes
+    mapped: frozenset[str] = frozenset()
+    """Fields that the user's own mappings fill: nothing is built for them."""
+
+    def build(self, first: FirstInvoice) -> dict[str, Any]:
+        """Build the payload of a new customer, but for its number.
+
+        Raises:
+            Refused: it can't be called, or Business Central lacks a country, currency or other code.
+        """
+        return {"type": self._choose_type()} | self.build_fields() | self._build_terms(first)
+
+    def build_fields(self) -> dict[str, str]:
+        """Build the fields that tell who it is. A field that Stripe has nothing for is left out.
+
+        Raises:
+            Refused: there is nothing to call the customer by, or Business Central does not know its country.
+        """
+        party, address = self.party, self.party.address
+        street, second = self._split_street(address)
+        # The country first: a change of it clears city, state and post code (BC facts 8).
+        builders: dict[str, Callable[[], str]] = {
+            "displayName": self._build_name,
+            "email": lambda: fit_email(party.email, "The e-mail address", self.notes),
+            "phoneNumber": lambda: fit_phone(party.phone, "The phone number", self.notes),
+            "taxRegistrationNumber": self._build_tax_number,
+            "country": lambda: self._choose_country(address),
+            "addressLine1": lambda: street,
+            "addressLine2": lambda: fit_text(second, 50, "The second address line", self.notes),
+            "city": lambda: fit_text(address.city or "", 30, "The city", self.notes),
+            "state": lambda: fit_text(address.state or "", 30, "The state", self.notes),
+            "postalCode": lambda: fit_code(address.postal_code or "", 20, "The postal code", self.notes),
+        }
+        built = {name: build() for name, build in builders.items() if name not in self.mapped}
+        return {name: text for name, text in built.items() if text}
+
+    def read_number(self, context: Context) -> str:
+        """Return the number that Stripe says a new customer is to have; empty where Business Central gives it.
+
+        Raises:
+            Refused: Stripe has none, or it is no number that Business Central can have.
+        """
+        source = self.settings.number
+        if source == "series":
+            return ""
+        text = self._render_number(context) if "{" in source else next(iter(self.party.read(source)), "")
+        tried = Notes()
+        number = fit_code(text, NUMBER_LENGTH, "The customer number", tried)
+        if not number:
+            raise Refused(
+                f"The new customer {self.party.label} has no number: Stripe has no {source} for it.",
+                code="contact.number.missing",
+                fix="Fill it in on the Stripe customer, or leave numbers to Business Central (customers.new.number: "
+                "series); then replay.",
+            )
+        if tried.losses:
+            raise Refused(
+                f"The customer number {tidy(text)[:60]} can't be one in Business Central: {tried.losses[0]}",
+                code="contact.number.unusable",
+                fix=f"Change it on the Stripe customer to one of {NUMBER_LENGTH} letters, digits and signs at most; "
+                "then replay.",
+            )
+        return number
+
+    def _render_number(self, context: Context) -> str:
+        try:
+            return render_template(self.settings.number, context)
+        except TemplateError as error:
+            raise Refused(
+                f"The template of customer numbers can't be used: {error.place} {error.message}.".replace("  ", " "),
+                code="contact.number.template",
+                fix="Correct customers.new.number in the settings, then replay.",
+            ) from error
+
+    def _split_street(self, address: Address) -> tuple[str, str]:
+        """Business Central has a street of 100 characters and one more line: what is too long goes on there."""
+        lines = split_lines(address.line1 or "", 100, "The address", self.notes)
+        return next(iter(lines), ""), ", ".join([*lines[1:], *filter(None, (address.line2,))])
+
+    def _build_name(self) -> str:
+        name = next((text for text in (self.party.name, self.party.email) if tidy(text)), None)
+        if name is None:
+            raise Refused(
+                f"The Stripe customer {self.party.id} has neither name nor e-mail.",
+                code="contact.name.missing",
+                fix="Fill in the name on the Stripe customer, then replay.",
+            )
+        return fit_text(name, NAME_LENGTH, "The customer's name", self.notes)
+
+    def _build_tax_number(self) -> str:
+        """Take the one of the customer's own country, else the first."""
+        country = self.party.country
+        values = [tidy(one.value or "") for one in self.party.tax_ids if tidy(one.value or "")]
+        own = [one for one in values if country and normalise_tax_id(one, "").startswith(get_tax_prefix(country))]
+        number = (own or values or [""])[0]
+        if fits(number, TAX_NUMBER_LENGTH):
+            return number
+        self.notes.add(f"The tax number is longer than {TAX_NUMBER_LENGTH} characters and was left out.", lost=True)
+        return ""
+
+    def _choose_country(self, address: Address) -> str:
+        iso = tidy(address.country or "").upper()
+        code = self._defaults.country or iso
+        if iso and self.books.countries and code not in self.books.countries:
+            raise Refused(
+                f"The country {code} of the Stripe customer {self.party.label} is not in Business Central.",
+                code="contact.country.unknown",
+                fix=f"Create {code} there under Countries/Regions, or name Business Central's own code for it in the "
+                f"settings (customers.new.by_country.{iso}.country); then replay.",
+            )
+        return code if iso else ""
+
+    def _choose_type(self) -> str:
+        match self.settings.type:
+            case "company":
+                return "Company"
+            case "person":
+                return "Person"
+            case "detect":
+                has_form = bool(split_legal_form(normalise_name(self.party.name))[1])
+                is_company = has_form or bool(self.party.tax_ids) or bool(self.party.business_name)
+                return "Company" if is_company else "Person"
+
+    def _build_terms(self, first: FirstInvoice) -> dict[str, Any]:
+        defaults, books = self._defaults, self.books
+        found = {
+            "paymentTermsId": self._choose_payment_terms(first),
+            "taxAreaId": _look_up(books.tax_areas, defaults.tax_area, "tax_area", "VAT business posting group"),
+            "shipmentMethodId": _look_up(
+                books.shipment_methods, defaults.shipment_method, "shipment_method", "shipment method"
+            ),
+            "paymentMethodId": _look_up(
+                books.payment_methods, defaults.payment_method, "payment_method", "payment method"
+            ),
+            "salespersonCode": defaults.salesperson,
+            "currencyCode": self._choose_currency(first),
+            "taxLiable": defaults.tax_liable,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _choose_payment_terms(self, first: FirstInvoice) -> str | None:
+        terms = self.books.payment_terms
+        if self.settings.payment_terms_from_invoice and first.days is not None:
+            fitting = sorted((one for one in terms.values() if one.due_days == first.days), key=lambda one: one.code)
+            if fitting:
+                return fitting[0].id
+        ids = {code: one.id for code, one in terms.items()}
+        return _look_up(ids, self._defaults.payment_terms, "payment_terms", "code of payment terms")
+
+    def _choose_currency(self, first: FirstInvoice) -> str | None:
+        wanted = self._defaults.currency
+        code = first.currency if wanted == "invoice" else wanted
+        if code is None or code == self.books.local_currency:
+            # Business Central keeps its own currency as a blank, which is what a new customer has.
+            return None
+        if code not in self.books.decimals:
+            raise Refused(
+                f"The currency {code} for the new customer {self.party.label} is not in Business Central.",
+                code="contact.currency.unknown",
+                fix=f"Create {code} there under Currencies, with an exchange rate, or change customers.new in the "
+                "settings; then replay.",
+            )
+        return code
+
+    @property
+    def _defaults(self) -> CustomerDefaults:
+        return self.settings.choose_defaults(self.party.country)
+
+
+def _look_up(ids: Mapping[str, str], code: str | None, name: str, what: str) -> str | None:
+    """Return the id of a code that the settings name."""
+    if code is None:
+        return None
+    if code not in ids:
         raise Refused(
-            f"The customer of invoice {invoice.number or invoice.id} has neither name nor e-mail in Stripe.",
-            code="contact.name.missing",
-            fix="Fill in the name on the Stripe customer, then replay.",
+            f"Business Central has no {what} {code}, which new customers are to get.",
+            code="contact.default.unknown",
+            fix=f"Create it there, or correct {name} under customers.new in the settings; then replay.",
         )
-    payload: dict[str, Any] = {"displayName": fit_text(name, DISPLAY_NAME_LENGTH, "The customer's name", notes)}
-    if email := _keep_whole(tidy(invoice.customer_email or ""), EMAIL_LENGTH, "The e-mail address", notes):
-        payload["email"] = email
-    phone = _fit_field("phoneNumber", invoice.customer_phone or "")
-    if phone != tidy(invoice.customer_phone or ""):
-        notes.add("Letters were taken out of the phone number.")
-    if phone := _keep_whole(phone, PHONE_LENGTH, "The phone number", notes):
-        payload["phoneNumber"] = phone
-    payload |= _build_address(invoice.customer_address or Address(), notes)
-    return payload, tuple(notes.sentences)
-
-
-def _build_address(address: Address, notes: Notes) -> dict[str, Any]:
-    parts = {
-        "addressLine1": (address.line1, 100, "The address"),
-        "addressLine2": (address.line2, 50, "The second address line"),
-        "city": (address.city, 30, "The city"),
-        "state": (address.state, 30, "The state"),
-        "country": (address.country, 10, "The country"),
-        "postalCode": (address.postal_code, 20, "The postal code"),
-    }
-    return {key: fit_text(text, limit, what, notes) for key, (text, limit, what) in parts.items() if text}
-
-
-def _fit_field(field: CustomerTarget, text: str) -> str:
-    """Write a value as a new customer would hold it, so that the hub finds what it has created."""
-    match field:
-        case "displayName":
-            return fit_text(text, DISPLAY_NAME_LENGTH, "", Notes())
-        case "phoneNumber":
-            # Business Central refuses letters in a phone number ("extension" and the like).
-            return tidy("".join(char for char in text if not char.isalpha()))
-        case _:
-            return tidy(text)
-
-
-def _keep_whole(text: str, limit: int, what: str, notes: Notes) -> str:
-    """An address or number that is cut is a wrong one: what is too long is left out."""
-    if fits(text, limit):
-        return text
-    notes.add(f"{what} is longer than {limit} characters and was left out.")
-    return ""
+    return ids[code]

@@ -45,6 +45,8 @@ class Books:
     """The two global dimensions, which a document's header holds."""
     shipment_methods: Mapping[str, str] = field(default_factory=dict[str, str])
     payment_methods: Mapping[str, str] = field(default_factory=dict[str, str])
+    country: str = ""
+    """The company's own: a customer without one is domestic."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,14 @@ class ObjectKey:
 
 
 ListName = Literal[
-    "payment_terms", "countries", "tax_codes", "tax_areas", "dimensions", "shipment_methods", "payment_methods"
+    "company",
+    "payment_terms",
+    "countries",
+    "tax_codes",
+    "tax_areas",
+    "dimensions",
+    "shipment_methods",
+    "payment_methods",
 ]
 
 

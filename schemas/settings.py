@@ -7,33 +7,14 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from schemas.contract import Form
+from schemas.customer_settings import CustomerSettings
 from schemas.field_mappings import FieldMappings
 from schemas.invoice_settings import InvoiceSettings, SkipRules
 from schemas.metadata_keys import MetadataPrefix
 
 Trigger = Literal["finalized", "sent", "paid"]
-CustomerSource = Literal["email", "name", "phone", "id"]
-CustomerTarget = Literal["email", "displayName", "phoneNumber", "number"]
-
-
 # Business Central may queue a request for 8 minutes and run it for 8.
 _LONGEST_REQUEST = timedelta(minutes=16)
-
-
-class MatchPair(Form):
-    """One rule of the ordered list: this field of the Stripe customer equals that field of the BC customer."""
-
-    stripe: CustomerSource
-    bc: CustomerTarget
-
-
-class CustomerSettings(Form):
-    """How the BC customer is found, and whether a missing one is made. Its posting groups come from BC's templates."""
-
-    match: tuple[MatchPair, ...] = Field(
-        default=(MatchPair(stripe="email", bc="email"), MatchPair(stripe="name", bc="displayName")), min_length=1
-    )
-    create_missing: bool = True
 
 
 class Settings(Form):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import SecretStr, TypeAdapter
 from connectors.business_central.models import Customer, SalesInvoice
 from hub.directory import Snapshot
 from mapping.materials import BookObject, Books, Materials, ObjectKey, PaymentTerm
+from mapping.parties import Party
 from schemas.connections import Connection, ConnectionSecrets
 from schemas.invoice_settings import InvoiceSettings, LineTarget
 from schemas.messages import Cause, ContactResolved, CustomerMatch, StripeEventReceived
@@ -238,6 +240,11 @@ def build_taxes(
 def build_customer(**changes: Any) -> Customer:
     values = {"id": CUSTOMER_ID, "number": "C00010", "displayName": "Acme GmbH", "email": "billing@acme.example"}
     return Customer.model_validate(values | changes)
+
+
+def build_party(**changes: Any) -> Party:
+    """Build the Stripe customer that `build_invoice` is for."""
+    return replace(Party(id="cus_1", name="Acme GmbH", email="billing@acme.example"), **changes)
 
 
 def build_draft(total: str = "100.00", **changes: Any) -> SalesInvoice:

@@ -5,14 +5,13 @@ the work is done or after, or does it late. `Steps` lets a process die at any ca
 """
 
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from connectors.business_central.client import CustomerField
-from connectors.business_central.models import Answer, Customer, SalesInvoice
+from connectors.business_central.models import Answer, Customer, CustomerPage, SalesInvoice
 from connectors.stripe.client import MetadataWritten
 from schemas.errors import HubError, InDoubt, Refused
 from schemas.messages import DocumentKind
@@ -83,6 +82,8 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         {"localCurrencyCode": "EUR", "shortcutDimension1Code": "DEPARTMENT", "shortcutDimension2Code": ""}
     ],
     "currencies": [{"code": code, "amountDecimalPlaces": places} for code, places in (("USD", "2:2"), ("JPY", "0:0"))],
+    "companyInformation": [{"country": "DE"}],
+    "countriesRegions": [{"id": f"c-{code}", "code": code} for code in ("DE", "DK", "FR")],
     "paymentTerms": [{"id": "pt-14", "code": "14 DAYS", "dueDateCalculation": "14D"}],
     "dimensions": [{"id": "d-1", "code": "PROJECT"}],
     "dimensionValues": [{"code": "P-1", "dimensionId": "d-1"}],
@@ -218,6 +219,10 @@ class FakeBc(_Remote):
         self._late: list[tuple[datetime, Callable[[], None]]] = []
         self._delay: timedelta | None = None
         self._numbers = itertools.count(1)
+        self.listed: list[int] = []
+        """How many customers each list had."""
+        self._noticed: dict[str, tuple[Customer, datetime]] = {}
+        """Customers as they were listed last, and when they were seen to have changed."""
 
     def commit_late(self, delay: timedelta) -> None:
         """Let the next write give no answer, and be carried out only after a while, also if its sender dies."""
@@ -254,12 +259,22 @@ class FakeBc(_Remote):
         self._leave("fetch_customer")
         return found
 
-    async def find_customers(self, field: CustomerField, value: str, *, top: int = 10) -> tuple[Customer, ...]:
-        await self._look("find_customers")
-        name = {"displayName": "display_name", "phoneNumber": "phone_number"}.get(field, field)
-        found = tuple(one for one in self.customers if getattr(one, name).casefold() == value.strip().casefold())
-        self._leave("find_customers")
-        return found[:top]
+    async def fetch_customers(self, ids: Sequence[str]) -> tuple[Customer, ...]:
+        await self._look("fetch_customers")
+        found = tuple(one for one in self.customers if one.id in ids)
+        self._leave("fetch_customers")
+        return found
+
+    async def list_customers(self, changed_since: datetime | None = None) -> AsyncIterator[CustomerPage]:
+        await self._look("list_customers")
+        for one in self.customers:
+            if self._noticed.get(one.id, (None,))[0] != one:
+                self._noticed[one.id] = (one, self.clock.now())
+        stamped = [one.model_copy(update={"last_modified": self._noticed[one.id][1]}) for one in self.customers]
+        rows = tuple(one for one in stamped if changed_since is None or self._noticed[one.id][1] > changed_since)
+        self.listed.append(len(rows))
+        self._leave("list_customers")
+        yield CustomerPage(rows, self.clock.now())
 
     async def create_customer(
         self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]]

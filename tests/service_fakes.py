@@ -21,7 +21,9 @@ from schemas.errors import HubError, Refused, RetryLater, RetrySoon
 from schemas.messages import ContactResolved, InvoiceResult, Message, MetadataUpdated, StripeEventReceived
 from schemas.settings import Settings
 from services.contacts.handler import ContactsHandler
+from services.contacts.index import CustomerIndex
 from services.contacts.resolver import CustomerResolver
+from services.contacts.search import CustomerSearch
 from services.invoices.handler import InvoicesHandler
 from services.metadata_writer.handler import MetadataHandler
 from tests.builders import NOW, SETTINGS, build_connection, build_secrets
@@ -101,10 +103,14 @@ class World:
             self.ledger,
             self.remotes,
             self.mapper,
-            CustomerResolver(self.ledger, self.own_clock, self.ledger.lease_life),
+            CustomerResolver(self.ledger, self.build_search(), self.own_clock, self.ledger.lease_life),
             Outcomes(self.ledger, self.own_clock, "contacts"),
             self.own_clock,
         )
+
+    def build_search(self) -> CustomerSearch:
+        index = CustomerIndex(self.ledger.redis, self.own_clock, self.ledger.lease_life)
+        return CustomerSearch(index, self.mapper.gatherer)
 
     async def open(
         self,

@@ -29,6 +29,7 @@ class Refusal:
 
 REFUSALS: tuple[Refusal, ...] = (
     Refusal(r".*", r"customer .* is blocked|blocked with type", "bc.customer.blocked"),
+    Refusal(r".*", r"posting group.*must (have a value|be filled).* in customer\b", "bc.customer.posting_group"),
     Refusal(
         r".*",
         r"posting group.*must (have a value|be filled)|posting group.*(cannot|can't) be (zero or )?empty",

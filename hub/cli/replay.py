@@ -33,13 +33,13 @@ from hub.ledger import Incarnation
 from hub.redis import INCARNATION, run
 from hub.stage.ports import Outgoing
 from hub.trace import begin_trace
-from mapping.customers import MatchValue
 from mapping.eligibility import get_issue_time
 from schemas.errors import Refused
 from schemas.ids import build_message_key
 from schemas.messages import StripeEventReceived
 from schemas.stripe_objects import Event, Invoice
 from schemas.topics import STRIPE_EVENTS
+from services.contacts.app import build_search
 from services.contacts.claims import Claims, Held
 
 NAME = "replay"
@@ -237,6 +237,7 @@ async def _tell(selection: Selection, wanted: str | None, *, recreate: bool, as_
             bc=foundation.clients.business_central(snapshot, live=False),
             ledger=foundation.ledger,
             mapper=foundation.mapper,
+            search=build_search(foundation),
             load_claims=partial(_load_claims, foundation, snapshot),
             load_life=partial(load_life, foundation.redis, foundation.clock),
             clock=foundation.clock,
@@ -257,8 +258,8 @@ async def load_life(redis: Any, clock: Clock) -> Incarnation:
     return Incarnation.model_validate_json(stored) if stored else Incarnation(id="", born_at=clock.now())
 
 
-async def _load_claims(foundation: Foundation, snapshot: Snapshot, values: Sequence[MatchValue]) -> Held:
-    return await Claims(foundation.redis, snapshot.connection.company_key, values).load()
+async def _load_claims(foundation: Foundation, snapshot: Snapshot, names: Sequence[str]) -> Held:
+    return await Claims(foundation.redis, snapshot.connection.company_key, names).load()
 
 
 async def _plan_all(planner: ReplayPlanner, ids: Sequence[str], *, quiet: bool) -> list[PlannedInvoice]:

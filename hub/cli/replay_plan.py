@@ -4,16 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from connectors.business_central.client import CustomerField
-from connectors.business_central.models import Customer, SalesInvoice
+from connectors.business_central.models import SalesInvoice
 from hub.clock import Clock
 from hub.directory import Snapshot
 from hub.doubt import get_memory_gap, is_in_doubt
 from hub.ledger import CustomerLink, Incarnation, InvoiceRecord
 from hub.mapper import DocumentMapper
-from hub.materials import BcLists, StripeCatalog
+from hub.materials import StripeCatalog
 from hub.outcomes import decide_closed
-from mapping.customers import MatchValue, build_customer, build_match_values
 from mapping.eligibility import DELETED, Closed, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
 from mapping.sales_documents import MappedDocument
 from schemas.errors import Blocked, HubError, Refused
@@ -21,7 +19,9 @@ from schemas.messages import CustomerMatch, DocumentKind
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
 from services.contacts.claims import Held
-from services.contacts.decide import build_pinned_gone, decide_match
+from services.contacts.decide import use_customer
+from services.contacts.ports import CustomerReader
+from services.contacts.search import CustomerSearch, check_linked
 from services.invoices.decide import (
     Ending,
     build_deleted_refusal,
@@ -36,7 +36,7 @@ from services.invoices.decide import (
 )
 
 Verdict = Literal["create", "adopt", "unchanged", "skip", "wait", "fail", "attention", "unknown"]
-LoadClaims = Callable[[Sequence[MatchValue]], Awaitable[Held]]
+LoadClaims = Callable[[Sequence[str]], Awaitable[Held]]
 LoadLife = Callable[[], Awaitable[Incarnation]]
 """Reads the ledger's life without beginning one: the ledger's own method would write."""
 
@@ -49,16 +49,8 @@ class StripeInvoices(StripeCatalog, Protocol):
         ...
 
 
-class BcReader(BcLists, Protocol):
+class BcReader(CustomerReader, Protocol):
     """Looks into Business Central."""
-
-    async def fetch_customer(self, id: str) -> Customer | None:  # noqa: A002 - its name in BC
-        """Return the customer, or None if it does not exist."""
-        ...
-
-    async def find_customers(self, field: CustomerField, value: str, *, top: int = 10) -> tuple[Customer, ...]:
-        """Return the customers whose field equals the value."""
-        ...
 
     async def find_invoices(self, external_document_number: str, *, kind: DocumentKind) -> tuple[SalesInvoice, ...]:
         """Return all documents with this external document number."""
@@ -117,6 +109,7 @@ class ReplayPlanner:
     bc: BcReader
     ledger: LedgerReader
     mapper: DocumentMapper
+    search: CustomerSearch
     load_claims: LoadClaims
     load_life: LoadLife
     clock: Clock
@@ -165,8 +158,7 @@ class ReplayPlanner:
     async def _plan_due(self, invoice: Invoice, record: InvoiceRecord) -> PlannedInvoice:
         link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
         await self._map(invoice, link.customer if link else None)
-        customer = await self._find_customer(invoice)
-        notes = () if customer else build_customer(invoice)[1]
+        customer, notes = await self._find_customer(invoice)
         mapped = await self._map(invoice, customer)
         due = _Due(invoice, record, mapped, customer, notes)
         found = await self._look(due)
@@ -175,32 +167,16 @@ class ReplayPlanner:
     async def _map(self, invoice: Invoice, customer: CustomerMatch | None) -> MappedDocument:
         return await self.mapper.map(self.snapshot, invoice, self.stripe, self.bc, customer, is_fresh=True)
 
-    async def _find_customer(self, invoice: Invoice) -> CustomerMatch | None:
-        """Look as the resolver does on a replay: by link, then by the rules in order."""
-        settings = self.snapshot.settings.customers
-        values = build_match_values(invoice, settings)
-        if (linked := await self._find_linked(invoice)) is not None:
-            return linked
-        held = await self.load_claims(values)
-        for value in values:
-            if found := await self.bc.find_customers(value.pair.bc, value.value):
-                return decide_match(found, value.words, invoice)
-            created = held.find_customer(value)
-            if created is not None and (known := await self.bc.fetch_customer(created)) is not None:
-                return decide_match((known,), "created before", invoice)
-        if not settings.create_missing:
-            raise _build_not_found(values)
-        return None
-
-    async def _find_linked(self, invoice: Invoice) -> CustomerMatch | None:
+    async def _find_customer(self, invoice: Invoice) -> tuple[CustomerMatch | None, tuple[str, ...]]:
+        """Look as the resolver does on a replay; without anybody, return what is noted of a new customer."""
         link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
-        if link is None:
-            return None
-        if (known := await self.bc.fetch_customer(link.customer.id)) is not None:
-            return decide_match((known,), "linked before", invoice)
-        if link.pinned:
-            raise build_pinned_gone(link.customer, invoice)
-        return None
+        if link is not None and (known := await check_linked(link, invoice.customer or "", self.bc)) is not None:
+            return use_customer(known, "linked before"), ()
+        question = await self.search.ask(self.snapshot, invoice, self.stripe, self.bc, is_fresh=True)
+        found = await self.search.find(question, await self.load_claims(question.claims))
+        if found is not None:
+            return found.decide(question.seeker), ()
+        return None, (await self.search.build_new(question)).notes
 
     async def _look(self, due: _Due) -> SalesInvoice | None:
         """Look as the one-draft protocol does: by the id that ledger or metadata know, else by number."""
@@ -305,12 +281,3 @@ def _tell_creation(due: _Due) -> str:
 def _get_id(customer: CustomerMatch | None) -> str:
     """A customer that does not exist yet owns no document."""
     return customer.id if customer else ""
-
-
-def _build_not_found(values: Sequence[MatchValue]) -> Refused:
-    tried = "; ".join(value.words for value in values)
-    return Refused(
-        f"No customer in Business Central matches ({tried}), and missing ones are not created.",
-        code="contact.not_found",
-        fix="Create the customer in Business Central, or let the hub create missing customers.",
-    )

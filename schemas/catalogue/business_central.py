@@ -115,8 +115,15 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "bc.customer.number_series",
         "Business Central does not allow a chosen number here.",
-        "Remove the number from the mapping, or activate Manual Nos. in the number series.",
+        "Switch Manual Nos. on in the number series of customers, or set customers.new.number to series; then replay.",
         Page.BC_NUMBER_SERIES,
+    ),
+    Entry(
+        "bc.customer.posting_group",
+        "The customer has no posting group: no configuration template fitted its country when it was created.",
+        "Fill in the posting groups on the customer card; for new ones, add a template for the country under API "
+        "Setup. Then replay.",
+        Page.BC_API_SETUP,
     ),
     Entry(
         "bc.customer.unknown",
@@ -184,9 +191,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "bc.posting_group.missing",
         "A posting group is missing in Business Central.",
-        "Fill in the posting group that Business Central names (for new customers: in the customer template), "
-        "then replay the invoice.",
-        Page.BC_CUSTOMER_TEMPLATES,
+        "Fill in the posting group that Business Central names, then replay the invoice.",
+        Page.BC_POSTING_SETUP,
     ),
     Entry(
         "bc.posting_setup.missing",

@@ -10,11 +10,12 @@ WAIT = "Nothing: the hub tries again by itself."
 class Page(StrEnum):
     """Where to go. In Business Central, the name to type into its search; of the hub, the command."""
 
+    BC_API_SETUP = "Business Central: API Setup"
     BC_CHART_OF_ACCOUNTS = "Business Central: Chart of Accounts"
+    BC_COUNTRIES = "Business Central: Countries/Regions"
     BC_CREDIT_MEMOS = "Business Central: Sales Credit Memos"
     BC_CURRENCIES = "Business Central: Currencies"
     BC_CUSTOMERS = "Business Central: Customers"
-    BC_CUSTOMER_TEMPLATES = "Business Central: Customer Templates"
     BC_DIMENSIONS = "Business Central: Dimensions"
     BC_ENTRA_APPLICATIONS = "Business Central: Microsoft Entra Applications"
     BC_ITEMS = "Business Central: Items"

@@ -14,7 +14,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "contact.ambiguous",
         "Several customers in Business Central fit the Stripe customer.",
-        "Make one of them different there, or choose other matching fields; then replay.",
+        "Choose one with hub contacts link, make one of them different there, or choose other rules; then replay.",
         Page.BC_CUSTOMERS,
     ),
     Entry(
@@ -24,10 +24,28 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_CUSTOMERS,
     ),
     Entry(
+        "contact.contradiction",
+        "A customer in Business Central was found, but differs from the Stripe customer in what must not differ.",
+        "Correct the one that is wrong; or, if it is the right customer, hub contacts link; then replay.",
+        Page.BC_CUSTOMERS,
+    ),
+    Entry(
+        "contact.country.unknown",
+        "Business Central does not have the country of the Stripe customer.",
+        "Create it there, or name Business Central's own code under customers.new.by_country; then replay.",
+        Page.BC_COUNTRIES,
+    ),
+    Entry(
         "contact.create.in_doubt",
         "Business Central has not said yet whether it created the customer.",
         "Nothing: the hub looks again before it creates another.",
         Page.HUB_WAITING,
+    ),
+    Entry(
+        "contact.currency.unknown",
+        "Business Central does not have the currency that a new customer is to get.",
+        "Create it there with an exchange rate, or change customers.new in the settings; then replay.",
+        Page.BC_CURRENCIES,
     ),
     Entry(
         "contact.customer.missing",
@@ -36,9 +54,21 @@ ENTRIES: tuple[Entry, ...] = (
         Page.STRIPE_INVOICE,
     ),
     Entry(
+        "contact.default.unknown",
+        "Business Central does not have a code that new customers are to get by the settings.",
+        "Create it there, or correct it under customers.new in the settings; then replay.",
+        Page.HUB_SETTINGS,
+    ),
+    Entry(
+        "contact.index.busy",
+        "Another process is reading the customers of Business Central.",
+        WAIT,
+        Page.HUB_WAITING,
+    ),
+    Entry(
         "contact.match.no_values",
         "The Stripe customer has none of the fields that customers are matched by.",
-        "Fill one of these in on the Stripe customer, or change the matching fields; then replay.",
+        "Fill one of these in on the Stripe customer, or change the matching rules; then replay.",
         Page.STRIPE_CUSTOMER,
     ),
     Entry(
@@ -60,9 +90,33 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_CUSTOMERS,
     ),
     Entry(
+        "contact.number.missing",
+        "The number that a new customer is to have is missing in Stripe.",
+        "Fill it in on the Stripe customer, or set customers.new.number to series; then replay.",
+        Page.STRIPE_CUSTOMER,
+    ),
+    Entry(
+        "contact.number.template",
+        "The template of customer numbers can't be used.",
+        "Correct customers.new.number in the settings, then replay.",
+        Page.HUB_SETTINGS,
+    ),
+    Entry(
+        "contact.number.unknown",
+        "The Stripe customer's metadata name a customer number that Business Central does not have.",
+        "Correct or clear the metadata key, or create the customer there; then replay.",
+        Page.STRIPE_CUSTOMER,
+    ),
+    Entry(
+        "contact.number.unusable",
+        "The number that a new customer is to have can't be one in Business Central.",
+        "Change it on the Stripe customer to 20 letters, digits and signs at most; then replay.",
+        Page.STRIPE_CUSTOMER,
+    ),
+    Entry(
         "contact.pinned.gone",
         "The customer that was chosen by hand is not in Business Central any more.",
-        "Choose another customer for it, then replay.",
+        "Choose another with hub contacts link, or let the rules decide with hub contacts unlink; then replay.",
         Page.BC_CUSTOMERS,
     ),
     Entry(

@@ -3,18 +3,28 @@
 from hub.app import Foundation, Service, build_stage_service
 from hub.outcomes import Outcomes
 from services.contacts.handler import ContactsHandler
+from services.contacts.index import CustomerIndex
 from services.contacts.resolver import CustomerResolver
+from services.contacts.search import CustomerSearch
 
 
 def build_app(foundation: Foundation) -> Service:
     """Build the service on what all services share."""
+    ledger, clock = foundation.ledger, foundation.clock
+    search = build_search(foundation)
     handler = ContactsHandler(
         directory=foundation.directory,
-        ledger=foundation.ledger,
+        ledger=ledger,
         remotes=foundation.clients,
         mapper=foundation.mapper,
-        resolver=CustomerResolver(foundation.ledger, foundation.clock, foundation.ledger.lease_life),
-        outcomes=Outcomes(foundation.ledger, foundation.clock, "contacts"),
-        clock=foundation.clock,
+        resolver=CustomerResolver(ledger, search, clock, ledger.lease_life),
+        outcomes=Outcomes(ledger, clock, "contacts"),
+        clock=clock,
     )
     return build_stage_service(foundation, "contacts", handler, touches=frozenset({"stripe", "bc"}))
+
+
+def build_search(foundation: Foundation) -> CustomerSearch:
+    """Build what finds customers, for the service and for commands that tell what it would find."""
+    index = CustomerIndex(foundation.redis, foundation.clock, foundation.ledger.lease_life)
+    return CustomerSearch(index, foundation.mapper.gatherer)

@@ -1,49 +1,117 @@
-"""Pure rules of contacts."""
+"""Pure rules of contacts: whom to take of those that were found, and what to say where nobody can be taken."""
 
 from collections.abc import Sequence
 
 from connectors.business_central.models import Customer
+from mapping.matching import Seeker, Wanted, choose_among, find_contradictions, is_blocked
 from schemas.errors import Refused
 from schemas.messages import CustomerMatch
-from schemas.stripe_objects import Invoice
 
 _SHOWN = 5
+_NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
-def decide_match(found: Sequence[Customer], how: str, invoice: Invoice) -> CustomerMatch:
-    """Take the one customer that was found.
+def decide_match(found: Sequence[Customer], wanted: Wanted, seeker: Seeker) -> CustomerMatch:
+    """Take the one customer that agrees with a rule.
 
     Raises:
-        Refused: there are several, or it is blocked for invoices.
+        Refused: there are several, it is blocked for invoices, or it is another's.
     """
-    name = invoice.customer_name or invoice.customer_email or invoice.customer or "?"
-    if len(found) > 1:
-        named = ", ".join(f"{one.number} {one.city or one.display_name}".strip() for one in found[:_SHOWN])
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    against = {one.id: find_contradictions(seeker, one, wanted) for one in found}
+    fitting = [one for one in found if not against[one.id]]
+    if not fitting:
+        raise _build_contradiction(found[0], against[found[0].id], wanted, seeker)
+    chosen = choose_among(fitting, seeker.settings.several)
+    if chosen is None:
+        named = "; ".join(_name(one) for one in fitting[:_SHOWN])
+        more = f" and {len(fitting) - _SHOWN} more" if len(fitting) > _SHOWN else ""
         raise Refused(
-            f"Customer '{name}' was found {_times(len(found))} in Business Central ({named}{more}), by {how}.",
+            f"Customer '{seeker.party.label}' was found {_times(len(fitting))} in Business Central ({named}{more}), "
+            f"by {wanted.words}.",
             code="contact.ambiguous",
-            fix="Make one of them different there, or choose other matching fields; then replay.",
+            fix=f"Choose one: hub contacts link {seeker.party.id} NUMBER. Or make one of them different there, or "
+            "choose other matching rules; then replay.",
         )
-    customer = found[0]
-    if customer.blocked in {"Invoice", "All"}:
+    return use_customer(chosen, wanted.words)
+
+
+def use_customer(customer: Customer, how: str) -> CustomerMatch:
+    """Take a customer, unless Business Central refuses drafts for it.
+
+    Raises:
+        Refused: it is blocked.
+    """
+    if is_blocked(customer):
         raise Refused(
             f"Customer {customer.number} '{customer.display_name}' is blocked in Business Central "
             f"({customer.blocked}).",
             code="contact.blocked",
             fix="Unblock the customer there, then replay.",
         )
-    return CustomerMatch(id=customer.id, number=customer.number, name=customer.display_name, how=how)
-
-
-def build_pinned_gone(customer: CustomerMatch, invoice: Invoice) -> Refused:
-    """Say that the customer that a person chose is gone: no rule may choose another."""
-    name = invoice.customer_name or invoice.customer_email or invoice.customer
-    return Refused(
-        f"Customer {customer.number}, which was chosen by hand for '{name}', is not in Business Central any more.",
-        code="contact.pinned.gone",
-        fix="Choose another customer for it, then replay.",
+    return CustomerMatch(
+        id=customer.id,
+        number=customer.number,
+        name=customer.display_name,
+        how=how,
+        tax_area="" if customer.tax_area_id == _NO_ID else customer.tax_area_id,
     )
+
+
+def describe_gone(customer: CustomerMatch) -> str:
+    """Say that the customer of an earlier match does not exist any more."""
+    return (
+        f"Customer {customer.number} {customer.name}, which it was linked to, is not in Business Central any more; "
+        "it was looked for anew."
+    )
+
+
+def build_pinned_gone(customer: CustomerMatch, stripe_customer: str) -> Refused:
+    """Say that the customer that a person chose is gone: no rule may choose another."""
+    return Refused(
+        f"Customer {customer.number} {customer.name}, which was chosen by hand for {stripe_customer}, is not in "
+        "Business Central any more.",
+        code="contact.pinned.gone",
+        fix=f"Choose another one: hub contacts link {stripe_customer} NUMBER. Or let the rules decide again: hub "
+        f"contacts unlink {stripe_customer}. Then replay.",
+    )
+
+
+def build_number_unknown(seeker: Seeker) -> Refused:
+    """Say that nobody has the number that the Stripe customer's metadata name."""
+    key = seeker.settings.number_key
+    return Refused(
+        f"The metadata of the Stripe customer '{seeker.party.label}' say {key} = {seeker.number}, and no customer in "
+        "Business Central has that number.",
+        code="contact.number.unknown",
+        fix=f"Correct or clear {key} on the Stripe customer, or create the customer there; then replay.",
+    )
+
+
+def build_not_found(wanted: Sequence[Wanted], seeker: Seeker) -> Refused:
+    """Say that no rule found anybody, and that none is created."""
+    tried = "; ".join(one.words for one in wanted)
+    return Refused(
+        f"No customer in Business Central matches '{seeker.party.label}' ({tried}), and missing ones are not created.",
+        code="contact.not_found",
+        fix="Create the customer in Business Central, or let the hub create missing customers; then replay.",
+    )
+
+
+def _build_contradiction(customer: Customer, words: Sequence[str], wanted: Wanted, seeker: Seeker) -> Refused:
+    return Refused(
+        f"Customer {_name(customer)} in Business Central was found by {wanted.words}, but {' and '.join(words)}.",
+        code="contact.contradiction",
+        fix="Correct the one that is wrong; or, if it is the right customer, choose it: hub contacts link "
+        f"{seeker.party.id} {customer.number}. Then replay.",
+    )
+
+
+def _name(customer: Customer) -> str:
+    """Number, name and city; and whether it is blocked, for such a one was often retired."""
+    named = f"{customer.number} {customer.display_name}"
+    city = f", {customer.city}" if customer.city else ""
+    blocked = f", blocked ({customer.blocked})" if customer.blocked else ""
+    return f"{named}{city}{blocked}"
 
 
 def _times(count: int) -> str:

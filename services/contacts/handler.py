@@ -82,7 +82,8 @@ class ContactsHandler:
     ) -> Outgoing:
         bc = self.remotes.business_central(snapshot, live=not message.history)
         await self._try_mapping(message, snapshot, invoice, bc)
-        match, notes = await self.resolver.resolve(snapshot, invoice, bc, is_replay=message.cause == "replay")
+        stripe = self.remotes.stripe(snapshot)
+        match, notes = await self.resolver.resolve(snapshot, invoice, stripe, bc, is_replay=message.cause == "replay")
         would_create: dict[str, Any] | None = match.payload if isinstance(match, WouldCreate) else None
         resolved = ContactResolved(
             connection=message.connection,

@@ -1,10 +1,10 @@
 """What contacts needs of the remote systems, as narrow as its use."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
-from connectors.business_central.client import CustomerField
-from connectors.business_central.models import Answer, Customer
+from connectors.business_central.models import Answer, Customer, CustomerPage
 from hub.directory import Snapshot
 from hub.materials import BcLists, StripeCatalog
 from schemas.stripe_objects import Invoice
@@ -18,16 +18,24 @@ class StripeInvoices(StripeCatalog, Protocol):
         ...
 
 
-class BcCustomers(BcLists, Protocol):
-    """Finds and creates customers."""
+class CustomerReader(BcLists, Protocol):
+    """Reads customers, and the company's lists."""
 
     async def fetch_customer(self, id: str) -> Customer | None:  # noqa: A002 - its name in BC
         """Return the customer, or None if it does not exist."""
         ...
 
-    async def find_customers(self, field: CustomerField, value: str, *, top: int = 10) -> tuple[Customer, ...]:
-        """Return the customers whose field equals the value."""
+    async def fetch_customers(self, ids: Sequence[str]) -> tuple[Customer, ...]:
+        """Return those of the customers that exist."""
         ...
+
+    def list_customers(self, changed_since: datetime | None = None) -> AsyncIterator[CustomerPage]:
+        """Yield all customers, or those that were changed since, page by page."""
+        ...
+
+
+class BcCustomers(CustomerReader, Protocol):
+    """Reads and creates customers."""
 
     async def create_customer(
         self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]]

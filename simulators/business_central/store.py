@@ -15,7 +15,7 @@ from simulators.business_central.entities import ENTITIES, EntityType
 Json = dict[str, Any]
 # The properties clients look records up by; the sign of a good client is that these carry its searches.
 _INDEXED = (
-    "number code externalDocumentNumber displayName email taxRegistrationNumber customerNumber customerId "
+    "id number code externalDocumentNumber displayName email taxRegistrationNumber customerNumber customerId "
     "customerPurchaseOrderReference status invoiceNumber phoneNumber"
 ).split()
 _LOG_LIMIT = 100_000

@@ -152,6 +152,11 @@ SENTENCES = [
     (
         "Application_FieldValidationException",
         "Gen. Bus. Posting Group must have a value in Customer: No.=C00120. It cannot be zero or empty.",
+        "bc.customer.posting_group",
+    ),
+    (
+        "Application_FieldValidationException",
+        "Gen. Prod. Posting Group must have a value in Item: No.=1896-S. It cannot be zero or empty.",
         "bc.posting_group.missing",
     ),
     (

@@ -69,7 +69,7 @@ def test_a_window_is_seconds_or_a_duration(written: str, seconds: float) -> None
         ),
         (
             "customers:\n  match:\n  - {strip: email, bc: email}",
-            "customers.match.0.strip is not a setting; did you mean customers.match.0.stripe?",
+            "customers.match.0.pairs.0.strip is not a setting; did you mean customers.match.0.pairs.0.stripe?",
         ),
         ("invoices:\n  lines: {type: Acount, number: 1}", "invoices.lines.type must be 'Account' or 'Item'."),
         ("triggers: [void]", "triggers.0 must be 'finalized', 'sent' or 'paid'."),

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from schemas.customer_settings import CustomerSettings, MatchPair
 from schemas.invoice_settings import InvoiceSettings, LineTarget
 from schemas.messages import (
     Attempt,
@@ -18,7 +19,7 @@ from schemas.messages import (
     StripeEventReceived,
     Wakeup,
 )
-from schemas.settings import CustomerSettings, MatchPair, Settings
+from schemas.settings import Settings
 
 # UTF-8 has no lone surrogates; Kafka takes bytes.
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)

@@ -121,7 +121,7 @@ async def test_a_probe_that_is_refused_again_waits_longer_each_time(line: Line) 
     await line.block()
     pauses: list[timedelta] = []
     for _ in range(6):
-        line.world.bc.fail_next("find_customers", REVOKED)
+        line.world.bc.fail_next("list_customers", REVOKED)
         assert await line.contacts(build_head()) == "waiting"
         pauses.append((await line.blocks())["bc"] - line.world.clock.now())
         line.world.clock.move(pauses[-1])
@@ -160,7 +160,7 @@ async def test_hidden_drafts_are_over_only_when_a_draft_was_seen(line: Line) -> 
     await line.block(error=Blocked("Hidden.", code=DRAFTS_HIDDEN))
 
     assert await line.contacts(build_head()) == "done"
-    assert "find_customers" in line.world.bc.calls
+    assert "list_customers" in line.world.bc.calls
     assert await line.blocks() == {"bc": NOW}
     assert await line.invoices() == "done"
     assert await line.blocks() == {}

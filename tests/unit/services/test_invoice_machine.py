@@ -17,7 +17,7 @@ from tests.service_fakes import World
 
 # Business Central may queue a request for eight minutes and run it for eight.
 DELAYS = st.timedeltas(timedelta(0), timedelta(minutes=16))
-METHODS = st.sampled_from(["create_customer", "create_invoice", "find_customers", "find_invoices", "fetch_invoice"])
+METHODS = st.sampled_from(["create_customer", "create_invoice", "list_customers", "find_invoices", "fetch_invoice"])
 # A request that is refused for now was not carried out; one whose answer is lost may have been.
 TROUBLES = st.sampled_from([RetryLater("Wait.", code="bc.rate"), RetrySoon("Reset.", code="bc.reset")])
 

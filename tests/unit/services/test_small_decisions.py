@@ -11,44 +11,14 @@ from hub.doubt import get_look_interval, get_memory_gap, is_in_doubt
 from hub.ledger import Incarnation, InvoiceOutcome, InvoiceRecord, InvoiceState, Phase
 from hub.outcomes import decide_closed
 from mapping.eligibility import Closed
-from schemas.errors import Refused
 from schemas.messages import ErrorDetail, Outcome
-from services.contacts.decide import decide_match
 from services.invoices.decide import to_document
 from services.metadata_writer.decide import MetadataKeys
-from tests.builders import NOW, build_customer, build_draft, build_invoice
+from tests.builders import NOW, build_draft
 
 WINDOW = timedelta(minutes=20)
 KEYS = MetadataKeys("bc_")
 DOCUMENT = to_document(build_draft(), "invoice")
-
-
-def test_one_customer_is_taken() -> None:
-    match = decide_match([build_customer()], "email = billing@acme.example", build_invoice())
-
-    assert (match.number, match.how) == ("C00010", "email = billing@acme.example")
-
-
-@pytest.mark.parametrize(
-    ("count", "words"), [(2, "twice"), (3, "three times"), (7, "7 times"), (6, "C6 Acme GmbH and 1 more")]
-)
-def test_several_customers_are_refused_and_named(count: int, words: str) -> None:
-    found = [build_customer(number=f"C{n + 2}", city="") for n in range(count)]
-
-    with pytest.raises(Refused, match="'Acme GmbH' was found") as caught:
-        decide_match(found, "name = Acme GmbH", build_invoice())
-    assert caught.value.code == "contact.ambiguous"
-    assert words in caught.value.message
-
-
-@pytest.mark.parametrize("blocked", ["Invoice", "All"])
-def test_a_blocked_customer_is_refused(blocked: str) -> None:
-    with pytest.raises(Refused, match=rf"C00010 'Acme GmbH' is blocked in Business Central \({blocked}\)"):
-        decide_match([build_customer(blocked=blocked)], "linked before", build_invoice())
-
-
-def test_a_customer_blocked_for_shipments_takes_invoices() -> None:
-    assert decide_match([build_customer(blocked="Ship")], "linked before", build_invoice()).number == "C00010"
 
 
 def outcome(kind: Outcome, **more: Any) -> InvoiceOutcome:

@@ -1,0 +1,170 @@
+"""Finds the BC customer that a Stripe customer is: by its number in the metadata, else by the rules in order.
+
+Reads only: the resolver, the replay plan and the preview ask the same. The index proposes, a request fetches whom it
+proposes, and the rule is compared with what is there now.
+"""
+
+from dataclasses import dataclass
+
+from connectors.business_central.models import Customer
+from hub.directory import Snapshot
+from hub.ledger import CustomerLink
+from hub.materials import MaterialsGatherer, StripeCatalog
+from mapping.customers import NewCustomerPayload, build_new_customer, list_customer_lists
+from mapping.matching import Seeker, Wanted, build_wanted
+from mapping.normal_forms import normalise_code
+from mapping.parties import needs_customer, read_party
+from schemas.messages import CustomerMatch
+from schemas.stripe_objects import Customer as StripeCustomer
+from schemas.stripe_objects import Invoice
+from services.contacts.claims import Held
+from services.contacts.decide import (
+    build_not_found,
+    build_number_unknown,
+    build_pinned_gone,
+    decide_match,
+)
+from services.contacts.index import Company, CustomerIndex
+from services.contacts.ports import CustomerReader
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whose BC customer is asked for, and by what."""
+
+    snapshot: Snapshot
+    invoice: Invoice
+    company: Company
+    bc: CustomerReader
+    seeker: Seeker
+    wanted: tuple[Wanted, ...]
+    customer: StripeCustomer | None
+    """As it is now, where something looks at it."""
+    is_fresh: bool
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """What a creation is claimed under."""
+        return tuple(dict.fromkeys(claim for one in self.wanted for claim in one.claims))
+
+
+@dataclass(frozen=True)
+class Found:
+    """Who agrees with a rule: one, or several."""
+
+    wanted: Wanted
+    customers: tuple[Customer, ...]
+    is_ours: bool = False
+    """The hub created it lately under one of the rule's claims."""
+
+    def decide(self, seeker: Seeker) -> CustomerMatch:
+        """Take the one that it is.
+
+        Raises:
+            Refused: a person must.
+        """
+        match = decide_match(self.customers, self.wanted, seeker)
+        return match.model_copy(update={"how": "created before"}) if self.is_ours else match
+
+
+@dataclass(frozen=True)
+class CustomerSearch:
+    """Asks the index, then Business Central."""
+
+    index: CustomerIndex
+    gatherer: MaterialsGatherer
+
+    async def ask(
+        self, snapshot: Snapshot, invoice: Invoice, stripe: StripeCatalog, bc: CustomerReader, *, is_fresh: bool = False
+    ) -> Question:
+        """Prepare the question: who is it for, and what do the rules look for.
+
+        Raises:
+            Refused: nothing identifies the customer.
+        """
+        settings = snapshot.settings
+        customer = None
+        if invoice.customer and needs_customer(settings):
+            customer = await stripe.fetch_customer(invoice.customer)
+        party = read_party(invoice, customer)
+        books = await self.gatherer.gather_books(snapshot, bc, frozenset(("company",)))
+        key = settings.customers.number_key
+        number = party.metadata.get(key, "").strip() if key else ""
+        seeker = Seeker(party, settings.customers, books.country, number)
+        return Question(
+            snapshot=snapshot,
+            invoice=invoice,
+            company=Company(snapshot.connection.company_key, books.country, bc),
+            bc=bc,
+            seeker=seeker,
+            wanted=build_wanted(seeker),
+            customer=customer,
+            is_fresh=is_fresh,
+        )
+
+    async def find(self, question: Question, held: Held) -> Found | None:
+        """Look by the rules in order; the first that finds any decides.
+
+        What was changed lately is read before where it could matter: where a person asks, who may just have changed it;
+        where a customer is being created; and unless the first rule finds somebody at once.
+        """
+        mark = await self.index.prepare(question.company)
+        is_exact = question.is_fresh or held.find_intent() is not None
+        if is_exact:
+            await self.index.catch_up(question.company, mark, is_exact=True)
+        found = await self._look(question, held)
+        is_first = found is not None and found.wanted is question.wanted[0]
+        if is_exact or is_first or not await self.index.catch_up(question.company, mark):
+            return found
+        return await self._look(question, held)
+
+    async def build_new(self, question: Question) -> NewCustomerPayload:
+        """Build the customer that would be created.
+
+        Raises:
+            Refused: none may be, or it can't be built.
+        """
+        seeker, snapshot = question.seeker, question.snapshot
+        if not seeker.settings.create_missing:
+            raise build_not_found(question.wanted, seeker)
+        lists = list_customer_lists(seeker.settings)
+        books = await self.gatherer.gather_books(snapshot, question.bc, lists, is_fresh=question.is_fresh)
+        built = build_new_customer(seeker.party, snapshot.settings, books, question.invoice, question.customer)
+        if seeker.number and normalise_code(str(built.payload.get("number", ""))) != normalise_code(seeker.number):
+            raise build_number_unknown(seeker)
+        return built
+
+    async def _look(self, question: Question, held: Held) -> Found | None:
+        """What the hub created under a rule's claims lately counts as found by it.
+
+        Not every customer can be found by what it was made of (a number from Business Central's series, an e-mail
+        address that was too long).
+        """
+        proposed = await self.index.find(question.company, [one.list_keys() for one in question.wanted])
+        for wanted, ids in zip(question.wanted, proposed, strict=True):
+            agreeing = await self._fetch_agreeing(question, wanted, ids)
+            if agreeing:
+                return Found(wanted, agreeing)
+            created = held.find_customer(wanted.claims)
+            if created is not None and (known := await question.bc.fetch_customer(created)) is not None:
+                return Found(wanted, (known,), is_ours=True)
+        return None
+
+    async def _fetch_agreeing(self, question: Question, wanted: Wanted, ids: frozenset[str]) -> tuple[Customer, ...]:
+        if not ids:
+            return ()
+        known = await question.bc.fetch_customers(sorted(ids))
+        await self.index.drop(question.company, ids - {one.id for one in known})
+        return tuple(one for one in known if wanted.agrees(one, question.company.home))
+
+
+async def check_linked(link: CustomerLink, stripe_customer: str, bc: CustomerReader) -> Customer | None:
+    """Return the linked customer as it is now; None if it is gone, and rules may look for another.
+
+    Raises:
+        Refused: it is gone, and a person had chosen it.
+    """
+    known = await bc.fetch_customer(link.customer.id)
+    if known is None and link.pinned:
+        raise build_pinned_gone(link.customer, stripe_customer)
+    return known
