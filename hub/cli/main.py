@@ -2,7 +2,21 @@
 
 import typer
 
-from hub.cli import connections, dead, doctor, errors, events, replay, run, settings, simulate, topics, up, waiting
+from hub.cli import (
+    connections,
+    dead,
+    doctor,
+    errors,
+    events,
+    preview,
+    replay,
+    run,
+    settings,
+    simulate,
+    topics,
+    up,
+    waiting,
+)
 from hub.cli.demo import show as demo
 
 app = typer.Typer(
@@ -11,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for module in (run, up, demo, simulate, replay, waiting, doctor, errors):
+for module in (run, up, demo, simulate, preview, replay, waiting, doctor, errors):
     app.command(module.NAME, context_settings=getattr(module, "CONTEXT_SETTINGS", None))(module.command)
 for group in (topics, connections, settings, events, dead):
     app.add_typer(group.app, name=group.NAME)

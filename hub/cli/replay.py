@@ -231,18 +231,7 @@ async def _tell(selection: Selection, wanted: str | None, *, recreate: bool, as_
         events = await _fetch_events(stripe, selection.events)
         ids = [str(event.data.object.id) for event in events]
         ids += await list_invoice_ids(selection, foundation, snapshot, stripe)
-        planner = ReplayPlanner(
-            snapshot=snapshot,
-            stripe=stripe,
-            bc=foundation.clients.business_central(snapshot, live=False),
-            ledger=foundation.ledger,
-            mapper=foundation.mapper,
-            search=build_search(foundation),
-            load_claims=partial(_load_claims, foundation, snapshot),
-            load_life=partial(load_life, foundation.redis, foundation.clock),
-            clock=foundation.clock,
-            recreate=recreate,
-        )
+        planner = build_planner(foundation, snapshot, recreate=recreate)
         planned = await _plan_all(planner, list(dict.fromkeys(ids)), quiet=as_json)
     if as_json:
         print_json({"connection": snapshot.connection.id, "invoices": [asdict(one) for one in planned]})
@@ -250,6 +239,22 @@ async def _tell(selection: Selection, wanted: str | None, *, recreate: bool, as_
         _show(planned, snapshot)
     if count_verdicts(planned).get("fail"):
         raise typer.Exit(int(Exit.PROBLEM))
+
+
+def build_planner(foundation: Foundation, snapshot: Snapshot, *, recreate: bool = False) -> ReplayPlanner:
+    """Build what foretells: it reads as the services do, and writes nothing."""
+    return ReplayPlanner(
+        snapshot=snapshot,
+        stripe=foundation.clients.stripe(snapshot),
+        bc=foundation.clients.business_central(snapshot, live=False),
+        ledger=foundation.ledger,
+        mapper=foundation.mapper,
+        search=build_search(foundation),
+        load_claims=partial(_load_claims, foundation, snapshot),
+        load_life=partial(load_life, foundation.redis, foundation.clock),
+        clock=foundation.clock,
+        recreate=recreate,
+    )
 
 
 async def load_life(redis: Any, clock: Clock) -> Incarnation:

@@ -12,7 +12,8 @@ from hub.ledger import CustomerLink, Incarnation, InvoiceRecord
 from hub.mapper import DocumentMapper
 from hub.materials import StripeCatalog
 from hub.outcomes import decide_closed
-from mapping.eligibility import DELETED, Closed, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
+from mapping.customers import NewCustomerPayload
+from mapping.eligibility import DELETED, Closed, DueDecision, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
 from mapping.sales_documents import MappedDocument
 from schemas.errors import Blocked, HubError, Refused
 from schemas.messages import CustomerMatch, DocumentKind
@@ -101,6 +102,20 @@ class _Due:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """What an invoice would become: its customer and its draft, or why not."""
+
+    invoice: Invoice
+    due: str
+    """Whether it is due, in words; empty where it is."""
+    customer: CustomerMatch | None = None
+    new: NewCustomerPayload | None = None
+    """Who would be created, where nobody was found."""
+    mapped: MappedDocument | None = None
+    refusal: HubError | None = None
+
+
+@dataclass(frozen=True)
 class ReplayPlanner:
     """Plans for one connection."""
 
@@ -134,13 +149,12 @@ class ReplayPlanner:
         except HubError as error:
             return PlannedInvoice(invoice_id, "unknown", f"can't be told now: {error.message}")
 
+    def _decide(self, invoice: Invoice, record: InvoiceRecord) -> DueDecision:
+        go_live = self.snapshot.connection.go_live
+        return decide_due(invoice, self.snapshot.settings, was_sent=record.sent_at is not None, go_live=go_live)
+
     async def _plan_invoice(self, invoice: Invoice, record: InvoiceRecord) -> PlannedInvoice:
-        decision = decide_due(
-            invoice,
-            self.snapshot.settings,
-            was_sent=record.sent_at is not None,
-            go_live=self.snapshot.connection.go_live,
-        )
+        decision = self._decide(invoice, record)
         match decision:
             case NotYet(reason) | LeftAlone(reason):
                 return _plan_skipped(invoice, record, reason)
@@ -158,25 +172,46 @@ class ReplayPlanner:
     async def _plan_due(self, invoice: Invoice, record: InvoiceRecord) -> PlannedInvoice:
         link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
         await self._map(invoice, link.customer if link else None)
-        customer, notes = await self._find_customer(invoice)
+        customer, new = await self._find_customer(invoice)
         mapped = await self._map(invoice, customer)
-        due = _Due(invoice, record, mapped, customer, notes)
+        due = _Due(invoice, record, mapped, customer, new.notes if new else ())
         found = await self._look(due)
         return await self._plan_creation(due) if found is None else _plan_found(due, found)
 
     async def _map(self, invoice: Invoice, customer: CustomerMatch | None) -> MappedDocument:
         return await self.mapper.map(self.snapshot, invoice, self.stripe, self.bc, customer, is_fresh=True)
 
-    async def _find_customer(self, invoice: Invoice) -> tuple[CustomerMatch | None, tuple[str, ...]]:
-        """Look as the resolver does on a replay; without anybody, return what is noted of a new customer."""
+    async def preview(self, invoice: Invoice) -> Preview:
+        """Show what an invoice would become, whether it is due or not. Nothing is written.
+
+        Raises:
+            Blocked: a system refuses altogether.
+        """
+        record = await self.ledger.load_invoice(self.snapshot.connection.id, invoice.id)
+        due = _tell_due(self._decide(invoice, record))
+        customer: CustomerMatch | None = None
+        new: NewCustomerPayload | None = None
+        try:
+            # The mapping first, as contacts does: what can't be booked is told before anyone is looked for.
+            link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
+            await self._map(invoice, link.customer if link else None)
+            customer, new = await self._find_customer(invoice)
+            return Preview(invoice, due, customer, new, await self._map(invoice, customer))
+        except Blocked:
+            raise
+        except HubError as error:
+            return Preview(invoice, due, customer, new, refusal=error)
+
+    async def _find_customer(self, invoice: Invoice) -> tuple[CustomerMatch | None, NewCustomerPayload | None]:
+        """Look as the resolver does on a replay; without anybody, return who would be created."""
         link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
         if link is not None and (known := await check_linked(link, invoice.customer or "", self.bc)) is not None:
-            return use_customer(known, "linked before"), ()
+            return use_customer(known, "linked before"), None
         question = await self.search.ask(self.snapshot, invoice, self.stripe, self.bc, is_fresh=True)
         found = await self.search.find(question, await self.load_claims(question.claims))
         if found is not None:
-            return found.decide(question.seeker), ()
-        return None, (await self.search.build_new(question)).notes
+            return found.decide(question.seeker), None
+        return None, await self.search.build_new(question)
 
     async def _look(self, due: _Due) -> SalesInvoice | None:
         """Look as the one-draft protocol does: by the id that ledger or metadata know, else by number."""
@@ -225,6 +260,16 @@ class ReplayPlanner:
                 f"the hub's memory is younger than this invoice, so it only looks for a draft until {until:%H:%M} UTC"
             )
         return None
+
+
+def _tell_due(decision: DueDecision) -> str:
+    match decision:
+        case GoOn():
+            return ""
+        case NotYet(reason) | LeftAlone(reason):
+            return reason
+        case Closed():
+            return decision.reason
 
 
 def count_verdicts(planned: Sequence[PlannedInvoice]) -> dict[Verdict, int]:

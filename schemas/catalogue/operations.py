@@ -99,6 +99,18 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_DEAD,
     ),
     Entry(
+        "preview.file.unreadable",
+        "The file holds no Stripe invoice in the shape of the pinned API version.",
+        "Save one from Stripe's API, or an event about one, as JSON.",
+        Page.STRIPE_INVOICE,
+    ),
+    Entry(
+        "preview.invoice.unknown",
+        "Stripe has no such invoice in this account and mode.",
+        "Copy its id from Stripe, or name the connection with --connection.",
+        Page.STRIPE_INVOICE,
+    ),
+    Entry(
         "replay.event.missing",
         "Stripe does not have the event (any more: it keeps them for 30 days).",
         "Replay its invoice by id.",

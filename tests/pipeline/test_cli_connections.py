@@ -227,3 +227,52 @@ async def test_simulators_run_from_the_command_line(hub: HubProcess) -> None:
         assert (await http.get(f"{ready['admin']}/state")).is_success
         process.terminate()
         await process.communicate()
+
+
+async def count_writes(simulators: Simulators) -> tuple[Any, Any]:
+    """How often either system was written to: sign-ins are no writes."""
+    bc: dict[str, Any] = await simulators.call(simulators.bc, "GET", "state")
+    stripe: dict[str, Any] = await simulators.call(simulators.stripe, "GET", "state")
+    return bc["writes"], [count for route, count in stripe["requests"].items() if route.startswith("POST")]
+
+
+async def test_a_preview_shows_customer_draft_and_totals_and_writes_nothing(
+    hub: HubProcess, simulators: Simulators
+) -> None:
+    assert (await hub(*build_add_words(simulators), "--webhook-secret", "whsec_x")).code == 0
+    (invoice_id,) = await finalize_invoices(simulators, 1)
+    before = await count_writes(simulators)
+
+    shown = await hub("preview", invoice_id, "--json")
+    in_words = await hub("preview", invoice_id)
+    table = await hub("preview", "--last", "5")
+    (recorded,) = (Path(__file__).parents[1] / "recorded" / "stripe").glob("01_*.json")
+    from_file = await hub("preview", "--file", str(recorded), "--json")
+    samples = await hub("preview", "--samples", "--json")
+
+    (one,) = shown.json["invoices"]
+    assert (one["invoice"], one["verdict"], one["draft"]["difference"]) == (invoice_id, "create", "0.00")
+    assert one["draft"]["sources"]["header"]["postingDate"] == "invoice finalized"
+    assert one["would_create_customer"]["displayName"]
+    assert "Nothing was written." in in_words.out
+    assert "create" in table.out
+    assert from_file.json["invoices"][0]["number"] == "NLS-0041"
+    assert len(samples.json["invoices"]) >= 6
+    assert await count_writes(simulators) == before
+
+
+@pytest.mark.parametrize("words", [(), ("in_1", "--samples")])
+async def test_a_preview_needs_one_thing_to_show(hub: HubProcess, words: tuple[str, ...]) -> None:
+    assert (await hub("preview", *words)).code == 2
+
+
+async def test_a_file_that_holds_no_invoice_is_said_to_hold_none(
+    hub: HubProcess, simulators: Simulators, tmp_path: Path
+) -> None:
+    assert (await hub(*build_add_words(simulators), "--webhook-secret", "whsec_x")).code == 0
+    path = tmp_path / "broken.json"
+    path.write_text("[]")
+
+    ended = await hub("preview", "--file", str(path))
+    assert ended.code == 1
+    assert "holds no Stripe invoice" in ended.err

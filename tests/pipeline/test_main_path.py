@@ -3,7 +3,9 @@
 from decimal import Decimal
 
 import pytest
+from pydantic_core import from_json, to_json
 
+from hub.cli.replay import build_planner
 from schemas.messages import InvoiceResult, MetadataUpdated
 from schemas.settings import Settings
 from schemas.topics import INVOICES_RESULTS, METADATA_UPDATED
@@ -178,3 +180,22 @@ async def test_one_address_in_two_accounts_is_one_customer(hub: Hub) -> None:
             await shop.wait_for_status(invoice, "synced")
 
         assert len(await first.find_customers(email)) == 1
+
+
+async def test_the_payload_sent_is_the_payload_previewed(hub: Hub) -> None:
+    async with open_shop(hub) as shop:
+        invoice = await shop.make_invoice(await shop.add_customer(), amount=98_765)
+        await shop.wait_for_status(invoice, "synced")
+        snapshot = await shop.foundation.directory.load(shop.connection.id)
+        found = await shop.foundation.clients.stripe(snapshot).fetch_invoice(invoice["id"])
+        assert found is not None
+        previewed = (await build_planner(shop.foundation, snapshot).preview(found)).mapped
+
+        def is_ours(one: InvoiceResult) -> bool:
+            return one.invoice_id == invoice["id"] and bool(one.attempts)
+
+        results = await shop.read(INVOICES_RESULTS, InvoiceResult, lambda told: any(map(is_ours, told)))
+        sent = next(one for one in results if is_ours(one)).attempts[0].payload
+        assert previewed is not None
+        # As a message carries it: amounts are strings there.
+        assert sent == from_json(to_json(previewed.payload))

@@ -1,0 +1,226 @@
+"""`hub preview`: what invoices would become in Business Central, by the code of production. Writes nothing."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.text import Text
+
+from connectors.stripe.client import StripeApi
+from hub.cli.context import Exit, choose_connection, open_foundation, print_json, run_command
+from hub.cli.replay import build_planner
+from hub.cli.replay_plan import Preview
+from hub.cli.wording import say, show_table
+from mapping.sales_documents import MappedDocument
+from mapping.samples import load_samples
+from schemas.errors import Refused
+from schemas.money import format_amount
+from schemas.stripe_objects import Invoice
+
+NAME = "preview"
+# Business Central serves five at once, and production needs some of them.
+_AT_ONCE = 3
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What to preview: one invoice, a file, the samples, or the last ones."""
+
+    invoice_id: str | None
+    file: Path | None
+    samples: bool
+    last: int | None
+
+
+def command(
+    invoice_id: Annotated[str | None, typer.Argument(metavar="[IN_…]", help="A Stripe invoice, by its id.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A Stripe invoice (or event about one) as JSON.")] = None,
+    samples: Annotated[bool, typer.Option("--samples", help="The built-in samples.")] = False,
+    last: Annotated[int | None, typer.Option(min=1, max=1_000, help="The last finalized invoices, as a table.")] = None,
+    connection: Annotated[str | None, typer.Option(help="Connection or Stripe account.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what an invoice would become: its customer and why, each field with its source, lines, tax and total.
+
+    Nothing is written, neither to Stripe nor to Business Central. It ends with 1 if one of them would fail.
+    """
+    wanted = _Wanted(invoice_id, file, samples, last)
+    if sum(1 for one in (invoice_id, file, samples or None, last) if one is not None) != 1:
+        raise typer.BadParameter("name one of: an invoice's id, --file, --samples, --last")
+    run_command(_preview(wanted, connection, as_json=as_json))
+
+
+async def _preview(wanted: _Wanted, connection: str | None, *, as_json: bool) -> None:
+    async with open_foundation() as foundation:
+        snapshot = await foundation.directory.load(await choose_connection(foundation, connection))
+        planner = build_planner(foundation, snapshot)
+        invoices = await _load(wanted, foundation.clients.stripe(snapshot))
+        room = asyncio.Semaphore(_AT_ONCE)
+
+        async def preview(invoice: Invoice) -> Preview:
+            async with room:
+                return await planner.preview(invoice)
+
+        shown = await asyncio.gather(*(preview(invoice) for invoice in invoices))
+    if as_json:
+        version = snapshot.settings_version
+        print_json({"settings_version": version, "invoices": [describe(one) for one in shown]})
+    elif len(shown) == 1 and wanted.last is None:
+        _show_one(shown[0])
+    else:
+        _show_table(shown)
+    if any(one.refusal is not None for one in shown):
+        raise typer.Exit(int(Exit.PROBLEM))
+
+
+async def _load(wanted: _Wanted, stripe: StripeApi) -> Sequence[Invoice]:
+    if wanted.file is not None:
+        return [read_invoice(wanted.file)]
+    if wanted.samples:
+        return [one.invoice for one in load_samples()]
+    if wanted.invoice_id is not None:
+        return [await _fetch(stripe, wanted.invoice_id)]
+    ids: list[str] = []
+    async for invoice in stripe.list_invoices():
+        if invoice.status in {"open", "paid"}:
+            ids.append(invoice.id)
+        if len(ids) == wanted.last:
+            break
+    return [await _fetch(stripe, one) for one in ids]
+
+
+async def _fetch(stripe: StripeApi, invoice_id: str) -> Invoice:
+    invoice = await stripe.fetch_invoice(invoice_id)
+    if invoice is None:
+        raise Refused(
+            f"Stripe has no invoice {invoice_id} in this account and mode.",
+            code="preview.invoice.unknown",
+            fix="Copy its id from Stripe, or name the connection with --connection.",
+        )
+    return invoice
+
+
+def read_invoice(path: Path) -> Invoice:
+    """Read an invoice from a file; an event's is taken out of it.
+
+    Raises:
+        Refused: the file can't be read, or holds no invoice.
+    """
+    try:
+        body: Any = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(body, dict) and "data" in body and "lines" not in body:
+            body = body["data"]["object"]
+        return Invoice.model_validate(body)
+    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        raise Refused(
+            f"{path} holds no Stripe invoice in the shape of API version 2026-10-28.endive.",
+            code="preview.file.unreadable",
+            fix="Save one from Stripe's API (GET /v1/invoices/in_…) or an event about one, as JSON.",
+        ) from error
+
+
+def describe(shown: Preview) -> dict[str, Any]:
+    """Describe a preview as plain data: what `--json` prints."""
+    told: dict[str, Any] = {
+        "invoice": shown.invoice.id,
+        "number": shown.invoice.number,
+        "not_due": shown.due or None,
+        "verdict": _judge(shown),
+        "customer": shown.customer.model_dump() if shown.customer else None,
+        "would_create_customer": shown.new.payload if shown.new else None,
+        "notes": [*(shown.new.notes if shown.new else ()), *(shown.mapped.notes if shown.mapped else ())],
+    }
+    if shown.refusal is not None:
+        fix = shown.refusal.fix if isinstance(shown.refusal, Refused) else ""
+        told["refusal"] = {"code": shown.refusal.code, "message": shown.refusal.message, "fix": fix}
+    if shown.mapped is not None:
+        told["draft"] = _describe_draft(shown.mapped)
+    return told
+
+
+def _describe_draft(mapped: MappedDocument) -> dict[str, Any]:
+    return {
+        "kind": mapped.kind,
+        "payload": mapped.payload,
+        "sources": {"header": mapped.header_sources, "lines": [line.sources for line in mapped.lines]},
+        "form": mapped.form,
+        "stripe_total": mapped.total,
+        "predicted": {"net": mapped.predicted.net, "tax": mapped.predicted.tax, "gross": mapped.predicted.gross},
+        "rounding": mapped.rounding,
+        "difference": mapped.predicted.gross - mapped.total,
+        "dimensions": dict(mapped.dimensions),
+    }
+
+
+def _judge(shown: Preview) -> str:
+    if shown.refusal is not None:
+        return "ambiguous" if shown.refusal.code == "contact.ambiguous" else "fail"
+    return "match" if shown.customer else "create"
+
+
+def _tell_customer(shown: Preview) -> str:
+    if shown.customer is not None:
+        return f"{shown.customer.number} {shown.customer.name}, by {shown.customer.how}"
+    return f"new: {shown.new.payload.get('displayName', '')}" if shown.new else ""
+
+
+def _show_one(shown: Preview) -> None:
+    say(f"Invoice {shown.invoice.number or shown.invoice.id}")
+    if shown.due:
+        say((f"It is not due now: {shown.due}", "yellow"))
+    say(f"Customer: {_tell_customer(shown) or 'not looked for'}")
+    if shown.new is not None:
+        show_table(("Field", "Value"), [(name, str(value)) for name, value in shown.new.payload.items()])
+    if shown.mapped is not None:
+        _show_draft(shown.mapped)
+    for note in describe(shown)["notes"]:
+        say(f"Note: {note}")
+    if shown.refusal is not None:
+        fix = shown.refusal.fix if isinstance(shown.refusal, Refused) else ""
+        say((f"It would fail: {shown.refusal.message} {fix}".strip(), "bold red"))
+    say("Nothing was written.")
+
+
+def _show_draft(mapped: MappedDocument) -> None:
+    header = [
+        (name, str(value), mapped.header_sources[name])
+        for name, value in mapped.payload.items()
+        if name in mapped.header_sources
+    ]
+    show_table(("Field", "Value", "From"), header)
+    lines = [
+        (str(number), name, str(value), line.sources[name])
+        for number, line in enumerate(mapped.lines, start=1)
+        for name, value in line.fields.items()
+    ]
+    show_table(("Line", "Field", "Value", "From"), lines)
+    tax = format_amount(mapped.predicted.tax, mapped.currency)
+    say(
+        f"Stripe's total {format_amount(mapped.total, mapped.currency)}, Business Central's "
+        f"{format_amount(mapped.predicted.gross, mapped.currency)} ({tax} of it tax); difference "
+        f"{mapped.predicted.gross - mapped.total}, rounding line {mapped.rounding}."
+    )
+
+
+def _show_table(shown: Sequence[Preview]) -> None:
+    if not shown:
+        say("There are no finalized invoices.")
+        return
+    colours = {"match": "green", "create": "cyan", "ambiguous": "bold magenta", "fail": "bold red"}
+    rows = [
+        (
+            one.invoice.number or one.invoice.id,
+            Text(_judge(one), colours[_judge(one)]),
+            one.refusal.message if one.refusal else _tell_customer(one),
+            format_amount(one.mapped.total, one.mapped.currency) if one.mapped else "",
+        )
+        for one in shown
+    ]
+    show_table(("Invoice", "Would", "Customer, or why not", "Total"), rows, whole=("Invoice", "Would"))
+    counts = {verdict: sum(1 for one in shown if _judge(one) == verdict) for verdict in colours}
+    say(", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) + ". Nothing was written.")
