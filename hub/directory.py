@@ -20,7 +20,7 @@ from hub.redis import (
     woken_key,
 )
 from hub.secrets import SecretBox
-from schemas.connections import BlockedState, Connection, ConnectionSecrets
+from schemas.connections import BlockedState, Connection, ConnectionSecrets, Plan
 from schemas.errors import Blocked, Gone, Poison, Refused
 from schemas.ids import ConnectionId
 from schemas.settings import Settings
@@ -208,6 +208,10 @@ class Directory:
     async def set_paused(self, connection: str, *, paused: bool) -> None:
         """Pause or resume by hand."""
         await self._change(connection, paused=paused)
+
+    async def set_plan(self, connection: str, plan: Plan) -> None:
+        """Change how many invoices a month may be synced."""
+        await self._change(connection, plan=plan)
 
     async def end_dry_run(self, connection: str) -> None:
         """Write from now on."""

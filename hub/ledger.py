@@ -25,6 +25,8 @@ from hub.redis import (
     invoice_lease_key,
     run,
     translate_redis_errors,
+    usage_key,
+    usage_months_key,
     waiting_entries_key,
     waiting_key,
     woken_key,
@@ -32,10 +34,14 @@ from hub.redis import (
 from schemas.contract import Contract, Moment
 from schemas.messages import BcDocument, CustomerMatch, ErrorDetail, Outcome, Wakeup
 
-# Replies 0 when the lease is not ours any more.
+# Replies 0 when the lease is not ours any more. A first success counts as usage in the same breath.
 _FENCED_SET = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[2], 'state', ARGV[2])
+if KEYS[3] then
+  redis.call('ZADD', KEYS[3], 'NX', ARGV[3], ARGV[4])
+  redis.call('SADD', KEYS[4], ARGV[5])
+end
 return 1
 """
 
@@ -96,7 +102,8 @@ class InvoiceState(Contract):
     etag: str | None = None
     """Of our own POST: a draft may be deleted only while it still has this."""
     synced_at: Moment | None = None
-    """The first success; never changed after."""
+    """The first success of the hub's own, which counts as usage; never changed after. None where a draft was taken over
+    that the hub does not remember to have asked for."""
 
 
 class InvoiceOutcome(Contract):
@@ -171,14 +178,27 @@ class Ledger:
         """
         return hold_lease(self.redis, invoice_lease_key(connection, invoice_id), self.lease_life)
 
-    async def save_state(self, lease: Lease, connection: str, invoice_id: str, state: InvoiceState) -> None:
-        """Write the protocol state under the lease.
+    async def save_state(
+        self,
+        lease: Lease,
+        connection: str,
+        invoice_id: str,
+        state: InvoiceState,
+        *,
+        first_success: datetime | None = None,
+    ) -> None:
+        """Write the protocol state under the lease; a first success counts as usage of its month.
 
         Raises:
             RetrySoon: the lease has ended (`ledger.lease.lost`).
         """
-        keys = (lease.key, invoice_key(connection, invoice_id))
-        if not await run(self.redis.eval(_FENCED_SET, 2, *keys, lease.token, state.model_dump_json(exclude_none=True))):
+        keys = [lease.key, invoice_key(connection, invoice_id)]
+        args: list[Any] = [lease.token, state.model_dump_json(exclude_none=True)]
+        if first_success is not None:
+            month = name_month(first_success)
+            keys += [usage_key(connection, month), usage_months_key(connection)]
+            args += [first_success.timestamp(), invoice_id, month]
+        if not await run(self.redis.eval(_FENCED_SET, len(keys), *keys, *args)):
             raise build_lease_lost(lease.key)
 
     async def write_intent(
@@ -280,6 +300,11 @@ class Ledger:
     async def doubt_customer_link(self, connection: str, stripe_customer: str) -> None:
         """Have the link checked before it is used again: Business Central refused its customer."""
         await run(self.redis.eval(_DOUBT_LINK, 1, customer_link_key(connection), stripe_customer))
+
+
+def name_month(moment: datetime) -> str:
+    """Name the calendar month that a moment counts in: `2026-11`, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m")
 
 
 class _MetadataField(Contract):

@@ -8,7 +8,7 @@ from hub.clock import Clock
 from hub.ledger import InvoiceOutcome, InvoiceState, Ledger
 from hub.metrics import OUTCOMES
 from hub.stage.ports import Failure, Outgoing
-from mapping.eligibility import Closed
+from mapping.eligibility import Closed, LeftAlone, NotYet
 from schemas.ids import ConnectionId, build_message_key
 from schemas.messages import Attempt, InvoiceResult, StageName, Wakeup
 from schemas.topics import INVOICES_RESULTS
@@ -52,6 +52,13 @@ class Outcomes:
         """Tell again what the ledger holds, if anything."""
         outcome = (await self.ledger.load_invoice(connection, received.object_id)).outcome
         return [] if outcome is None else [self.tell(connection, received, outcome)]
+
+    async def conclude_skipped(
+        self, connection: ConnectionId, received: Wakeup, why: NotYet | LeftAlone
+    ) -> list[Outgoing]:
+        """Conclude an invoice that is not synced, which is no failure."""
+        outcome = InvoiceOutcome(outcome="skipped", reason=why.reason, code=why.code, decided_at=self.clock.now())
+        return await self.conclude(connection, received, outcome)
 
     async def conclude_closed(self, connection: ConnectionId, received: Wakeup, closed: Closed) -> list[Outgoing]:
         """Conclude an invoice that does not stand any more in Stripe: skipped; with a draft, a person must look."""

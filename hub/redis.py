@@ -122,6 +122,16 @@ def woken_key(connection: str) -> str:
     return f"hub:{{{connection}}}:woken"
 
 
+def usage_key(connection: str, month: str) -> str:
+    """Sorted set: the invoices first synced in a month (`2026-11`, UTC), by when."""
+    return f"hub:{{{connection}}}:usage:{month}"
+
+
+def usage_months_key(connection: str) -> str:
+    """Set: the months that have usage."""
+    return f"hub:{{{connection}}}:usage"
+
+
 def role_lease_key(connection: str, role: str) -> str:
     """String with expiry: the one replica that does `role` (waker, catch-up) for the connection."""
     return f"hub:{{{connection}}}:role:{role}"

@@ -13,6 +13,15 @@ from schemas.ids import ConnectionId, StripeAccountId, build_company_key, build_
 SignIn = Literal["client_credentials", "delegated"]
 
 
+class Plan(Contract):
+    """How many invoices a month (UTC) may be synced. None: any number."""
+
+    soft_limit: int | None = Field(default=None, ge=0)
+    """Beyond it the hub warns."""
+    hard_limit: int | None = Field(default=None, ge=0)
+    """At it invoices are skipped; they can be replayed after an upgrade, or next month."""
+
+
 class Connection(Contract):
     """What everyone may see of a connection. Its id follows from its five first fields."""
 
@@ -34,6 +43,7 @@ class Connection(Contract):
     dry_run: bool = False
     """Everything but writes: results say what would be written."""
     paused: bool = False
+    plan: Plan = Plan()
 
     @cached_property
     def id(self) -> ConnectionId:

@@ -16,6 +16,7 @@ from hub.outcomes import Outcomes
 from hub.redis import INCARNATION, build_redis
 from hub.secrets import SecretBox
 from hub.stage.ports import Failure, Handler, Outgoing, describe
+from hub.usage import Usage
 from schemas.connections import Connection
 from schemas.errors import HubError, Refused, RetryLater, RetrySoon
 from schemas.messages import ContactResolved, InvoiceResult, Message, MetadataUpdated, StripeEventReceived
@@ -77,6 +78,7 @@ class World:
         redis = DyingRedis(self.plain_redis, self.steps, self.clock)
         self.ledger = Ledger(redis, replicas=replicas)
         self.directory = Directory(redis, SecretBox([SecretStr("a key for the tests")]), self.clock)
+        self.usage = Usage(redis)
         self.stripe = FakeStripe(self.steps)
         self.bc = FakeBc(self.steps, self.clock)
         remotes = self.remotes = Remotes(self.stripe, self.bc)
@@ -88,6 +90,7 @@ class World:
             remotes=remotes,
             mapper=self.mapper,
             outcomes=Outcomes(self.ledger, self.own_clock, "invoices"),
+            usage=self.usage,
             clock=self.own_clock,
         )
         self.metadata = MetadataHandler(self.directory, self.ledger, remotes, self.own_clock)
@@ -105,6 +108,7 @@ class World:
             self.mapper,
             CustomerResolver(self.ledger, self.build_search(), self.own_clock, self.ledger.lease_life),
             Outcomes(self.ledger, self.own_clock, "contacts"),
+            self.usage,
             self.own_clock,
         )
 

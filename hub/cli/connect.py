@@ -251,7 +251,7 @@ def _keep_history(connection: Connection, stored: Connection | None, request: Co
     """Adding again changes what was given: new keys must not move the go-live date, or end a pause."""
     if stored is None:
         return connection
-    kept: dict[str, Any] = {"created_at": stored.created_at, "paused": stored.paused}
+    kept: dict[str, Any] = {"created_at": stored.created_at, "paused": stored.paused, "plan": stored.plan}
     if request.go_live is None:
         kept["go_live"] = stored.go_live
     if request.dry_run is None:

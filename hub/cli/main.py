@@ -15,6 +15,7 @@ from hub.cli import (
     simulate,
     topics,
     up,
+    usage,
     waiting,
 )
 from hub.cli.demo import show as demo
@@ -27,7 +28,7 @@ app = typer.Typer(
 )
 for module in (run, up, demo, simulate, preview, replay, waiting, doctor, errors):
     app.command(module.NAME, context_settings=getattr(module, "CONTEXT_SETTINGS", None))(module.command)
-for group in (topics, connections, settings, events, dead):
+for group in (topics, connections, settings, events, dead, usage):
     app.add_typer(group.app, name=group.NAME)
 
 

@@ -33,6 +33,7 @@ from hub.ledger import Incarnation
 from hub.redis import INCARNATION, run
 from hub.stage.ports import Outgoing
 from hub.trace import begin_trace
+from hub.usage import Usage
 from mapping.eligibility import get_issue_time
 from schemas.errors import Refused
 from schemas.ids import build_message_key
@@ -250,6 +251,7 @@ def build_planner(foundation: Foundation, snapshot: Snapshot, *, recreate: bool 
         ledger=foundation.ledger,
         mapper=foundation.mapper,
         search=build_search(foundation),
+        usage=Usage(foundation.redis),
         load_claims=partial(_load_claims, foundation, snapshot),
         load_life=partial(load_life, foundation.redis, foundation.clock),
         clock=foundation.clock,

@@ -12,6 +12,7 @@ from hub.ledger import CustomerLink, Incarnation, InvoiceRecord
 from hub.mapper import DocumentMapper
 from hub.materials import StripeCatalog
 from hub.outcomes import decide_closed
+from hub.usage import Usage
 from mapping.customers import NewCustomerPayload
 from mapping.eligibility import DELETED, Closed, DueDecision, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
 from mapping.sales_documents import MappedDocument
@@ -125,6 +126,7 @@ class ReplayPlanner:
     ledger: LedgerReader
     mapper: DocumentMapper
     search: CustomerSearch
+    usage: Usage
     load_claims: LoadClaims
     load_life: LoadLife
     clock: Clock
@@ -161,6 +163,9 @@ class ReplayPlanner:
             case Closed():
                 return self._plan_closed(invoice.id, record, decision, invoice.number or "")
             case GoOn():
+                limit = await self.usage.find_limit(self.snapshot.connection, record, self.clock.now())
+                if limit is not None:
+                    return _plan_skipped(invoice, record, limit.reason)
                 return await self._plan_due(invoice, record)
 
     def _plan_closed(self, invoice_id: str, record: InvoiceRecord, closed: Closed, number: str = "") -> PlannedInvoice:

@@ -37,6 +37,7 @@ class Page(StrEnum):
     HUB_REPLAY = "hub replay"
     HUB_SETTINGS = "hub settings export, hub settings import"
     HUB_TOPICS = "hub topics apply"
+    HUB_USAGE = "hub usage"
     HUB_WAITING = "hub waiting"
     SUPPORT = "the people who maintain the hub"
 

@@ -387,4 +387,10 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("stage.share", "The connection has much in hand, so the invoice waits its turn.", WAIT, Page.HUB_WAITING),
     Entry("stage.slow", "The invoice takes longer than usual.", WAIT, Page.HUB_WAITING),
+    Entry(
+        "usage.limit.reached",
+        "The plan's invoices of this month (UTC) are used up.",
+        "Enlarge the plan (hub usage limits), or wait for the next month; then replay.",
+        Page.HUB_USAGE,
+    ),
 )

@@ -2,6 +2,7 @@
 
 from hub.app import Foundation, Service, build_stage_service
 from hub.outcomes import Outcomes
+from hub.usage import Usage
 from services.contacts.handler import ContactsHandler
 from services.contacts.index import CustomerIndex
 from services.contacts.resolver import CustomerResolver
@@ -19,6 +20,7 @@ def build_app(foundation: Foundation) -> Service:
         mapper=foundation.mapper,
         resolver=CustomerResolver(ledger, search, clock, ledger.lease_life),
         outcomes=Outcomes(ledger, clock, "contacts"),
+        usage=Usage(foundation.redis),
         clock=clock,
     )
     return build_stage_service(foundation, "contacts", handler, touches=frozenset({"stripe", "bc"}))

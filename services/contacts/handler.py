@@ -6,11 +6,12 @@ from typing import Any
 
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
-from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
+from hub.ledger import InvoiceRecord, Ledger
 from hub.log import get_logger
 from hub.mapper import DocumentMapper
 from hub.outcomes import Outcomes
 from hub.stage.ports import Failure, Outgoing
+from hub.usage import Usage
 from mapping.eligibility import DELETED, Closed, GoOn, LeftAlone, NotYet, decide_due
 from schemas.ids import build_message_key
 from schemas.messages import ContactResolved, StripeEventReceived
@@ -33,6 +34,7 @@ class ContactsHandler:
     mapper: DocumentMapper
     resolver: CustomerResolver
     outcomes: Outcomes
+    usage: Usage
     clock: Clock
 
     async def handle(self, message: StripeEventReceived) -> Sequence[Outgoing]:
@@ -75,6 +77,8 @@ class ContactsHandler:
             case Closed():
                 return await self._conclude_closed(message, decision)
             case GoOn():
+                if (limit := await self.usage.find_limit(snapshot.connection, record, self.clock.now())) is not None:
+                    return await self._conclude_skipped(message, limit)
                 return [await self._resolve(message, snapshot, invoice, decision)]
 
     async def _resolve(
@@ -115,8 +119,7 @@ class ContactsHandler:
         return await self._conclude_skipped(message, decision)
 
     async def _conclude_skipped(self, message: StripeEventReceived, why: NotYet | LeftAlone) -> Sequence[Outgoing]:
-        outcome = InvoiceOutcome(outcome="skipped", reason=why.reason, code=why.code, decided_at=self.clock.now())
-        return await self.outcomes.conclude(message.connection, message.build_wakeup(), outcome)
+        return await self.outcomes.conclude_skipped(message.connection, message.build_wakeup(), why)
 
     async def _conclude_closed(self, message: StripeEventReceived, closed: Closed) -> Sequence[Outgoing]:
         return await self.outcomes.conclude_closed(message.connection, message.build_wakeup(), closed)

@@ -2,6 +2,7 @@
 
 from hub.app import Foundation, Service, build_stage_service
 from hub.outcomes import Outcomes
+from hub.usage import Usage
 from services.invoices.handler import InvoicesHandler
 
 
@@ -13,6 +14,7 @@ def build_app(foundation: Foundation) -> Service:
         remotes=foundation.clients,
         mapper=foundation.mapper,
         outcomes=Outcomes(foundation.ledger, foundation.clock, "invoices"),
+        usage=Usage(foundation.redis),
         clock=foundation.clock,
     )
     return build_stage_service(foundation, "invoices", handler, touches=frozenset({"stripe", "bc"}))

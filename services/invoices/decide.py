@@ -175,10 +175,13 @@ class Told:
     names: tuple[str, ...]
     """What the draft's external document number may end with."""
 
+    def names_it(self, document: SalesInvoice) -> bool:
+        """Tell whether a document is named after the invoice. Metadata can be copied from one invoice to another."""
+        return document.external_document_number.upper().endswith(self.names)
+
     def fits(self, document: SalesInvoice, customer_id: str) -> bool:
-        """Tell whether a document is the invoice's own. Metadata can be copied from one invoice to another."""
-        own = document.external_document_number.upper()
-        return own.endswith(self.names) and document.customer_id.lower() == customer_id.lower()
+        """Tell whether a document is the invoice's own."""
+        return self.names_it(document) and document.customer_id.lower() == customer_id.lower()
 
 
 def read_told(invoice: Invoice, prefix: str) -> Told | None:

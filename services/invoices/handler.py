@@ -10,6 +10,7 @@ from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.mapper import DocumentMapper
 from hub.outcomes import Outcomes, Told
 from hub.stage.ports import Failure, Outgoing
+from hub.usage import Usage
 from mapping.eligibility import Closed
 from mapping.sales_documents import MappedDocument
 from schemas.errors import HubError, Queued
@@ -33,6 +34,7 @@ class InvoicesHandler:
     remotes: Remotes
     mapper: DocumentMapper
     outcomes: Outcomes
+    usage: Usage
     clock: Clock
 
     async def handle(self, message: ContactResolved) -> Sequence[Outgoing]:
@@ -48,6 +50,8 @@ class InvoicesHandler:
             mapped = await self._map(snapshot, message, invoice)
             if snapshot.connection.dry_run:
                 return await self._conclude_dry_run(message, snapshot, mapped)
+            if (limit := await self.usage.find_limit(snapshot.connection, record, self.clock.now())) is not None:
+                return await self.outcomes.conclude_skipped(message.connection, message.received, limit)
             wanted = Wanted(snapshot, invoice, mapped, _require_customer(message), message.received.recreate)
             held = HeldInvoice(self.ledger, lease, message.connection, invoice.id, record.state)
             return await self._draft(message, wanted, held)

@@ -65,13 +65,14 @@ class HeldInvoice:
     invoice_id: str
     state: InvoiceState
 
-    async def save(self, state: InvoiceState) -> None:
-        """Write the state.
+    async def save(self, state: InvoiceState, *, proved: bool = True) -> None:
+        """Write the state. What sets the time of the first success counts as usage of its month, if it is `proved`.
 
         Raises:
             RetrySoon: the lease has ended, and someone else may be at work.
         """
-        await self.ledger.save_state(self.lease, self.connection, self.invoice_id, state)
+        first = state.synced_at if proved and self.state.synced_at is None else None
+        await self.ledger.save_state(self.lease, self.connection, self.invoice_id, state, first_success=first)
         self.state = state
 
     async def change(self, **changes: Any) -> None:
@@ -158,9 +159,13 @@ class DraftProtocol:
         if told is None or get_issue_time(self.wanted.invoice) >= (await self.held.ledger.load_incarnation()).born_at:
             return None
         found = await self.bc.fetch_invoice(told.id, kind=self._kind)
-        if found is None and not self.wanted.recreate:
-            raise build_deleted_refusal(told.number)
-        if found is None or not told.fits(found, self.wanted.customer.id):
+        if found is None:
+            # A new draft, if a person asks for one, is no second success.
+            await self.held.save(InvoiceState(phase="deleted", synced_at=told.synced_at), proved=False)
+            if not self.wanted.recreate:
+                raise build_deleted_refusal(told.number)
+            return None
+        if not told.fits(found, self.wanted.customer.id):
             return None
         if told.synced_at is not None:
             await self.held.save(
@@ -269,7 +274,10 @@ class DraftProtocol:
             await self.bc.set_dimensions(document.id, dict(self.wanted.mapped.dimensions), kind=self._kind)
         if (slot := self.held.state.slot) is not None:
             await self.bc.release_slot(slot)
-        synced_at = self.held.state.synced_at or self.clock.now()
+        synced_at = self.held.state.synced_at
+        if synced_at is None and self.held.state.intent_at is not None:
+            # Not where somebody else's draft is taken over, or one of a life that the ledger has forgotten.
+            synced_at = self.clock.now()
         await self.held.change(phase="synced", document=kept, synced_at=synced_at, slot=None)
         return kept
 

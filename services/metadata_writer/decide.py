@@ -21,13 +21,16 @@ class MetadataKeys:
         """Build all keys of an outcome; an empty value means that the key is absent."""
         document = outcome.document
         synced_at = record.state.synced_at
-        return {
+        built = {
             f"{self.prefix}status": outcome.outcome,
             f"{self.prefix}invoice": document.number if document else "",
             f"{self.prefix}invoice_id": document.id if document else "",
             f"{self.prefix}error": _say(outcome),
-            f"{self.prefix}synced_at": synced_at.strftime("%Y-%m-%dT%H:%M:%SZ") if synced_at else "",
         }
+        # A success whose time the ledger has forgotten leaves alone what stands there: usage is built again from it.
+        if synced_at is not None or outcome.outcome != "synced":
+            built[f"{self.prefix}synced_at"] = synced_at.strftime("%Y-%m-%dT%H:%M:%SZ") if synced_at else ""
+        return built
 
     def answer_replay(self, wanted: dict[str, str], outcome: InvoiceOutcome) -> dict[str, str]:
         """Build the answer to a person's replay: everything anew, and the request cleared once it has its end."""

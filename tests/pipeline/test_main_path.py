@@ -6,6 +6,7 @@ import pytest
 from pydantic_core import from_json, to_json
 
 from hub.cli.replay import build_planner
+from hub.usage import Usage
 from schemas.messages import InvoiceResult, MetadataUpdated
 from schemas.settings import Settings
 from schemas.topics import INVOICES_RESULTS, METADATA_UPDATED
@@ -35,6 +36,9 @@ async def test_a_finalized_invoice_becomes_a_draft_and_stripe_says_so(hub: Hub) 
         assert draft["currencyCode"] == "EUR"
         assert (metadata["bc_invoice"], metadata["bc_invoice_id"]) == (draft["number"], draft["id"])
         assert len(await shop.find_customers("first@shop.example")) == 1
+        usage = Usage(shop.foundation.redis)
+        (month,) = await usage.list_months(shop.connection.id)
+        assert [one.invoice_id for one in await usage.list_counted(shop.connection.id, month)] == [invoice["id"]]
 
 
 async def test_a_known_customer_takes_two_requests_and_a_duplicate_none(hub: Hub) -> None:

@@ -30,7 +30,7 @@ def read_document() -> tuple[str, str]:
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     children: dict[str, Any] = getattr(command, "commands", {})
-    if not children:
+    if not children or command.invoke_without_command:
         yield path, command
     for name, child in children.items():
         yield from _walk(f"{path} {name}", child)

@@ -12,6 +12,7 @@ from hub.cli.replay import load_life
 from hub.cli.replay_plan import PlannedInvoice, ReplayPlanner, Verdict, count_verdicts
 from hub.ledger import CustomerLink
 from hub.redis import INCARNATION
+from schemas.connections import Plan
 from schemas.customer_settings import CustomerSettings
 from schemas.errors import Blocked, RetryLater
 from schemas.invoice_settings import InvoiceSettings
@@ -44,6 +45,7 @@ async def build_planner(world: World, *, recreate: bool = False) -> ReplayPlanne
         ledger=world.ledger,
         mapper=world.mapper,
         search=world.build_search(),
+        usage=world.usage,
         load_claims=lambda values: Claims(world.plain_redis, company, values).load(),
         load_life=partial(load_life, world.plain_redis, world.clock),
         clock=world.clock,
@@ -108,6 +110,11 @@ async def link_to_a_deleted_customer(world: World) -> None:
     world.stripe.put(INVOICE)
     link = CustomerLink(customer=build_match(id="deleted"), linked_at=NOW)
     await world.ledger.save_customer_link(world.connection.id, "cus_1", link)
+
+
+async def at_the_plans_limit(world: World) -> None:
+    await known_customer(world)
+    await world.directory.set_plan(world.connection.id, Plan(hard_limit=0))
 
 
 async def synced(world: World) -> None:
@@ -197,6 +204,7 @@ CASES: list[tuple[Arrange, Verdict, str, Outcome]] = [
     (draft_in_stripe, "skip", "would be skipped: The invoice is still a draft", "skipped"),
     (voided, "skip", "would be skipped: The invoice was voided", "skipped"),
     (before_go_live, "skip", "before the go-live date", "skipped"),
+    (at_the_plans_limit, "skip", "invoices of November 2026 (UTC) are used up", "skipped"),
     (gone_from_stripe, "skip", "was deleted in Stripe", "skipped"),
 ]
 

@@ -92,8 +92,14 @@ class Life(RuleBasedStateMachine):
         self.world.bc.finish_late()
         self.there_are_never_two()
         assert len(self.world.bc.created) == len(self.world.bc.customers) == 1
+        assert await self._count_usage() <= 1
         told = self.world.stripe.invoices["in_1"].metadata
         assert (told["bc_status"], told["bc_invoice_id"]) == ("synced", self.world.bc.invoices[0].id)
+
+    async def _count_usage(self) -> int:
+        connection = self.world.connection.id
+        months = await self.world.usage.list_months(connection)
+        return sum([await self.world.usage.count(connection, month) for month in months])
 
 
 def test_whatever_happens_there_is_one_draft_in_the_end(redis_url: str) -> None:
