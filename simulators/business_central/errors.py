@@ -89,6 +89,11 @@ def test_field(field: str, table: str, key: str) -> ApiError:
     return ApiError(400, "Application_FieldValidationException", text)
 
 
+def field_error(field: str, problem: str) -> ApiError:
+    """AL's FieldError: a value that its field refuses."""
+    return ApiError(400, "Application_FieldValidationException", f"{field} {problem}.")
+
+
 def same_key(table: str, identification: str) -> ApiError:
     """An insert or rename onto an existing key."""
     text = f"The {table} already exists. Identification fields and values: {identification}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from simulators.business_central.entities import EntityType, Property
 from simulators.business_central.errors import ApiError, bad_request, query_error, unknown_property
+from simulators.business_central.values import raise_case
 
 Predicate = Callable[[dict[str, Any]], bool]
 _TOKEN = re.compile(
@@ -228,12 +229,12 @@ def _read_literal(prop: Property, token: _Token) -> Any:
 
 def _read_string(prop: Property, value: str) -> str:
     # Longer than the field is an error, not an empty result (Error codes: Application_FilterErrorException).
-    if prop.length is not None and len(value) > prop.length:
+    if prop.length is not None and len(value.encode("utf-16-le", "surrogatepass")) // 2 > prop.length:
         text = f"The filter value '{value}' exceeds the length of the field '{prop.name}' ({prop.length})."
         raise ApiError(400, "Application_FilterErrorException", text)
     if prop.kind == "enum" and value not in prop.members:
         raise bad_request(f"The value '{value}' is not a member of '{prop.name}'. Members: {', '.join(prop.members)}")
-    return value.strip(" ").upper() if prop.kind == "code" else value
+    return raise_case(value.strip(" ")) if prop.kind == "code" else value
 
 
 def _comparable_stamp(text: str) -> str:

@@ -6,9 +6,20 @@ from decimal import Decimal
 from typing import Any
 
 from simulators.business_central.entities import EntityType, Property
-from simulators.business_central.errors import ApiError, bad_request, read_only, string_too_long, unknown_property
+from simulators.business_central.errors import (
+    ApiError,
+    bad_request,
+    dialog,
+    field_error,
+    read_only,
+    string_too_long,
+    unknown_property,
+)
 
 GUID = re.compile(r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")
+# Read strictly: XML has no form for these, and a lone half of a pair has none in UTF-8.
+_UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_EMAIL_PARTS = 2
 _MESSAGE = "Cannot convert a value to target type '{}' because of conversion errors."
 _DECIMAL_LIMIT = Decimal("999999999999999.99")
 Number = int | float
@@ -23,6 +34,11 @@ def to_wire(value: Decimal) -> Number:
 def to_decimal(value: Number) -> Decimal:
     """Read back what `to_wire` rendered."""
     return Decimal(str(value))
+
+
+def raise_case(text: str) -> str:
+    """Write in upper case as .NET does, letter by letter: that of ß is ß."""
+    return "".join(upper if len(upper := char.upper()) == 1 else char for char in text)
 
 
 def read_value(prop: Property, value: Any) -> Any:
@@ -59,16 +75,35 @@ def _wrong_type(prop: Property) -> ApiError:
 def _read_text(prop: Property, value: Any) -> str:
     if not isinstance(value, str):
         raise _wrong_type(prop)
-    if prop.length is not None and len(value) > prop.length:
+    if found := _UNSTORABLE.search(value):
+        raise bad_request(f"The value of '{prop.name}' has the character U+{ord(found[0]):04X}, which can't be kept.")
+    if prop.length is not None and len(value.encode("utf-16-le")) // 2 > prop.length:
         raise string_too_long(value, prop.length)
+    if check := _CHECKS.get(prop.name):
+        check(value)
     return value
+
+
+def _check_phone(value: str) -> None:
+    """Customer."Phone No." and the header's refuse letters when they are validated."""
+    if any(char.isalpha() for char in value):
+        raise field_error("Phone No.", "must not contain letters")
+
+
+def _check_email(value: str) -> None:
+    """Codeunit Mail Management: addresses parted by semicolons, each as .NET's MailAddress takes it, without a name."""
+    for address in value.strip(";").split(";") if value else ():
+        parts = address.split("@")
+        is_whole = len(parts) == _EMAIL_PARTS and all(parts) and not re.search(r"[\s<>(),:\"\[\]\\]", address)
+        if not is_whole or any(part.startswith(".") or part.endswith(".") or ".." in part for part in parts):
+            raise dialog(f'The email address "{address}" is not valid.')
 
 
 def _read_code(prop: Property, value: Any) -> str:
     if not isinstance(value, str):
         raise _wrong_type(prop)
     # Code fields are trimmed and stored upper case (BC facts §4).
-    return _read_text(prop, value.strip(" ").upper())
+    return _read_text(prop, raise_case(value.strip(" ")))
 
 
 def _read_guid(prop: Property, value: Any) -> str:
@@ -118,6 +153,7 @@ def _read_enum(prop: Property, value: Any) -> str:
     raise ApiError(400, "Unknown", f"'{value}' is not an option. The existing options are: {options}")
 
 
+_CHECKS = {"phoneNumber": _check_phone, "email": _check_email}
 _READERS = {
     "text": _read_text,
     "code": _read_code,
