@@ -72,3 +72,7 @@ def lines(draw: st.DrawFn) -> Line:
         quantity_decimal=None if quantity is None else str(quantity),
         currency=draw(st.sampled_from(["eur", "jpy", "kwd"])),
     )
+
+
+# What people can type in Stripe: anything that UTF-8 can carry.
+TYPED = TEXTS.map(lambda text: "".join(char for char in text if not "\ud800" <= char <= "\udfff"))
