@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from mapping.bc_fields import BcField, Entity, FieldType, find_obstacle, get_credit_memo_field, get_field
+from mapping.stripe_views import show
 from mapping.template_filters import TIME_ZONE
 from mapping.templates import TemplateError, render_template
 from mapping.text import Notes, fit_code, fit_email, fit_phone, fit_text, tidy
@@ -37,22 +38,17 @@ def build_context(
     invoice: Invoice | None = None, customer: Customer | None = None, *, time_zone: str = "UTC"
 ) -> Context:
     """Build what templates of the header or of a customer see: `invoice`, `customer`, `metadata` (the invoice's)."""
-    told = invoice.model_dump() if invoice else {}
     return {
-        "invoice": told,
-        "customer": customer.model_dump() if customer else {},
-        "metadata": told.get("metadata", {}),
+        "invoice": show(invoice),
+        "customer": show(customer),
+        "metadata": invoice.metadata if invoice else {},
         TIME_ZONE: time_zone,
     }
 
 
 def add_line(context: Context, line: Line, product: Product | None = None, price: Price | None = None) -> Context:
     """Return the context with a line of the invoice, and what is sold by it."""
-    return context | {
-        "line": line.model_dump(),
-        "product": product.model_dump() if product else {},
-        "price": price.model_dump() if price else {},
-    }
+    return context | {"line": show(line), "product": show(product), "price": show(price)}
 
 
 def render_fields(

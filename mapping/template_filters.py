@@ -169,26 +169,40 @@ def _concat(values: object, more: object) -> list[object]:
 
 
 def _sum(values: object, key: object = None) -> Number:
-    members = _to_list(values) if key is None else array.map_(values, to_text(key))
+    members = _to_list(values) if key is None else array.map_(_to_list(values), to_text(key))
     return tidy_number(sum((to_number(member) for member in members), start=Decimal(0)))
 
 
+def _on_list(rule: Filter) -> Filter:
+    """Let a rule of Liquid see a list: one thing is a list of one, and null of none."""
+
+    def apply(values: object, *arguments: object) -> object:
+        return rule(_to_list(values), *arguments)
+
+    return apply
+
+
 _LISTS: Mapping[str, Filter] = {
-    "compact": array.compact,
     "concat": _concat,
-    "find": array.find,
     "first": _first,
-    "has": array.has,
     "join": _join,
     "last": _last,
-    "map": array.map_,
-    "reject": array.reject,
-    "reverse": array.reverse,
-    "sort": array.sort,
-    "sort_natural": array.sort_natural,
     "sum": _sum,
     "uniq": _unique,
-    "where": array.where,
+    **{
+        name: _on_list(rule)
+        for name, rule in (
+            ("compact", array.compact),
+            ("find", array.find),
+            ("has", array.has),
+            ("map", array.map_),
+            ("reject", array.reject),
+            ("reverse", array.reverse),
+            ("sort", array.sort),
+            ("sort_natural", array.sort_natural),
+            ("where", array.where),
+        )
+    },
 }
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from mapping.bc_fields import Entity
 from mapping.field_values import Value, add_line, build_context, render_fields
+from mapping.templates import render_template
 from mapping.text import Notes
 from schemas.errors import Refused
 from schemas.field_mappings import FieldMapping
@@ -28,7 +29,7 @@ def build_header(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_header_is_filled_from_invoice_and_customer() -> None:
-    context = build_header(metadata={"po": "PO-17", "salesperson": "jr"}, due_date=1767222000)
+    context = build_header(number="A-1", metadata={"po": "PO-17", "salesperson": "jr"}, due_date=1767222000)
 
     assert render(
         "salesInvoices",
@@ -38,7 +39,7 @@ def test_a_header_is_filled_from_invoice_and_customer() -> None:
         dueDate="{{ invoice.due_date | date }}",
         shipToName="{{ invoice.shipping_details.name }}",
     ) == {
-        "customerPurchaseOrderReference": f"PO-17 / {context['invoice']['number']}",
+        "customerPurchaseOrderReference": "PO-17 / A-1",
         "salesperson": "JR",
         "dueDate": "2026-01-01",
     }
@@ -57,6 +58,24 @@ def test_a_line_sees_its_product_and_price() -> None:
         description2="{{ product.metadata.sku }} {{ price.nickname }} {{ line.metadata.project }}",
         description="{{ line.description }}: {{ product.url }}",
     ) == {"description2": "S-1 Yearly X1", "description": "Seats: https://x.example"}
+
+
+def test_templates_see_fields_and_nothing_else() -> None:
+    context = build_header(
+        metadata={"a": "1"}, custom_fields=[{"name": "PO", "value": "4711"}], new_in_stripe={"x": [1]}
+    )
+
+    def see(template: str) -> str:
+        return render_template(template, context)
+
+    assert see("{{ invoice.new_in_stripe.x[0] }}{{ invoice.custom_fields.first.value }}") == "14711"
+    assert see("{{ invoice.custom_fields | map: 'name' | join }}{{ invoice.custom_fields.size }}") == "PO1"
+    assert see("{{ invoice.custom_fields | where: 'name', 'PO' | map: 'value' }}") == "4711"
+    assert see("{{ invoice.status_transitions | map: 'finalized_at' | size }}") == "1"
+    assert see("{{ invoice.model_dump }}{{ invoice.model_fields }}{{ invoice.__dict__ }}{{ invoice._object }}") == ""
+    assert see("{{ invoice.lines.data[0] }}{{ invoice.lines }}{{ customer.address.city }}") == ""
+    assert see("{% for pair in invoice.metadata %}{{ pair[0] }}={{ pair[1] }}{% endfor %}") == "a=1"
+    assert see("{% if invoice.shipping_details %}yes{% else %}no{% endif %}") == "no"
 
 
 def test_values_have_the_form_of_their_field() -> None:
