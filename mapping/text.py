@@ -70,13 +70,14 @@ def fit_code(text: str, limit: int, what: str, notes: Notes) -> str:
     """
     clean = _clean(text, what, notes)
     plain = unicodedata.normalize("NFKC", clean).translate(_CODE_SIGNS)
-    kept = " ".join("".join(char for char in plain if _is_code_sign(char)).split())
-    if kept != plain:
+    signs = "".join(char for char in plain if _is_code_sign(char))
+    kept = " ".join(unicodedata.normalize("NFC", signs).split())
+    if signs != plain:
         notes.add(f"{what} lost characters that a code can't have.", lost=True)
     elif kept != clean:
         notes.add(f"{what} was written with plain letters and signs.")
     # Letter by letter, as Business Central does: its upper case of ß is ß, not SS.
-    raised = "".join(upper if len(upper := char.upper()) == 1 else char for char in kept)
+    raised = unicodedata.normalize("NFC", "".join(up if len(up := char.upper()) == 1 else char for char in kept))
     if count_units(raised) > limit:
         notes.add(f"{what} was cut to {limit} characters.", lost=True)
         raised = cut_text(raised, limit).rstrip()
@@ -175,4 +176,6 @@ def _keep_whole(text: str, limit: int, what: str, notes: Notes) -> str:
 
 def _is_code_sign(char: str) -> bool:
     """Letters, their accents, digits, punctuation and signs of the basic plane; neither emoji nor what is not seen."""
+    if char.isascii():
+        return char.isprintable()
     return char <= "\uffff" and unicodedata.category(char) not in {"So", "Sk", "Cf", "Cc", "Cn", "Co", "Cs"}
