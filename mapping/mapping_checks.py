@@ -9,32 +9,43 @@ from mapping.samples import Sample, load_samples
 from mapping.template_paths import list_references
 from mapping.templates import TemplateError, find_place, parse_template
 from mapping.text import Notes
-from schemas.field_mappings import FieldMapping, FieldMappings, Section
+from schemas.field_mappings import FieldMapping, Section
+from schemas.settings import Settings
 
 ENTITIES: Mapping[Section, Entity] = {
     "customer": "customers",
     "invoice": "salesInvoices",
     "line": "salesInvoiceLines",
 }
+_NUMBER = BcField("number", "code", length=20)
 _LINE_ROOTS = frozenset({"line", "product", "price"})
 
 
-def check_field_mappings(fields: FieldMappings, *, time_zone: str = "UTC") -> tuple[str, ...]:
-    """List what is wrong, a sentence each that names the mapping, the place in its template, and the fix."""
+def check_templates(settings: Settings) -> tuple[str, ...]:
+    """List what is wrong with the templates of settings: a sentence each that names the mapping, the place, the fix."""
     problems: list[str] = []
     for section in ENTITIES:
-        for number, mapping in enumerate(fields.get(section), start=1):
+        for number, mapping in enumerate(settings.fields.get(section), start=1):
             where = f"fields.{section}, mapping {number} ({mapping.field})"
-            problems += (f"{where}{problem}" for problem in _check(section, mapping, time_zone))
+            problems += (f"{where}{problem}" for problem in _check_mapping(section, mapping, settings.time_zone))
+    number = settings.customers.new.number
+    if "{" in number:
+        template = FieldMapping(field="number", template=number)
+        found = _check_template("customer", template, _NUMBER, settings.time_zone)
+        problems += (f"customers.new.number{problem}" for problem in found)
     return tuple(problems)
 
 
-def _check(section: Section, mapping: FieldMapping, time_zone: str) -> Iterator[str]:
-    """Yield problems, each with its place in front; what stands on a wrong template is not looked at."""
+def _check_mapping(section: Section, mapping: FieldMapping, time_zone: str) -> Iterator[str]:
     field = get_field(ENTITIES[section], mapping.field)
     if field is None or field.obstacle:
         yield f": {find_obstacle(ENTITIES[section], mapping.field)}"
         return
+    yield from _check_template(section, mapping, field, time_zone)
+
+
+def _check_template(section: Section, mapping: FieldMapping, field: BcField, time_zone: str) -> Iterator[str]:
+    """Yield problems, each with its place in front; what stands on a wrong template is not looked at."""
     try:
         parse_template(mapping.template)
     except TemplateError as error:

@@ -13,6 +13,7 @@ from pydantic import (
 
 from schemas.contract import Form
 from schemas.invoice_settings import BcCode, MetadataKey
+from schemas.metadata_keys import check_written_key
 
 CustomerSource = Annotated[
     str,
@@ -180,4 +181,6 @@ class CustomerSettings(Form):
     def _check_key(self) -> "CustomerSettings":
         if self.write_number and self.number_key is None:
             raise ValueError("write_number needs the number_key to write to")
+        if self.write_number and self.number_key is not None:
+            check_written_key(self.number_key)
         return self

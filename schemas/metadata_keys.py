@@ -1,24 +1,14 @@
 """Keys of Stripe metadata that the hub writes: such as people can read and name everywhere."""
 
 import re
+from functools import partial
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-_KEY_LENGTH = 40  # Stripe's limit
-_PREFIX_LENGTH = 20
 
-
-def _check_key(key: str) -> str:
-    return _check(key, _KEY_LENGTH)
-
-
-def _check_prefix(prefix: str) -> str:
-    return _check(prefix, _PREFIX_LENGTH)
-
-
-def _check(key: str, limit: int) -> str:
-    """Return a key that can be written.
+def check_written_key(key: str, limit: int = 40) -> str:
+    """Return a key that the hub can write, of Stripe's 40 characters at most; those it only reads may have any.
 
     Raises:
         ValueError: it can't, and why, and what comes next to it.
@@ -32,7 +22,5 @@ def _check(key: str, limit: int) -> str:
     )
 
 
-WrittenMetadataKey = Annotated[str, AfterValidator(_check_key)]
-"""A key that the hub writes. Keys that it only reads may have any characters."""
-MetadataPrefix = Annotated[str, AfterValidator(_check_prefix)]
+MetadataPrefix = Annotated[str, AfterValidator(partial(check_written_key, limit=20))]
 """What all keys of the hub on an invoice begin with."""

@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mapping.mapping_checks import check_field_mappings
+from mapping.mapping_checks import check_templates
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
 
@@ -94,7 +94,7 @@ def build_settings(values: Mapping[str, Any]) -> Settings:
         settings = Settings.model_validate(_read_seconds(values))
     except ValidationError as error:
         raise _refuse([_describe(one) for one in error.errors(include_url=False)]) from None
-    if problems := check_field_mappings(settings.fields, time_zone=settings.time_zone):
+    if problems := check_templates(settings):
         raise _refuse(problems)
     return settings
 

@@ -82,6 +82,10 @@ def test_a_window_is_seconds_or_a_duration(written: str, seconds: float) -> None
         ),
         ("metadata_prefix: 'bc[x]'", "Stripe takes no brackets, and a key with blanks has no name in templates; "),
         ("metadata_prefix: ' bc[x] '", "; nearest is bc_x."),
+        (
+            "customers: {number_key: 'BC No.', write_number: true}",
+            "customers: 'BC No.' can't be a metadata key of the hub: write 1 to 40 letters",
+        ),
         ("metadata_prefix: '✓'", "; nearest is bc_."),
         (
             "fields:\n  invoice:\n  - {field: shipToName, template: a}\n  - {field: shipToName, template: b}",
@@ -133,6 +137,12 @@ fields:
     assert settings.fields.customer[0].on_invalid == "fail"
     assert settings.fields.line[0].template.startswith("{% if line.period")
     assert parse_settings(dump_settings(settings)) == settings
+
+
+def test_a_key_that_is_only_read_may_have_any_characters() -> None:
+    settings = parse_settings("customers: {number_key: 'BC No.'}")
+
+    assert settings.customers.number_key == "BC No."
 
 
 def test_all_mistakes_are_told_at_once() -> None:

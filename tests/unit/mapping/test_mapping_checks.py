@@ -1,14 +1,15 @@
 import pytest
 
-from mapping.mapping_checks import check_field_mappings
+from mapping.mapping_checks import check_templates
 from mapping.samples import load_samples
 from schemas.field_mappings import FieldMapping, FieldMappings
 from schemas.money import get_exponent
+from schemas.settings import Settings
 
 
 def check(section: str, *mappings: tuple[str, str]) -> list[str]:
-    made = tuple(FieldMapping(field=field, template=template) for field, template in mappings)
-    return list(check_field_mappings(FieldMappings.model_validate({section: made})))
+    made = [{"field": field, "template": template} for field, template in mappings]
+    return list(check_templates(Settings.model_validate({"fields": {section: made}})))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_what_fails_on_a_sample_is_not_saved(section: str, field: str, template:
 def test_a_text_that_is_too_long_in_a_sample_may_be_saved() -> None:
     mapping = FieldMapping(field="customerPurchaseOrderReference", template="{{ invoice.id }}" * 3, on_invalid="fail")
 
-    assert check_field_mappings(FieldMappings(invoice=(mapping,))) == ()
+    assert check_templates(Settings(fields=FieldMappings(invoice=(mapping,)))) == ()
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -96,7 +97,28 @@ def test_all_problems_are_told_at_once() -> None:
         invoice=(FieldMapping(field="shipToName", template="{{ a.b }} {{ c.d }}"),),
     )
 
-    assert len(check_field_mappings(fields)) == 3
+    assert len(check_templates(Settings(fields=fields))) == 3
+
+
+@pytest.mark.parametrize(
+    ("number", "problem"),
+    [
+        ("series", ""),
+        ("metadata.erp_number", ""),
+        ("{{ customer.metadata.erp_number | default: customer.id }}", ""),
+        ("C{{ customer.nr }}", "customers.new.number, line 1, column 5: there is no customer.nr; did you mean "),
+        ("{{ customer.id", "customers.new.number, line 1, column 1: expected '}}', found end of file."),
+        (
+            "{{ customer.name | plus: 1 }}",
+            "customers.new.number, tried on the sample discounts_usd: line 1, column 20: “",
+        ),
+    ],
+)
+def test_the_template_of_customer_numbers_is_checked_too(number: str, problem: str) -> None:
+    found = check_templates(Settings.model_validate({"customers": {"new": {"number": number}}}))
+
+    assert "".join(found)[: len(problem)] == problem
+    assert bool(found) is bool(problem)
 
 
 def test_samples_are_varied() -> None:
