@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from benchmarks.chaos.cuts import CutKind
@@ -61,14 +62,15 @@ class Injector:
     async def _carry_out(self, fault: Fault) -> None:
         await asyncio.sleep(max(0.0, fault.at - self.now))
         async with self._locks.setdefault(_find_part(fault), asyncio.Lock()):
-            self._note(fault, "begins")
+            words = f"{fault.kind} {fault.target} {fault.how}".strip()
+            self.note(f"{words} begins")
             self.tally[fault.kind] += 1
             await self._strike(fault)
-            self._note(fault, "is over")
+            self.note(f"{words} is over")
 
-    def _note(self, fault: Fault, what: str) -> None:
-        words = f"{fault.kind} {fault.target} {fault.how}".strip()
-        self.timeline.append(f"{self.now:7.2f}  {words} {what}")
+    def note(self, what: str) -> None:
+        """Write something on the timeline."""
+        self.timeline.append(f"{datetime.now(UTC):%H:%M:%S} {self.now:7.2f}  {what}")
 
     async def _strike(self, fault: Fault) -> None:
         kind = fault.kind
@@ -171,7 +173,7 @@ async def wipe_ledger(world: World) -> None:
 
 @asynccontextmanager
 async def injecting(injector: Injector) -> AsyncGenerator[asyncio.Task[None]]:
-    """Run the plan beside the block; at the end everything is healed."""
+    """Run the plan beside the block. What goes wrong all the time goes on to the block's end; then all is healed."""
     await injector.begin_background()
     injector.begun = time.monotonic()
     task = asyncio.create_task(injector.run())

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -50,10 +51,12 @@ class Standing:
         )
 
 
-async def wait_until_settled(world: World, jobs: list[str], *, patience: float, deadline: float) -> Standing:
+async def wait_until_settled(
+    world: World, jobs: list[str], *, patience: float, deadline: float, note: Callable[[str], None]
+) -> Standing:
     """Return once all is settled; or once nothing has changed for `patience` seconds, or at the deadline.
 
-    The second end is that of a run that has lost something: the checker says what.
+    The second end is that of a run that has lost something: the checker says what. Changes are noted on the way.
     """
     end = time.monotonic() + deadline
     last, changed = await look(world, jobs), time.monotonic()
@@ -61,6 +64,7 @@ async def wait_until_settled(world: World, jobs: list[str], *, patience: float, 
         await asyncio.sleep(_LOOK_EVERY)
         now = await look(world, jobs)
         if now != last:
+            note(str(now))
             last, changed = now, time.monotonic()
     return last
 
