@@ -87,9 +87,7 @@ class ConnectionGate:
             if self._has_answered(admission, system, state, proved=snapshot.proved):
                 await self.directory.save_block(connection, system, None)
             else:
-                # Since the block began, not since now: where this clock is ahead of the next stage's, that would wait,
-                # give the time over to the next message here, and so on for ever.
-                await self._move(connection, system, state, state.since, max(0, state.probes - 1))
+                await self._move(connection, system, state, self.clock.now(), max(0, state.probes - 1))
 
     def _has_answered(self, admission: Admission, system: str, state: BlockedState, *, proved: bool) -> bool:
         if state.code == DRAFTS_HIDDEN and not proved:

@@ -131,6 +131,8 @@ class InvoiceRecord(Contract):
     """When the invoice was last seen voided, written off or deleted in Stripe; None while it stands."""
     metadata: dict[str, str] | None = None
     """What the hub last wrote to Stripe; None before the first write."""
+    customer: str | None = None
+    """The Stripe customer, where something is to be told of it."""
 
     @property
     def is_told_synced(self) -> bool:
@@ -259,6 +261,10 @@ class Ledger:
         value = _MetadataField(value=written).model_dump_json()
         await run(self.redis.hset(invoice_key(connection, invoice_id), "metadata", value))
 
+    async def record_customer(self, connection: str, invoice_id: str, stripe_customer: str) -> None:
+        """Remember whose invoice it is, for whoever tells something of the customer."""
+        await run(self.redis.hset(invoice_key(connection, invoice_id), "customer", stripe_customer))
+
     async def list_failed(self, connection: str) -> list[str]:
         """List the failed invoices, oldest failure first."""
         return await run(self.redis.zrange(failed_key(connection), 0, -1))
@@ -318,4 +324,5 @@ def _parse_record(fields: dict[str, str]) -> InvoiceRecord:
         sent_at=datetime.fromisoformat(fields["sent_at"]) if "sent_at" in fields else None,
         closed_at=datetime.fromisoformat(fields["closed_at"]) if "closed_at" in fields else None,
         metadata=_MetadataField.model_validate_json(fields["metadata"]).value if "metadata" in fields else None,
+        customer=fields.get("customer"),
     )

@@ -107,6 +107,11 @@ def customer_sync_key(connection: str) -> str:
     return f"hub:{{{connection}}}:customers:sync"
 
 
+def customer_numbers_key(connection: str) -> str:
+    """Hash: Stripe customer -> the BC number that the hub wrote to its metadata, or found there."""
+    return f"hub:{{{connection}}}:customers:numbers"
+
+
 def waiting_key(connection: str) -> str:
     """Sorted set: objects by the time they are due."""
     return f"hub:{{{connection}}}:waiting"

@@ -256,10 +256,11 @@ class Price(StripeObject):
 
 @dataclass(frozen=True, slots=True)
 class EventObject:
-    """Which object the event is about. `invoice.upcoming` has no id."""
+    """Which object the event is about. `invoice.upcoming` has no id; a tax id names its customer."""
 
     id: Any = None
     metadata: Any = None
+    customer: Any = None
 
 
 @dataclass(frozen=True, slots=True)

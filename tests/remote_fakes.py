@@ -156,7 +156,9 @@ class FakeStripe(_Remote):
         self.invoices: dict[str, Invoice] = {}
         self.products: dict[str, Product] = {}
         self.tax_rates: dict[str, TaxRate] = {}
+        self.customers: dict[str, StripeCustomer] = {}
         self.writes: list[dict[str, str]] = []
+        self.customer_writes: list[tuple[str, dict[str, str]]] = []
 
     def put(self, invoice: Invoice) -> Invoice:
         self.invoices[invoice.id] = invoice
@@ -181,7 +183,31 @@ class FakeStripe(_Remote):
         return self.tax_rates.get(tax_rate_id)
 
     async def fetch_customer(self, customer_id: str) -> StripeCustomer | None:
-        return StripeCustomer(id=customer_id)
+        await self._enter("fetch_customer")
+        found = self.customers.get(customer_id)
+        self._leave("fetch_customer")
+        return found
+
+    def put_customer(self, **fields: Any) -> StripeCustomer:
+        """Add a Stripe customer, or change one."""
+        key = fields.get("id", "cus_1")
+        known = self.customers.get(key)
+        self.customers[key] = StripeCustomer.model_validate(
+            {"id": key} | (known.model_dump() if known else {}) | fields
+        )
+        return self.customers[key]
+
+    async def update_customer_metadata(
+        self, customer_id: str, changes: Mapping[str, str], *, idempotency_key: str
+    ) -> MetadataWritten:
+        assert idempotency_key.startswith("hub:")
+        await self._enter("update_customer_metadata")
+        if customer_id not in self.customers:
+            raise Refused("It does not exist.", code="stripe.customer.missing")
+        self.customer_writes.append((customer_id, dict(changes)))
+        changed = self.put_customer(id=customer_id, metadata={**self.customers[customer_id].metadata, **changes})
+        self._leave("update_customer_metadata")
+        return MetadataWritten(changed.metadata, "req_1")
 
     async def update_invoice_metadata(
         self, invoice_id: str, changes: Mapping[str, str], *, idempotency_key: str
@@ -219,6 +245,8 @@ class FakeBc(_Remote):
         self._late: list[tuple[datetime, Callable[[], None]]] = []
         self._delay: timedelta | None = None
         self._numbers = itertools.count(1)
+        self.patches: list[dict[str, Any]] = []
+        """What customers were changed by."""
         self.listed: list[int] = []
         """How many customers each list had."""
         self._noticed: dict[str, tuple[Customer, datetime]] = {}
@@ -282,6 +310,32 @@ class FakeBc(_Remote):
         number = next(self._numbers)
         made = Customer.model_validate({"id": f"cust-{number}", "number": f"C{number:05d}", **payload})
         return await self._write("create_customer", made, before_send, lambda: self.customers.append(made))
+
+    async def update_customer(
+        self,
+        id: str,  # noqa: A002
+        payload: Mapping[str, Any],
+        *,
+        etag: str,
+    ) -> Customer | Literal["changed", "gone"]:
+        await self._look("update_customer")
+        known = next((one for one in self.customers if one.id == id), None)
+        if known is None:
+            return "gone"
+        if known.etag != etag:
+            return "changed"
+        self.patches.append(dict(payload))
+        changed = self.edit_customer(id, **payload)
+        self._leave("update_customer")
+        return changed
+
+    def edit_customer(self, id: str, **changes: Any) -> Customer:  # noqa: A002
+        """Change a customer, as the hub or a person would: its etag changes too."""
+        known = next(one for one in self.customers if one.id == id)
+        whole = known.model_dump(by_alias=True) | changes | {"@odata.etag": f"{known.etag}+"}
+        changed = Customer.model_validate(whole)
+        self.customers = [changed if one.id == id else one for one in self.customers]
+        return changed
 
     async def find_invoices(
         self, external_document_number: str, *, kind: DocumentKind = "invoice"

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from hub.customer_sync import CustomerSyncs
 from hub.directory import Directory, Snapshot
 from hub.learned import LearnedFacts
 from hub.ledger import Incarnation, Ledger
@@ -21,12 +22,14 @@ from schemas.connections import Connection
 from schemas.errors import HubError, Refused, RetryLater, RetrySoon
 from schemas.messages import ContactResolved, InvoiceResult, Message, MetadataUpdated, StripeEventReceived
 from schemas.settings import Settings
+from services.contacts.follower import CustomerFollower
 from services.contacts.handler import ContactsHandler
 from services.contacts.index import CustomerIndex
 from services.contacts.resolver import CustomerResolver
 from services.contacts.search import CustomerSearch
 from services.invoices.handler import InvoicesHandler
 from services.metadata_writer.handler import MetadataHandler
+from services.metadata_writer.numbers import NumberWriter
 from tests.builders import NOW, SETTINGS, build_connection, build_secrets
 from tests.fakes import FakeClock
 from tests.remote_fakes import DyingRedis, FakeBc, FakeStripe, Steps
@@ -83,6 +86,7 @@ class World:
         self.bc = FakeBc(self.steps, self.clock)
         remotes = self.remotes = Remotes(self.stripe, self.bc)
         self.mapper = DocumentMapper(MaterialsGatherer(), LearnedFacts(redis))
+        self.syncs = CustomerSyncs(redis)
         self.contacts = self.build_contacts()
         self.invoices = InvoicesHandler(
             directory=self.directory,
@@ -93,7 +97,9 @@ class World:
             usage=self.usage,
             clock=self.own_clock,
         )
-        self.metadata = MetadataHandler(self.directory, self.ledger, remotes, self.own_clock)
+        self.metadata = MetadataHandler(
+            self.directory, self.ledger, remotes, NumberWriter(self.ledger, self.syncs), self.own_clock
+        )
         self.connection = build_connection()
         self.results: list[InvoiceResult] = []
         self.updates: list[MetadataUpdated] = []
@@ -101,12 +107,14 @@ class World:
 
     def build_contacts(self) -> ContactsHandler:
         """Build the handler of a process: two of them share the ledger and nothing else."""
+        search = self.build_search()
         return ContactsHandler(
             self.directory,
             self.ledger,
             self.remotes,
             self.mapper,
-            CustomerResolver(self.ledger, self.build_search(), self.own_clock, self.ledger.lease_life),
+            CustomerResolver(self.ledger, self.syncs, search, self.own_clock, self.ledger.lease_life),
+            CustomerFollower(self.ledger, self.syncs, search, self.own_clock),
             Outcomes(self.ledger, self.own_clock, "contacts"),
             self.usage,
             self.own_clock,

@@ -245,11 +245,28 @@ class StripeApi:
             ValueError: there is nothing to write, or the idempotency key is none.
         """
         call = _build_call("invoice", invoice_id, method="POST")
+        return await self._write_metadata(call, f"/v1/invoices/{invoice_id}", changes, idempotency_key)
+
+    async def update_customer_metadata(
+        self, customer_id: str, changes: Mapping[str, str], *, idempotency_key: str
+    ) -> MetadataWritten:
+        """Merge changes into the customer's metadata, as `update_invoice_metadata`.
+
+        Raises:
+            Refused: the customer is gone (`stripe.customer.missing`), or Stripe's limits are exceeded.
+            Blocked: the key may not write customers (`stripe.credentials.forbidden`), among others.
+            ValueError: there is nothing to write, or the idempotency key is none.
+        """
+        call = _build_call("customer", customer_id, method="POST")
+        path = f"/v1/customers/{quote(customer_id, safe='')}"
+        return await self._write_metadata(call, path, changes, idempotency_key)
+
+    async def _write_metadata(
+        self, call: Call, path: str, changes: Mapping[str, str], idempotency_key: str
+    ) -> MetadataWritten:
         _require_writable(changes, idempotency_key)
         async with self._channel.exchange(call) as exchange:
-            answer = await exchange.post(
-                f"/v1/invoices/{invoice_id}", idempotency_key=idempotency_key, metadata=dict(changes)
-            )
+            answer = await exchange.post(path, idempotency_key=idempotency_key, metadata=dict(changes))
             body = MetadataBody.model_validate(answer.data)
         return MetadataWritten(metadata=body.metadata, request_id=answer.request_id)
 

@@ -78,6 +78,11 @@ def find_replay_request(event: Event, replay_key: str) -> str | None:
     return value if is_request else None
 
 
+def find_changed_keys(event: Event) -> frozenset[str]:
+    """Return the metadata keys that an update changed."""
+    return frozenset(_read_previous_metadata(event))
+
+
 def _read_previous_metadata(event: Event) -> dict[str, Any]:
     """The keys that changed, with their values before; null for a key that did not exist."""
     return _as_mapping((event.data.previous_attributes or {}).get("metadata"))

@@ -20,7 +20,7 @@ from hub.directory import Snapshot
 from hub.refused_signatures import Refusals, RefusedSignatures
 from schemas.connections import Connection
 from schemas.errors import HubError, Refused
-from services.ingest.decide import CAUGHT_UP
+from services.ingest.decide import list_event_types
 
 Verdict = Literal["ok", "warning", "problem", "skipped"]
 _MARKS: dict[Verdict, Text] = {
@@ -148,7 +148,7 @@ class _ConnectionLooks:
     async def stripe_events(self) -> str:
         hour_ago = self.foundation.clock.now() - timedelta(hours=1)
         events = self.foundation.clients.stripe(self.snapshot).list_events(
-            types=CAUGHT_UP, created_gte=int(hour_ago.timestamp())
+            types=list_event_types(self.snapshot.settings), created_gte=int(hour_ago.timestamp())
         )
         return f"can be read; {await tell_count(events)} in the last hour"
 

@@ -10,7 +10,7 @@ from hub.cli.wording import say, show_table
 from hub.directory import Snapshot
 from schemas.connections import Connection
 from schemas.errors import Blocked
-from services.ingest.decide import CAUGHT_UP
+from services.ingest.decide import list_event_types
 
 _COLOURS = {"active": "green", "dry run": "yellow", "paused": "yellow", "blocked": "bold red", "unreadable": "bold red"}
 
@@ -31,7 +31,7 @@ def describe_added(prepared: PreparedConnection) -> dict[str, Any]:
         "ended_dry_run": prepared.ends_dry_run,
         "paused": connection.paused,
         "webhook_path": _webhook_path(connection),
-        "webhook_events": list(CAUGHT_UP),
+        "webhook_events": list(list_event_types(prepared.settings)),
         "remarks": list(prepared.remarks),
     }
 
@@ -43,7 +43,7 @@ def show_added(prepared: PreparedConnection) -> None:
     say((f"\n{'Replaced' if prepared.replaces else 'Added'}: {connection.id}", "bold"))
     say(f"Invoices finalized before {connection.go_live:%Y-%m-%d %H:%M} UTC are left alone.")
     say(f"Webhook to register in Stripe: POST {_webhook_path(connection)}")
-    say(f"  with the events {', '.join(CAUGHT_UP)}")
+    say(f"  with the events {', '.join(list_event_types(prepared.settings))}")
     if connection.dry_run:
         say(("Dry run: nothing is written. End it with: hub connections live", "yellow"))
     if connection.paused:

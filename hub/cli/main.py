@@ -4,6 +4,7 @@ import typer
 
 from hub.cli import (
     connections,
+    contacts,
     dead,
     doctor,
     errors,
@@ -28,7 +29,7 @@ app = typer.Typer(
 )
 for module in (run, up, demo, simulate, preview, replay, waiting, doctor, errors):
     app.command(module.NAME, context_settings=getattr(module, "CONTEXT_SETTINGS", None))(module.command)
-for group in (topics, connections, settings, events, dead, usage):
+for group in (topics, connections, contacts, settings, events, dead, usage):
     app.add_typer(group.app, name=group.NAME)
 
 

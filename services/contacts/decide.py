@@ -48,6 +48,11 @@ def use_customer(customer: Customer, how: str) -> CustomerMatch:
             code="contact.blocked",
             fix="Unblock the customer there, then replay.",
         )
+    return build_match(customer, how)
+
+
+def build_match(customer: Customer, how: str) -> CustomerMatch:
+    """Say who a customer is, as links and messages have it."""
     return CustomerMatch(
         id=customer.id,
         number=customer.number,

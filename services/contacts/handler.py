@@ -17,6 +17,7 @@ from schemas.ids import build_message_key
 from schemas.messages import ContactResolved, StripeEventReceived
 from schemas.stripe_objects import Invoice
 from schemas.topics import CONTACTS_RESOLVED
+from services.contacts.follower import CustomerFollower
 from services.contacts.ports import BcCustomers, Remotes
 from services.contacts.resolver import CustomerResolver, WouldCreate
 
@@ -33,15 +34,18 @@ class ContactsHandler:
     remotes: Remotes
     mapper: DocumentMapper
     resolver: CustomerResolver
+    follower: CustomerFollower
     outcomes: Outcomes
     usage: Usage
     clock: Clock
 
     async def handle(self, message: StripeEventReceived) -> Sequence[Outgoing]:
         """Bring one object a step further; returns a resolved contact, a result, or nothing."""
+        snapshot = await self.directory.get(message.connection, is_fresh=message.cause == "replay")
+        if message.event_type.startswith("customer."):
+            return await self._follow(message, snapshot)
         if not message.object_id.startswith("in_"):
             return _leave_alone(message, "changes of it need nothing done")
-        snapshot = await self.directory.get(message.connection, is_fresh=message.cause == "replay")
         record = await self.ledger.load_invoice(message.connection, message.object_id)
         if _is_repeat(message, record):
             # A duplicate of a synced invoice costs no remote call.
@@ -52,10 +56,20 @@ class ContactsHandler:
         return await self._decide(message, snapshot, record, invoice)
 
     async def report(self, message: StripeEventReceived, failure: Failure) -> Sequence[Outgoing]:
-        """Tell the failure of an invoice. Other objects have no place to tell it."""
+        """Tell the failure of an invoice; of a customer's change it is kept, for `hub contacts show`."""
+        if message.event_type.startswith("customer.") and failure.retry_at is None:
+            get_logger().warning("contacts.customer.not_changed", object_id=message.object_id, code=failure.detail.code)
+            await self.follower.note_problem(message, failure.detail)
         if not message.object_id.startswith("in_"):
             return []
         return await self.outcomes.report(message.connection, message.build_wakeup(), failure)
+
+    async def _follow(self, message: StripeEventReceived, snapshot: Snapshot) -> Sequence[Outgoing]:
+        stripe = self.remotes.stripe(snapshot)
+        bc = self.remotes.business_central(snapshot, live=not message.history)
+        done = await self.follower.follow(message, snapshot, stripe, bc)
+        get_logger().info("contacts.customer.followed", object_id=message.object_id, done=done)
+        return []
 
     async def _decide(
         self, message: StripeEventReceived, snapshot: Snapshot, record: InvoiceRecord, invoice: Invoice
@@ -88,6 +102,8 @@ class ContactsHandler:
         await self._try_mapping(message, snapshot, invoice, bc)
         stripe = self.remotes.stripe(snapshot)
         match, notes = await self.resolver.resolve(snapshot, invoice, stripe, bc, is_replay=message.cause == "replay")
+        if snapshot.settings.customers.write_number and invoice.customer:
+            await self.ledger.record_customer(message.connection, invoice.id, invoice.customer)
         would_create: dict[str, Any] | None = match.payload if isinstance(match, WouldCreate) else None
         resolved = ContactResolved(
             connection=message.connection,

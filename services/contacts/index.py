@@ -29,8 +29,8 @@ from mapping.matching import list_index_keys
 from schemas.contract import Contract, Moment
 from schemas.errors import RetrySoon
 
-# Digests of another form than this are of no use: a change of the normal forms makes the index anew.
-VERSION = 1
+# To be raised with a change of the normal forms: digests of others find nobody, so the index is made anew.
+FORMS = 1
 # A change becomes visible when its transaction ends, and carries the time it was made at.
 _OVERLAP = timedelta(minutes=2)
 # Until then whoever is found is believed without asking what has changed; nobody is created without.
@@ -85,7 +85,8 @@ return found
 class IndexState(Contract):
     """How far the index of a company has read."""
 
-    version: int
+    forms: int
+    """Which normal forms its digests are of."""
     home: str
     """The company's country, which the forms of its customers depend on."""
     read_to: Moment
@@ -194,7 +195,7 @@ class CustomerIndex:
         """Return the state of an index that can be used."""
         stored = await run(self.redis.get(customer_index_state_key(company.key)))
         state = IndexState.model_validate_json(stored) if stored else None
-        return state if state is not None and (state.version, state.home) == (VERSION, company.home) else None
+        return state if state is not None and (state.forms, state.home) == (FORMS, company.home) else None
 
     def _is_worn(self, state: IndexState) -> bool:
         now = self.clock.now()
@@ -219,7 +220,7 @@ class CustomerIndex:
         else:
             read_to = await self._read_pages(company, since - _OVERLAP, set())
             built_at = state.built_at if state else now
-        fresh = IndexState(version=VERSION, home=company.home, read_to=read_to, read_at=now, built_at=built_at)
+        fresh = IndexState(forms=FORMS, home=company.home, read_to=read_to, read_at=now, built_at=built_at)
         await run(self.redis.set(customer_index_state_key(company.key), fresh.model_dump_json()))
         self._begun[company.key] = begun
         self._reads[company.key] += 1

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from connectors.business_central.models import Answer, Customer, CustomerPage
 from hub.directory import Snapshot
@@ -35,12 +35,22 @@ class CustomerReader(BcLists, Protocol):
 
 
 class BcCustomers(CustomerReader, Protocol):
-    """Reads and creates customers."""
+    """Reads, creates and changes customers."""
 
     async def create_customer(
         self, payload: Mapping[str, Any], *, before_send: Callable[[], Awaitable[None]]
     ) -> Answer[Customer]:
         """Create a customer. Raises InDoubt when it may have been created."""
+        ...
+
+    async def update_customer(
+        self,
+        id: str,  # noqa: A002 - its name in BC
+        payload: Mapping[str, Any],
+        *,
+        etag: str,
+    ) -> Customer | Literal["changed", "gone"]:
+        """Change fields, unless the customer was changed since the etag was read. Raises InDoubt."""
         ...
 
     async def release_slot(self, name: str) -> None:

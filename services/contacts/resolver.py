@@ -15,12 +15,14 @@ from weakref import WeakValueDictionary
 
 from connectors.business_central.models import Customer
 from hub.clock import Clock
+from hub.customer_sync import CustomerSync, CustomerSyncs
 from hub.directory import Snapshot
 from hub.doubt import get_look_interval, get_memory_gap, is_in_doubt
 from hub.lease import Lease, hold_leases
 from hub.ledger import CustomerLink, Ledger
 from hub.materials import StripeCatalog
 from hub.redis import customer_lease_key
+from mapping.customer_changes import find_common
 from mapping.eligibility import get_issue_time
 from schemas.errors import HubError, InDoubt, Queued
 from schemas.messages import CustomerMatch
@@ -47,6 +49,7 @@ class CustomerResolver:
     """Finds or creates the BC customer of an invoice."""
 
     ledger: Ledger
+    syncs: CustomerSyncs
     search: CustomerSearch
     clock: Clock
     lease_life: timedelta
@@ -78,8 +81,6 @@ class CustomerResolver:
             question = await self.search.ask(snapshot, invoice, stripe, bc, is_fresh=is_replay)
             async with self._hold(question) as leases:
                 match, notes = await self._find_or_create(question, bc, leases)
-            if isinstance(match, CustomerMatch):
-                match = await self._link(question, match)
             return match, (*((describe_gone(link.customer),) if link else ()), *notes)
 
     async def _check_link(
@@ -100,14 +101,23 @@ class CustomerResolver:
             await self.ledger.save_customer_link(connection, stripe_customer, fresh)
         return match
 
-    async def _link(self, question: Question, match: CustomerMatch) -> CustomerMatch:
+    async def _link(
+        self, question: Question, match: CustomerMatch, customer: Customer, *, is_ours: bool
+    ) -> CustomerMatch:
         """Remember the match. Whom a person has chosen meanwhile stands."""
-        connection = question.snapshot.connection
+        connection, stripe_customer = question.snapshot.connection, question.seeker.party.id
         if connection.dry_run:
             return match
         link = CustomerLink(customer=match, linked_at=self.clock.now())
-        stands = await self.ledger.save_customer_link(connection.id, question.seeker.party.id, link)
-        return match if stands == link else stands.customer
+        stands = await self.ledger.save_customer_link(connection.id, stripe_customer, link)
+        if stands != link:
+            return stands.customer
+        settings = question.snapshot.settings
+        if settings.customers.keep_in_step:
+            books = await self.search.gather_books(question)
+            common = find_common(question.seeker.party, customer, settings, books, is_ours=is_ours)
+            await self.syncs.begin(connection.id, stripe_customer, CustomerSync(customer_id=match.id, written=common))
+        return match
 
     @asynccontextmanager
     async def _hold(self, question: Question) -> AsyncGenerator[list[Lease]]:
@@ -122,14 +132,16 @@ class CustomerResolver:
         if (found := await self.search.find(question, held)) is not None:
             match = found.decide(question.seeker)
             await _end_doubt(bc, claims, held, found, match.id)
-            return match, ()
+            customer = next(one for one in found.customers if one.id == match.id)
+            return await self._link(question, match, customer, is_ours=found.is_ours), ()
         new = await self.search.build_new(question)
         if question.snapshot.connection.dry_run:
             return WouldCreate(new.payload), new.notes
         await self._check_may_create(question, held)
         created = await self._create(bc, new.payload, claims, leases)
         await self.search.index.put(question.company, (created,))
-        return use_customer(created, "created"), new.notes
+        match = use_customer(created, "created")
+        return await self._link(question, match, created, is_ours=True), new.notes
 
     async def _check_may_create(self, question: Question, held: Held) -> None:
         life, now = await self.ledger.load_life()

@@ -28,7 +28,7 @@ from hub.trace import begin_trace
 from schemas.errors import Blocked, HubError
 from schemas.messages import StripeEventReceived
 from schemas.stripe_objects import Event
-from services.ingest.decide import CAUGHT_UP, decide_event, is_settled
+from services.ingest.decide import decide_event, is_settled, list_event_types
 from services.ingest.webhooks import publish_event
 
 _OVERLAP = timedelta(minutes=2)
@@ -108,7 +108,7 @@ class CatchUp:
         stripe: StripeApi = self.clients.stripe(snapshot)
         begin = int((since - _OVERLAP).timestamp())
         published, unsaved, newest = 0, 0, since
-        async for event in stripe.list_events(types=CAUGHT_UP, created_gte=begin):
+        async for event in stripe.list_events(types=list_event_types(snapshot.settings), created_gte=begin):
             published += await self._take(snapshot, event)
             newest = max(newest, datetime.fromtimestamp(event.created, tz=UTC))
             if (unsaved := unsaved + 1) >= _SAVED_EVERY:

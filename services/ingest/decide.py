@@ -1,29 +1,74 @@
 """Which events matter, and what they become. Pure."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeGuard
 
-from connectors.stripe.metadata import find_replay_request, is_own_write
+from connectors.stripe.metadata import find_changed_keys, find_replay_request, is_own_write
 from hub.directory import Snapshot
 from hub.ledger import InvoiceRecord
 from schemas.messages import Cause, StripeEventReceived
+from schemas.settings import Settings
 from schemas.stripe_objects import Event
 
 # invoice.payment_succeeded is left out: every payment that settles an invoice also makes invoice.paid.
 TRIGGERS = frozenset({"invoice.finalized", "invoice.sent", "invoice.paid"})
 CLOSINGS = frozenset({"invoice.voided", "invoice.marked_uncollectible", "invoice.deleted"})
-# Exact names, at most 20, are what GET /v1/events filters by.
-CAUGHT_UP = (*sorted(TRIGGERS | CLOSINGS), "invoice.updated")
+INVOICES = (*sorted(TRIGGERS | CLOSINGS), "invoice.updated")
+# Tax ids are objects of their own: a change of one is no `customer.updated`.
+CUSTOMERS = (
+    "customer.updated",
+    "customer.tax_id.created",
+    "customer.tax_id.updated",
+    "customer.tax_id.deleted",
+)
 
 _LONGEST_ID = 255
+# Members of a Stripe customer that a BC customer is made of. Most changes are of others: balance, card, next number.
+_CARRIED_OVER = frozenset(
+    "name email phone address shipping description metadata business_name individual_name tax_exempt".split()
+)
 # What catch-up finds later than this has missed its moment: it leaves room to what happens now.
 _HISTORY_AGE = timedelta(hours=1)
 
 
+def list_event_types(settings: Settings) -> tuple[str, ...]:
+    """List the types that matter: exact names, at most 20, are what GET /v1/events filters by."""
+    customers = CUSTOMERS if settings.customers.keep_in_step else ()
+    return (*INVOICES, "customer.deleted", *customers)
+
+
 def decide_event(event: Event, snapshot: Snapshot, cause: Cause, now: datetime) -> StripeEventReceived | str:
     """Turn an event into the head message of one connection, or say why it is of no concern."""
+    decide = _decide_customer if event.type.startswith("customer.") else _decide_invoice
+    decided = decide(event, snapshot, cause)
+    if isinstance(decided, str):
+        return decided
+    # A clock ahead of ours must not make an event come from the future.
+    occurred_at = min(datetime.fromtimestamp(event.created, tz=UTC), now)
+    return StripeEventReceived(
+        connection=snapshot.connection.id,
+        cause=decided.cause,
+        object_id=decided.object_id,
+        event_type=event.type,
+        event_id=event.id,
+        occurred_at=occurred_at,
+        history=decided.cause == "catch_up" and now - occurred_at > _HISTORY_AGE,
+    )
+
+
+@dataclass(frozen=True)
+class _Concerns:
+    """The object to look at, and why."""
+
+    object_id: str
+    cause: Cause
+
+
+def _decide_invoice(event: Event, snapshot: Snapshot, cause: Cause) -> _Concerns | str:
     object_id = event.data.object.id
-    if not isinstance(object_id, str) or not object_id.startswith("in_") or len(object_id) > _LONGEST_ID:
+    if not _is_id(object_id) or not object_id.startswith("in_"):
         return "its object is no invoice with an id"
     prefix = snapshot.settings.metadata_prefix
     if event.type == "invoice.updated":
@@ -31,20 +76,30 @@ def decide_event(event: Event, snapshot: Snapshot, cause: Cause, now: datetime) 
             return "it is the echo of the hub's own write"
         if find_replay_request(event, f"{prefix}replay") is None:
             return "nothing that matters has changed"
-        cause = "replay"
-    elif event.type not in TRIGGERS | CLOSINGS:
+        return _Concerns(object_id, "replay")
+    if event.type not in TRIGGERS | CLOSINGS:
         return f"events of type {event.type} need nothing done"
-    # A clock ahead of ours must not make an event come from the future.
-    occurred_at = min(datetime.fromtimestamp(event.created, tz=UTC), now)
-    return StripeEventReceived(
-        connection=snapshot.connection.id,
-        cause=cause,
-        object_id=object_id,
-        event_type=event.type,
-        event_id=event.id,
-        occurred_at=occurred_at,
-        history=cause == "catch_up" and now - occurred_at > _HISTORY_AGE,
-    )
+    return _Concerns(object_id, cause)
+
+
+def _decide_customer(event: Event, snapshot: Snapshot, cause: Cause) -> _Concerns | str:
+    if event.type not in list_event_types(snapshot.settings):
+        return f"events of type {event.type} need nothing done"
+    body = event.data.object
+    object_id = body.customer if event.type.startswith("customer.tax_id.") else body.id
+    if not _is_id(object_id):
+        return "it names no customer"
+    changed, own_key = event.data.previous_attributes, snapshot.settings.customers.number_key or ""
+    if event.type == "customer.updated" and changed is not None:
+        if not changed.keys() & _CARRIED_OVER:
+            return "nothing that matters has changed"
+        if changed.keys() == {"metadata"} and find_changed_keys(event) == frozenset((own_key,)):
+            return "it is the echo of the hub's own write"
+    return _Concerns(object_id, cause)
+
+
+def _is_id(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_ID
 
 
 def is_settled(event: Event, record: InvoiceRecord) -> bool:

@@ -22,6 +22,7 @@ from services.invoices.protocol import DraftProtocol, HeldInvoice, Wanted
 
 # Finalized invoices hardly change, but one can be voided while its message waits in a backlog.
 _FRESH = timedelta(minutes=2)
+_CUSTOMER_REFUSED = frozenset({"bc.customer.blocked", "bc.customer.unknown"})
 _CLOSED = Closed("The invoice was voided, written off or deleted in Stripe.", code="invoice.closed.meanwhile")
 
 
@@ -82,6 +83,9 @@ class InvoicesHandler:
             document = await protocol.run()
         except HubError as error:
             error.evidence = tuple(protocol.attempts)
+            if error.code in _CUSTOMER_REFUSED:
+                # The next invoice of this customer looks at it first, and says so or looks for another.
+                await self.ledger.doubt_customer_link(message.connection, message.invoice.customer or "")
             raise
         notes = (*message.notes, *wanted.mapped.notes, *protocol.notes)
         return await self._conclude(message, wanted, document, Told(protocol.attempts, notes))

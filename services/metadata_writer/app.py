@@ -1,7 +1,9 @@
 """Wiring of the metadata writer."""
 
 from hub.app import Foundation, Service, build_stage_service
+from hub.customer_sync import CustomerSyncs
 from services.metadata_writer.handler import MetadataHandler
+from services.metadata_writer.numbers import NumberWriter
 
 
 def build_app(foundation: Foundation) -> Service:
@@ -10,6 +12,7 @@ def build_app(foundation: Foundation) -> Service:
         directory=foundation.directory,
         ledger=foundation.ledger,
         remotes=foundation.clients,
+        numbers=NumberWriter(foundation.ledger, CustomerSyncs(foundation.redis)),
         clock=foundation.clock,
     )
     return build_stage_service(foundation, "metadata_writer", handler, touches=frozenset({"stripe"}))

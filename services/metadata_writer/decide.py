@@ -1,6 +1,7 @@
 """What the invoice's metadata must say. Pure."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from connectors.stripe.metadata import limit_value
 from hub.ledger import InvoiceOutcome, InvoiceRecord
@@ -45,3 +46,16 @@ def _say(outcome: InvoiceOutcome) -> str:
         # The reader can do without the end of a long cause, but not without what to do.
         return limit_value(error.message, error.advice)
     return limit_value(outcome.reason)
+
+
+def decide_number(current: str, number: str, told: str | None) -> Literal["write", "kept", "same"]:
+    """Say what to do about the number in a Stripe customer's metadata; what the hub did not write is not its own.
+
+    Args:
+        current: What the key has.
+        number: What it should have.
+        told: What the hub last wrote there, if anything.
+    """
+    if current == number:
+        return "same"
+    return "write" if not current or current == told else "kept"

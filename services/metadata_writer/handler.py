@@ -1,6 +1,5 @@
 """The metadata writer: on any news of an invoice, make Stripe say what the ledger says now."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,12 +17,14 @@ from schemas.ids import build_message_key
 from schemas.messages import InvoiceResult, MetadataUpdated
 from schemas.topics import METADATA_UPDATED
 from services.metadata_writer.decide import MetadataKeys
+from services.metadata_writer.idempotency import build_idempotency_key
+from services.metadata_writer.numbers import NumberWriter, StripeCustomers
 
 # How often one message writes when the outcome changes meanwhile; each change brings a message of its own, too.
 _ROUNDS = 3
 
 
-class StripeMetadata(Protocol):
+class StripeMetadata(StripeCustomers, Protocol):
     """Writes metadata."""
 
     async def update_invoice_metadata(
@@ -48,6 +49,7 @@ class MetadataHandler:
     directory: Directory
     ledger: Ledger
     remotes: Remotes
+    numbers: NumberWriter
     clock: Clock
 
     async def handle(self, message: InvoiceResult) -> Sequence[Outgoing]:
@@ -60,8 +62,16 @@ class MetadataHandler:
         told: list[MetadataUpdated] = []
         while not told or (told[-1].written and len(told) < _ROUNDS):
             told.append(await self._bring_up_to_date(message, snapshot, is_first=not told))
+        await self._tell_number(message, snapshot)
         key = build_message_key(message.connection, message.invoice_id)
         return [Outgoing(METADATA_UPDATED, key, one) for one in told if one.written or len(told) == 1]
+
+    async def _tell_number(self, message: InvoiceResult, snapshot: Snapshot) -> None:
+        if not snapshot.settings.customers.write_number or snapshot.connection.dry_run:
+            return
+        record = await self.ledger.load_invoice(message.connection, message.invoice_id)
+        if record.customer is not None:
+            await self.numbers.tell(snapshot, record.customer, self.remotes.stripe(snapshot))
 
     async def report(self, message: InvoiceResult, failure: Failure) -> Sequence[Outgoing]:
         """Metadata that can't be written have no other place to say so than the topic and the log."""
@@ -98,7 +108,7 @@ class MetadataHandler:
         stripe = self.remotes.stripe(snapshot)
         try:
             written = await stripe.update_invoice_metadata(
-                message.invoice_id, changes, idempotency_key=_build_idempotency_key()
+                message.invoice_id, changes, idempotency_key=build_idempotency_key()
             )
         except Refused as error:
             if error.code != "stripe.invoice.missing":
@@ -142,12 +152,3 @@ def _restore(message: InvoiceResult) -> InvoiceOutcome:
         dry_run=message.dry_run,
         decided_at=message.decided_at,
     )
-
-
-def _build_idempotency_key() -> str:
-    """A new key for each try: Stripe keeps a 500 under its key for a day, and would answer every repeat with it.
-
-    Writing the same values again changes nothing, so a repeat needs no key to be harmless; the SDK keeps this one over
-    its own quick repeats. The prefix marks the hub's writes in the events they cause.
-    """
-    return f"hub:{secrets.token_hex(16)}"

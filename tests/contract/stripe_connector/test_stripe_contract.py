@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from connectors.stripe.client import API_VERSION, StripeApi
 from connectors.stripe.deadlines import Deadlines
 from connectors.stripe.errors import CursorExpired
-from connectors.stripe.metadata import find_replay_request, is_own_write
+from connectors.stripe.metadata import find_changed_keys, find_replay_request, is_own_write
 from connectors.stripe.signatures import SignatureRefused, parse_event, verify_webhook
 from schemas.errors import Blocked, HubError, Refused, RetryLater, RetrySoon
 from tests.contract.stripe_connector.simulated import SimulatedStripe, waits
@@ -68,6 +68,14 @@ async def test_a_deleted_customer_is_none(sim: SimulatedStripe, api: StripeApi) 
     await sim.delete(f"customers/{customer_id}")
     assert await api.fetch_customer(customer_id) is None
     assert await api.fetch_customer("cus_unknown") is None
+
+
+async def test_a_customers_metadata_are_merged_and_tell_of_it(sim: SimulatedStripe, api: StripeApi) -> None:
+    customer_id = (await sim.post("customers", name="Ada", **{"metadata[vat]": "DE1"}))["id"]
+    written = await api.update_customer_metadata(customer_id, {"debtor": "C1"}, idempotency_key=f"hub:{customer_id}")
+    assert written.metadata == {"vat": "DE1", "debtor": "C1"}
+    events = [event async for event in api.list_events(types=["customer.updated"])]
+    assert [find_changed_keys(event) for event in events if event.data.object.id == customer_id] == [{"debtor"}]
 
 
 async def test_metadata_is_merged_deleted_and_recognised_on_its_return(sim: SimulatedStripe, api: StripeApi) -> None:

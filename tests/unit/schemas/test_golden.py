@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 import schemas.connections
 import schemas.messages
+from hub.customer_sync import CustomerSync
 from hub.ledger import CustomerLink, Incarnation, InvoiceOutcome, InvoiceState
 from hub.waiting import WaitingEntry
 from schemas.connections import ConnectionSecrets
@@ -16,6 +17,7 @@ from schemas.contract import Contract
 from schemas.messages import Message
 from schemas.settings import Settings
 from services.contacts.claims import Claim
+from services.contacts.index import IndexState
 
 DIRECTORY = Path(__file__).parents[2] / "golden"
 FILES = sorted(DIRECTORY.glob("*.json"))
@@ -25,6 +27,8 @@ IN_REDIS: tuple[type[BaseModel], ...] = (
     InvoiceOutcome,
     Incarnation,
     CustomerLink,
+    CustomerSync,
+    IndexState,
     WaitingEntry,
     Claim,
 )

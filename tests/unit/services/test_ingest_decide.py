@@ -4,13 +4,15 @@ from typing import Any
 import pytest
 
 from hub.ledger import InvoiceOutcome, InvoiceRecord, InvoiceState
+from schemas.customer_settings import CustomerSettings
 from schemas.messages import Cause, Outcome, StripeEventReceived
 from schemas.settings import Settings
 from schemas.stripe_objects import Event
-from services.ingest.decide import CAUGHT_UP, choose_connections, decide_event, is_settled
+from services.ingest.decide import choose_connections, decide_event, is_settled, list_event_types
 from tests.builders import NOW, build_event, build_snapshot, load_sample_event, read_event
 
 HUB_PREFIX = build_snapshot(settings=Settings(metadata_prefix="hub_"))
+IN_STEP = build_snapshot(settings=Settings(customers=CustomerSettings(number_key="debtor", keep_in_step=("email",))))
 
 
 def decide(event: Event) -> StripeEventReceived | str:
@@ -31,6 +33,7 @@ def decide(event: Event) -> StripeEventReceived | str:
         ("16", "webhook"),
         ("20", "webhook"),
         ("21", "webhook"),
+        ("25", "webhook"),
         ("26", "webhook"),
         ("28", "webhook"),
     ],
@@ -51,8 +54,7 @@ def test_recorded_events_that_matter(sample: str, cause: str) -> None:
         ("13", "it is the echo of the hub's own write"),
         ("14", "nothing that matters has changed"),
         ("22", "its object is no invoice with an id"),
-        ("24", "its object is no invoice with an id"),
-        ("25", "its object is no invoice with an id"),
+        ("24", "events of type customer.updated need nothing done"),
         ("27", "its object is no invoice with an id"),
     ],
 )
@@ -100,9 +102,45 @@ def test_a_persons_replay_is_never_history() -> None:
     assert (message.cause, message.history) == ("replay", False)
 
 
-def test_catch_up_asks_for_no_more_types_than_stripe_takes() -> None:
-    assert len(CAUGHT_UP) <= 20
-    assert len(set(CAUGHT_UP)) == len(CAUGHT_UP)
+def test_catch_up_asks_for_no_more_types_than_stripe_takes_and_for_customers_only_if_they_are_kept() -> None:
+    all_types, few = list_event_types(IN_STEP.settings), list_event_types(HUB_PREFIX.settings)
+    assert len(few) < len(all_types) <= 20
+    assert len(set(all_types)) == len(all_types)
+    assert "customer.updated" not in few
+
+
+def test_a_recorded_change_of_a_customer_matters_if_it_is_kept_in_step() -> None:
+    message = decide_event(load_sample_event("24"), IN_STEP, "webhook", NOW)
+
+    assert isinstance(message, StripeEventReceived)
+    assert (message.object_id, message.event_type) == ("cus_F4pk0bZu3y9eSI", "customer.updated")
+
+
+@pytest.mark.parametrize(
+    ("previous", "matters"),
+    [
+        ({"email": "old@x.example"}, True),
+        ({"balance": 3, "next_invoice_sequence": 4}, False),
+        ({"metadata": {"debtor": None}}, False),
+        ({"metadata": {"debtor": None, "vat": "1"}}, True),
+        ({"metadata": {"debtor": None}, "name": "Old"}, True),
+        (None, True),
+    ],
+)
+def test_a_change_of_a_customer_matters_by_what_has_changed(previous: dict[str, Any] | None, matters: bool) -> None:
+    event = build_event("customer.updated", object_id="cus_1", previous=previous)
+    assert isinstance(decide_event(read_event(event), IN_STEP, "webhook", NOW), StripeEventReceived) is matters
+
+
+def test_a_tax_id_is_its_customers() -> None:
+    event = build_event("customer.tax_id.updated", object_id="txi_1")
+    event["data"]["object"]["customer"] = "cus_1"
+    message = decide_event(read_event(event), IN_STEP, "webhook", NOW)
+    assert isinstance(message, StripeEventReceived)
+    assert message.object_id == "cus_1"
+
+    event["data"]["object"]["customer"] = None
+    assert decide_event(read_event(event), IN_STEP, "webhook", NOW) == "it names no customer"
 
 
 def build_record(outcome: Outcome | None, *, is_synced: bool = False) -> InvoiceRecord:

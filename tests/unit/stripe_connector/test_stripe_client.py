@@ -262,6 +262,32 @@ async def test_writing_to_an_invoice_that_is_gone_is_refused(fake: FakeStripe, a
     assert raised.value.code == "stripe.invoice.missing"
 
 
+async def test_a_customers_metadata_are_merged_as_an_invoices(fake: FakeStripe, api: StripeApi) -> None:
+    fake.answer(fail(500), Reply({"id": "cus_1", "metadata": {"theirs": "1", "debtor": "C1"}}))
+    written = await api.update_customer_metadata("cus_1", {"debtor": "C1"}, idempotency_key="hub:1")
+
+    assert written.metadata == {"theirs": "1", "debtor": "C1"}
+    assert {(one.path, one.headers["Idempotency-Key"]) for one in fake.asked} == {("/v1/customers/cus_1", "hub:1")}
+    assert fake.asked[0].form == [("metadata[debtor]", "C1")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "code"),
+    [
+        (fail(404, "resource_missing"), Refused, "stripe.customer.missing"),
+        (fail(403), Blocked, "stripe.credentials.forbidden"),
+    ],
+)
+async def test_a_customer_that_can_not_be_written_says_why(
+    fake: FakeStripe, api: StripeApi, answer: Reply, kind: type[HubError], code: str
+) -> None:
+    fake.answer(answer)
+    with pytest.raises(kind) as raised:
+        await api.update_customer_metadata("cus_1", {"debtor": "C1"}, idempotency_key="k")
+    assert isinstance(raised.value, HubError)
+    assert raised.value.code == code
+
+
 async def test_a_short_retry_after_is_waited_for_in_place(fake: FakeStripe, api: StripeApi) -> None:
     fake.answer(fail(429, headers={"Retry-After": "4"}), Reply(build_invoice()))
     assert await api.fetch_invoice("in_1") is not None

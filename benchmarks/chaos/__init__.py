@@ -1,1 +1,0 @@
-"""The fault bench: the whole hub as processes, with everything around it failing, counted from outside."""
