@@ -61,9 +61,17 @@ class OpenGate:
         del touches
         return Admission(connection)
 
+    def judge(self, connection: str, error: HubError) -> HubError:
+        """Nothing amounts to more."""
+        del connection
+        return error
+
     async def block(self, connection: str, error: HubError) -> datetime:
         """Not met here."""
         raise AssertionError(connection) from error
+
+    async def failed(self, admission: Admission, error: HubError) -> None:
+        """Nothing to note."""
 
     async def passed(self, admission: Admission) -> None:
         """Nothing to note."""

@@ -88,6 +88,7 @@ def build_foundation(config: HubConfig, name: str) -> Foundation:
     broker = build_broker(config, name)
     directory = Directory(redis, SecretBox(config.secret_keys), clock)
     answers = Answers()
+    waiting = RedisWaitingSet(redis)
     return Foundation(
         config=config,
         clock=clock,
@@ -95,9 +96,9 @@ def build_foundation(config: HubConfig, name: str) -> Foundation:
         broker=broker,
         publisher=KafkaPublisher(broker),
         directory=directory,
-        gate=ConnectionGate(directory, clock, answers),
+        gate=ConnectionGate(directory, clock, answers, waiting),
         ledger=Ledger(redis, timedelta(seconds=config.lease_seconds), config.redis_replicas),
-        waiting=RedisWaitingSet(redis),
+        waiting=waiting,
         clients=Clients(config, redis, directory, answers.note),
         mapper=DocumentMapper(MaterialsGatherer(), LearnedFacts(redis)),
     )

@@ -75,9 +75,11 @@ class HubConfig(BaseSettings):
         "a group stand still for half of it at each start.",
     )
     retry_waits: Annotated[tuple[timedelta, ...], NoDecode] = Field(
-        default=tuple(timedelta(seconds=s) for s in (5, 60, 600, *[3600] * 23)),
+        # Five seconds for what passes at once, then a minute, ten, and an hour each, until a day is over.
+        default=tuple(timedelta(seconds=s) for s in (5, 60, 600, *[3600] * 24)),
         min_length=1,
-        description="Seconds between rounds of a message that has to wait, comma-separated. After the last: failed.",
+        description="Seconds between rounds of a message that has to wait, comma-separated, by default for a day. "
+        "After the last: failed. A blocked connection uses up none.",
     )
     catch_up_seconds: float = Field(default=30, gt=0, description="Seconds between two looks at Stripe's Events API.")
     bc_requests: int = Field(

@@ -7,17 +7,44 @@ synced invoice, say) proves nothing: it gives the probe back, for the next one, 
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from hub.clock import Clock
 from hub.directory import Directory
 from hub.stage.ports import Admission, Closed
 from schemas.catalogue import get_entry
 from schemas.connections import BlockedState
-from schemas.errors import HubError
+from schemas.errors import Blocked, HubError, RetryLater
 from schemas.messages import ErrorDetail
 
 # Business Central answers as ever, but hides what the hub has made: over only when a draft was seen (`proved`).
 DRAFTS_HIDDEN = "bc.permission.drafts_hidden"
+
+
+# A system that fails like this with so many messages in a row, and answers nothing in between, is down.
+_OUTAGES = {
+    "bc": frozenset(
+        {
+            "bc.server.unavailable",
+            "bc.answer.timeout",
+            "bc.connection.failed",
+            "bc.connection.broken",
+            "bc.sign_in.unavailable",
+            "bc.sign_in.unreachable",
+        }
+    ),
+    "stripe": frozenset(
+        {
+            "stripe.service.unavailable",
+            "stripe.service.failed",
+            "stripe.connection.failed",
+            "stripe.connection.timeout",
+        }
+    ),
+}
+_ALL_OUTAGES = frozenset(code for codes in _OUTAGES.values() for code in codes)
+_DOWN_AFTER = 5
+_PASSING = frozenset({"bc.outage", "stripe.outage", "bc.tenant.unavailable"})
 
 
 class Answers:
@@ -25,14 +52,29 @@ class Answers:
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._failures: Counter[tuple[str, str]] = Counter()
 
     def note(self, connection: str, system: str) -> None:
         """Count an answer."""
         self._counts[connection, system] += 1
+        self._failures.pop((connection, system), None)
+
+    def note_failure(self, connection: str, system: str) -> int:
+        """Count a message that got none; returns how many in a row that makes."""
+        self._failures[connection, system] += 1
+        return self._failures[connection, system]
 
     def count(self, connection: str, system: str) -> int:
         """Return how many there were."""
         return self._counts[connection, system]
+
+
+class Waiting(Protocol):
+    """Lets what waits go on."""
+
+    async def make_due(self, connection: str, now: datetime) -> int:
+        """Let everything that waits be due now."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,9 +84,13 @@ class ConnectionGate:
     directory: Directory
     clock: Clock
     answers: Answers
+    waiting: Waiting
     # How long a blocked connection is left alone: doubling from the first to the last.
     first_probe: timedelta = timedelta(seconds=30)
     last_probe: timedelta = timedelta(minutes=10)
+    # An outage ends without anybody's doing: it is looked at sooner.
+    first_outage_probe: timedelta = timedelta(seconds=5)
+    last_outage_probe: timedelta = timedelta(minutes=1)
 
     async def enter(self, connection: str, touches: frozenset[str]) -> Closed | Admission:
         """Return why the connection waits, or leave to go on: as a probe where it is blocked and its time has come."""
@@ -61,8 +107,25 @@ class ConnectionGate:
             if not state.is_due(now):
                 return _close(state.code, state.message, state.next_probe_at)
         for system, state in blocks.items():
-            await self._move(connection, system, state, now + self._pause(state.probes + 1), state.probes + 1)
+            pause = self._pause(state.code, state.probes + 1)
+            await self._move(connection, system, state, now + pause, state.probes + 1)
         return Admission(connection, {system: self.answers.count(connection, system) for system in blocks})
+
+    def judge(self, connection: str, error: HubError) -> HubError:
+        """Return the error; or, where a system has failed many messages in a row, that the whole connection waits.
+
+        So an outage costs a few requests and no attempts, and what waits goes on when it ends, in order.
+        """
+        system = system_of(error.code)
+        if error.code not in _OUTAGES[system] or self.answers.note_failure(connection, system) < _DOWN_AFTER:
+            return error
+        entry = get_entry("bc.outage" if system == "bc" else "stripe.outage")
+        return Blocked(
+            f"{entry.cause} {entry.fix}",
+            code=entry.code,
+            context={**error.context, "last": error.code},
+            retry_after=error.retry_after if isinstance(error, RetryLater) else None,
+        )
 
     async def block(self, connection: str, error: HubError) -> datetime:
         """Block the connection on the system that the error's code names first."""
@@ -71,12 +134,17 @@ class ConnectionGate:
         now = self.clock.now()
         if (known := snapshot.blocks.get(system)) is not None:
             return max(known.next_probe_at, now + timedelta(seconds=1))
-        state = BlockedState(code=error.code, message=error.message, since=now, next_probe_at=now + self.first_probe)
+        asked = error.retry_after if isinstance(error, Blocked) else None
+        first = now + max(self._pause(error.code, 0), asked or timedelta(0))
+        state = BlockedState(code=error.code, message=error.message, since=now, next_probe_at=first)
         await self.directory.save_block(connection, system, state)
         return state.next_probe_at
 
     async def passed(self, admission: Admission) -> None:
-        """Unblock what has answered the probe; what was not asked may be probed by the next, at once."""
+        """Unblock what has answered the probe; what was not asked may be probed by the next, at once.
+
+        Then all that waits is due, the oldest first; the waker brings no more of it than the connection can take.
+        """
         if not admission.probing:
             return
         connection = admission.connection
@@ -86,8 +154,19 @@ class ConnectionGate:
                 continue
             if self._has_answered(admission, system, state, proved=snapshot.proved):
                 await self.directory.save_block(connection, system, None)
+                await self.waiting.make_due(connection, self.clock.now())
             else:
                 await self._move(connection, system, state, self.clock.now(), max(0, state.probes - 1))
+
+    async def failed(self, admission: Admission, error: HubError) -> None:
+        """Judge a probe by what it met: a person's task, a doubt or a queue says nothing against the system.
+
+        What was not asked may be probed by the next, at once. A block, or an error of an exchange (which names its
+        method), is what a probe is to find out.
+        """
+        is_fault = error.kind == "blocked" or error.code in _ALL_OUTAGES or "method" in error.context
+        if error.kind == "refused" or not is_fault:
+            await self.passed(admission)
 
     def _has_answered(self, admission: Admission, system: str, state: BlockedState, *, proved: bool) -> bool:
         if state.code == DRAFTS_HIDDEN and not proved:
@@ -99,8 +178,10 @@ class ConnectionGate:
         moved = state.model_copy(update={"probes": probes, "next_probe_at": probe_at})
         await self.directory.save_block(connection, system, moved)
 
-    def _pause(self, probes: int) -> timedelta:
-        return min(self.first_probe * 2 ** min(probes, 10), self.last_probe)
+    def _pause(self, code: str, probes: int) -> timedelta:
+        is_outage = code in _PASSING
+        first = self.first_outage_probe if is_outage else self.first_probe
+        return min(first * 2 ** min(probes, 10), self.last_outage_probe if is_outage else self.last_probe)
 
 
 def system_of(code: str) -> str:

@@ -3,11 +3,13 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
-from schemas.errors import ErrorKind, HubError, RetryLater, RetrySoon
+from schemas.errors import ErrorKind, HubError, Queued, RetryLater, RetrySoon
+from schemas.messages import Wakeup
 
+_UNTOLD = timedelta(minutes=1)
 End = Literal["wait", "block", "fail", "forget", "dead"]
 
 
@@ -51,6 +53,17 @@ def get_named_wait(error: HubError) -> timedelta | None:
     if isinstance(error, RetrySoon) or (isinstance(error, RetryLater) and not error.spends_attempt):
         return error.retry_after
     return None
+
+
+def is_worth_telling(error: HubError, wakeup: Wakeup, due: datetime) -> bool:
+    """Tell whether people are told that an invoice waits.
+
+    Not what is over within a minute of its event: it would be written to Stripe twice, pending and then its end. Not
+    that history waits its turn, either.
+    """
+    if isinstance(error, Queued) and wakeup.history:
+        return False
+    return due - wakeup.occurred_at > _UNTOLD
 
 
 def get_wait(waits: Sequence[timedelta], attempt: int, retry_after: timedelta | None) -> timedelta | None:

@@ -4,7 +4,7 @@ Retry-later, blocked connections, overflow of a share, doubt and backfill all wa
 is lost with Redis, the catch-up brings back what Stripe's events still tell.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -75,15 +75,7 @@ if wakeup.event_id == received.event_id and wakeup.occurred_at == received.occur
 end
 """
 
-_MAKE_DUE = """
-local now, history = tonumber(ARGV[1]), tonumber(ARGV[2])
-local members = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
-for i = 1, #members, 2 do
-  local due = tonumber(members[i + 1]) >= history and history + now or now
-  redis.call('ZADD', KEYS[1], 'LT', due, members[i])
-end
-return #members / 2
-"""
+_CHUNK = 1000
 
 
 class WaitingEntry(Contract):
@@ -169,9 +161,24 @@ class RedisWaitingSet:
     async def make_due(self, connection: str, now: datetime) -> int:
         """Let everything that waits be due now: the connection was resumed or repaired. Returns how many.
 
-        Live still comes before history.
+        The oldest events come first; live still comes before history.
         """
-        return int(await run(self.redis.eval(_MAKE_DUE, 3, *_keys(connection), now.timestamp(), _HISTORY)))
+        scores = {entry.wakeup.object_id: _order(entry.wakeup, now) for entry in await self.list_entries(connection)}
+        for chunk in _split(scores):
+            # What has been woken meanwhile is not put back, and nothing comes later than it would have.
+            await run(self.redis.zadd(waiting_key(connection), chunk, xx=True, lt=True))
+        return len(scores)
+
+
+def _order(wakeup: Wakeup, now: datetime) -> float:
+    begun = min(wakeup.occurred_at, now).timestamp()
+    return _HISTORY + begun if wakeup.history else begun
+
+
+def _split(scores: dict[str, float]) -> Iterator[dict[str, float]]:
+    items = list(scores.items())
+    for begin in range(0, len(items), _CHUNK):
+        yield dict(items[begin : begin + _CHUNK])
 
 
 def _keys(connection: str) -> tuple[str, str, str]:

@@ -96,9 +96,23 @@ class InDoubt(RetryLater):
 
 
 class Blocked(HubError):  # noqa: N818
-    """The connection as a whole cannot work until someone or something outside repairs it."""
+    """The connection as a whole cannot work until someone or something outside repairs it.
+
+    `retry_after`, where the system names a time: leave it alone as long.
+    """
 
     kind = "blocked"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        context: Mapping[str, str] | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message, code=code, context=context)
+        self.retry_after = retry_after
 
 
 class Refused(HubError):  # noqa: N818

@@ -60,16 +60,24 @@ class FakeGate(Failing):
         self.passes: list[str] = []
         self.block_until = START + timedelta(seconds=30)
         self.block_fails: HubError | None = None
+        self.amounts_to: HubError | None = None
+        self.failures: list[str] = []
 
     async def enter(self, connection: str, touches: frozenset[str]) -> Closed | Admission:
         self.maybe_fail()
         return self.closed or Admission(connection)
+
+    def judge(self, connection: str, error: HubError) -> HubError:
+        return self.amounts_to or error
 
     async def block(self, connection: str, error: HubError) -> datetime:
         if self.block_fails is not None:
             raise self.block_fails
         self.blocked.append(error)
         return self.block_until
+
+    async def failed(self, admission: Admission, error: HubError) -> None:
+        self.failures.append(error.code)
 
     async def passed(self, admission: Admission) -> None:
         self.passes.append(admission.connection)

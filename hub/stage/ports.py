@@ -87,12 +87,20 @@ class Gate(Protocol):
         """
         ...
 
+    def judge(self, connection: str, error: HubError) -> HubError:
+        """Return the error; or the one that it amounts to, where it is one of many: the connection's system is down."""
+        ...
+
     async def block(self, connection: str, error: HubError) -> datetime:
         """Block the connection; returns when it is tried again."""
         ...
 
     async def passed(self, admission: Admission) -> None:
         """The message went through: what it was to probe is over, if it answered."""
+        ...
+
+    async def failed(self, admission: Admission, error: HubError) -> None:
+        """The message did not go through, which need not be the fault of what it was to probe."""
         ...
 
 

@@ -10,10 +10,10 @@ from typing import Generic, Literal, TypeVar, assert_never
 from hub.clock import Clock
 from hub.log import get_logger
 from hub.metrics import DEAD as DEAD_COUNT
-from hub.retry import POLICIES, get_named_wait, get_wait
+from hub.retry import POLICIES, get_named_wait, get_wait, is_worth_telling
 from hub.stage.claim import Claim
 from hub.stage.defects import DefectRun
-from hub.stage.ports import Closed, Failure, Gate, Handler, Outgoing, Parked, Publisher, WaitingSet, describe
+from hub.stage.ports import Admission, Closed, Failure, Gate, Handler, Outgoing, Parked, Publisher, WaitingSet, describe
 from hub.stage.records import Record, build_dead_message, decode_record
 from schemas.catalogue import get_entry
 from schemas.errors import HubError, Poison, Refused, RetryLater, RetrySoon
@@ -113,7 +113,7 @@ class Processor(Generic[M]):
         try:
             if isinstance(admission := await gate.enter(message.connection, touches), Closed):
                 return admission
-            outgoing = await self._handler.handle(message)
+            outgoing = await self._handle(message, admission)
             # Before the next stage has the message: it may be the one to go on with the probe.
             await gate.passed(admission)
             await self._publish(outgoing)
@@ -128,6 +128,13 @@ class Processor(Generic[M]):
             return _wrap(error)  # something the handler awaited was cancelled, not this task
         return None
 
+    async def _handle(self, message: M, admission: Admission) -> Sequence[Outgoing]:
+        try:
+            return await self._handler.handle(message)
+        except HubError as error:
+            await self._around.gate.failed(admission, error)
+            raise
+
     def _is_held_by_defects(self, error: HubError) -> bool:
         """Count the defect; if too many came in a row, this message is held until it is its turn to be tried again."""
         defects = self._around.defects
@@ -137,7 +144,8 @@ class Processor(Generic[M]):
             get_logger().error("stage.defects.tripped", stage=self._stage.name, code=error.code, exc_info=error)
         return defects.is_tripped
 
-    async def _end(self, record: Record, message: M, error: HubError, attempts: int, claim: Claim) -> Ending:
+    async def _end(self, record: Record, message: M, failure: HubError, attempts: int, claim: Claim) -> Ending:
+        error = self._around.gate.judge(message.connection, failure)
         end = POLICIES[error.kind].end
         match end:
             case "wait":
@@ -156,14 +164,17 @@ class Processor(Generic[M]):
 
     async def _wait_or_give_up(self, message: M, error: HubError) -> Ending:
         """Wait for the next round, if one is left. What ends by itself at a known time uses up none."""
+        wakeup, now = message.build_wakeup(), self._around.clock.now()
         if (named := get_named_wait(error)) is not None:
-            return await self._wait(message, describe(error), self._around.clock.now() + named, counts=False)
-        attempt = message.build_wakeup().attempt
+            is_told = is_worth_telling(error, wakeup, now + named)
+            return await self._wait(message, describe(error), now + named, counts=False, is_told=is_told)
+        attempt = wakeup.attempt
         retry_after = error.retry_after if isinstance(error, RetryLater) else None
         wait = get_wait(self._around.retry_waits, attempt, retry_after)
         if wait is None:
             return await self._fail(message, _give_up(describe(error), attempt))
-        return await self._wait(message, describe(error), self._around.clock.now() + wait, counts=True)
+        is_told = is_worth_telling(error, wakeup, now + wait)
+        return await self._wait(message, describe(error), now + wait, counts=True, is_told=is_told)
 
     async def _block(self, message: M, error: HubError) -> Ending:
         try:
@@ -178,8 +189,11 @@ class Processor(Generic[M]):
     async def _wait_for_gate(self, message: M, closed: Closed) -> Ending:
         return await self._wait(message, closed.detail, closed.until, counts=False)
 
-    async def _wait(self, message: M, detail: ErrorDetail, due: datetime, *, counts: bool) -> Ending:
-        await self._publish(await self._handler.report(message, Failure(detail, due)))
+    async def _wait(
+        self, message: M, detail: ErrorDetail, due: datetime, *, counts: bool, is_told: bool = True
+    ) -> Ending:
+        if is_told:
+            await self._publish(await self._handler.report(message, Failure(detail, due)))
         parked = Parked(message, due, detail.code, detail.message, self._stage.name, counts_as_attempt=counts)
         return await self._keep(parked)
 

@@ -182,6 +182,12 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("bc.limit.reached", "Business Central takes no more requests for the moment.", WAIT, Page.HUB_WAITING),
     Entry("bc.limiter.busy", "Many requests wait for Business Central.", WAIT, Page.HUB_WAITING),
     Entry(
+        "bc.outage",
+        "Business Central does not answer.",
+        "Nothing: the hub looks again every minute at most, and goes on in order once it does.",
+        Page.BC_ADMIN_CENTER,
+    ),
+    Entry(
         "bc.permission.drafts_hidden",
         "Drafts can be made in Business Central, but not read there; going on would double them.",
         "Give the hub's app the permission to read sales invoices and posted sales invoices, then resume the "

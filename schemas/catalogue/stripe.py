@@ -118,6 +118,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_SETTINGS,
     ),
     Entry("stripe.object.locked", "Somebody else changes the same object in Stripe.", WAIT, Page.HUB_WAITING),
+    Entry(
+        "stripe.outage",
+        "Stripe does not answer.",
+        "Nothing: the hub looks again every minute at most, and goes on in order once it does.",
+        Page.HUB_WAITING,
+    ),
     Entry("stripe.rate.limited", "Stripe takes no more requests at the moment.", WAIT, Page.HUB_WAITING),
     Entry("stripe.service.failed", "Stripe failed to answer.", WAIT, Page.HUB_WAITING),
     Entry("stripe.service.unavailable", "Stripe is not available at the moment.", WAIT, Page.HUB_WAITING),

@@ -191,6 +191,20 @@ async def test_make_due_lets_all_be_due_live_still_first(waiting: RedisWaitingSe
     assert await waiting.make_due(CONNECTION, START) == 0
 
 
+async def test_make_due_lets_the_oldest_event_come_first_whenever_it_was_put_there(waiting: RedisWaitingSet) -> None:
+    for number in (2, 0, 1):
+        await park(waiting, f"in_{number}", after=MINUTE, occurred_at=START - number * MINUTE)
+    await waiting.make_due(CONNECTION, START)
+    assert await wake(waiting, timedelta(0)) == ["in_2", "in_1", "in_0"]
+
+
+async def test_make_due_leaves_alone_what_is_on_its_way(waiting: RedisWaitingSet) -> None:
+    await park(waiting, "in_1")
+    await wake(waiting, SECOND)
+    await waiting.make_due(CONNECTION, START + SECOND)
+    assert await wake(waiting, SECOND) == []
+
+
 async def test_connections_wait_apart(waiting: RedisWaitingSet) -> None:
     await park(waiting, "in_1", connection="con_b")
     assert await wake(waiting, MINUTE) == []

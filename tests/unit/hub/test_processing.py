@@ -11,7 +11,7 @@ from hub.stage.claim import Claim
 from hub.stage.defects import DefectRun
 from hub.stage.ports import Closed, Outgoing
 from hub.stage.processing import Ending, Processor, StageIdentity, Surroundings
-from schemas.errors import Blocked, InDoubt, Poison, Refused, RetryLater, RetrySoon
+from schemas.errors import Blocked, InDoubt, Poison, Queued, Refused, RetryLater, RetrySoon
 from schemas.messages import ErrorDetail, StageName, StripeEventReceived
 from schemas.topics import CONTACTS_RESOLVED, DEAD, INVOICES_RESULTS
 from tests.fakes import (
@@ -102,8 +102,34 @@ async def test_retry_soon_that_does_not_help_waits_and_counts_as_a_round(bench: 
     (parked,) = bench.waiting.parked
     assert parked.counts_as_attempt
     assert timedelta(seconds=5) <= parked.due - START <= timedelta(seconds=5.5)
+
+
+async def test_a_wait_is_told_unless_it_is_over_within_a_minute_of_the_event(bench: Bench) -> None:
+    """Otherwise each hiccup would be written to Stripe twice: pending, and then its end."""
+    bench.handler.fail_next(LATER, LATER)
+    await bench.process()
+    assert not bench.handler.reported
+    await bench.process(occurred_at=START - timedelta(seconds=40))
     ((_, failure),) = bench.handler.reported
-    assert (failure.detail.code, failure.retry_at) == ("bc.reset", parked.due)
+    assert (failure.detail.code, failure.retry_at) == ("bc.busy", bench.waiting.parked[1].due)
+
+
+async def test_history_that_waits_its_turn_is_not_told(bench: Bench) -> None:
+    bench.handler.fail_next(*[Queued("Many wait.", code="bc.limiter.busy", retry_after=timedelta(seconds=2))] * 2)
+    await bench.process(cause="backfill", occurred_at=START - timedelta(days=1))
+    assert not bench.handler.reported
+    await bench.process(occurred_at=START - timedelta(days=1))
+    assert len(bench.handler.reported) == 1
+
+
+async def test_a_failure_that_amounts_to_an_outage_blocks_and_uses_up_no_round(bench: Bench) -> None:
+    bench.handler.fail_next(LATER)
+    bench.gate.amounts_to = Blocked("Down.", code="bc.outage")
+    assert await bench.process() == "waiting"
+    (parked,) = bench.waiting.parked
+    assert (parked.code, parked.counts_as_attempt, parked.due) == ("bc.outage", False, bench.gate.block_until)
+    ((_, failure),) = bench.handler.reported
+    assert failure.detail.code == "bc.outage"
 
 
 async def test_retry_later_is_tried_once_and_honours_the_time_named(bench: Bench) -> None:
@@ -270,7 +296,7 @@ async def test_a_defect_in_the_report_of_a_wait_ends_in_the_dead_topic(bench: Be
     """Without an end it would hold its key and a place in the window for ever."""
     bench.handler.fail_next(LATER)
     bench.handler.report_errors.extend([ValueError("report")] * 3)
-    assert await bench.process() == "dead"
+    assert await bench.process(occurred_at=START - timedelta(hours=1)) == "dead"
     assert bench.publisher.on(DEAD.name)[0].code == "unexpected.ValueError"
 
 

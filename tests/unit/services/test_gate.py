@@ -10,10 +10,11 @@ import pytest
 from hub.directory import Directory
 from hub.gate import DRAFTS_HIDDEN, Answers, ConnectionGate
 from hub.stage.defects import DefectRun
-from hub.stage.ports import Admission, Closed, Handler
+from hub.stage.ports import Admission, Closed, Handler, Parked
 from hub.stage.processing import Ending, Processor, StageIdentity, Surroundings
+from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
-from schemas.errors import Blocked
+from schemas.errors import Blocked, HubError, InDoubt, Queued, Refused, RetryLater, RetrySoon
 from schemas.messages import ContactResolved, InvoiceResult, Message, StageName, StripeEventReceived
 from tests.builders import NOW, build_customer, build_head, build_invoice
 from tests.fakes import FakePublisher, FakeRecord, FakeWaitingSet
@@ -35,7 +36,7 @@ class Line:
     def __post_init__(self) -> None:
         world = self.world
         self.answers = Answers()
-        self.gate = ConnectionGate(world.directory, world.clock, self.answers)
+        self.gate = ConnectionGate(world.directory, world.clock, self.answers, RedisWaitingSet(world.plain_redis))
         world.stripe.on_answer = partial(self.answers.note, world.connection.id, "stripe")
         world.bc.on_answer = partial(self.answers.note, world.connection.id, "bc")
         self._contacts = self._build("contacts", BOTH, StripeEventReceived, world.contacts)
@@ -213,3 +214,108 @@ async def test_a_pause_lets_nothing_through_to_business_central(line: Line) -> N
     assert isinstance(closed, Closed)
     assert closed.detail.code == "connection.paused"
     assert isinstance(await line.gate.enter(connection, frozenset({"stripe"})), Admission)
+
+
+# --- outages
+
+UNAVAILABLE = RetryLater("Busy.", code="bc.server.unavailable")
+
+
+def fail(line: Line, times: int, error: HubError = UNAVAILABLE) -> list[str]:
+    return [line.gate.judge(line.world.connection.id, error).code for _ in range(times)]
+
+
+def test_many_failures_in_a_row_amount_to_an_outage(line: Line) -> None:
+    assert fail(line, 6) == ["bc.server.unavailable"] * 4 + ["bc.outage"] * 2
+
+
+def test_an_answer_in_between_begins_the_row_anew(line: Line) -> None:
+    fail(line, 4)
+    line.answers.note(line.world.connection.id, "bc")
+
+    assert fail(line, 4) == ["bc.server.unavailable"] * 4
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InDoubt("No answer.", code="bc.invoice.in_doubt"),
+        RetryLater("Slow.", code="bc.limit.reached"),
+        RetrySoon("Taken.", code="ledger.lease.taken"),
+        Refused("No.", code="contact.ambiguous"),
+    ],
+)
+def test_what_says_nothing_about_an_outage_makes_none(line: Line, error: HubError) -> None:
+    assert fail(line, 20, error) == [error.code] * 20
+
+
+def test_one_systems_outage_is_not_the_others(line: Line) -> None:
+    down = RetrySoon("Reset.", code="stripe.connection.failed")
+    fail(line, 4)
+
+    assert fail(line, 5, down) == ["stripe.connection.failed"] * 4 + ["stripe.outage"]
+
+
+async def test_an_outage_is_looked_at_soon_and_as_late_as_the_system_asks(line: Line) -> None:
+    connection, now = line.world.connection.id, line.world.clock.now()
+    fail(line, 4)
+    asked = RetryLater("Busy.", code="bc.server.unavailable", retry_after=timedelta(minutes=2))
+    first = await line.gate.block(connection, line.gate.judge(connection, asked))
+    assert first - now == timedelta(minutes=2)
+
+    await line.world.directory.save_block(connection, "bc", None)
+    first = await line.gate.block(connection, line.gate.judge(connection, UNAVAILABLE))
+    pauses: list[float] = []
+    for _ in range(5):
+        line.world.clock.move(timedelta(minutes=5))
+        assert isinstance(await line.gate.enter(connection, BOTH), Admission)
+        (until,) = (await line.blocks()).values()
+        pauses.append((until - line.world.clock.now()).total_seconds())
+    assert (first - now, pauses) == (timedelta(seconds=5), [10, 20, 40, 60, 60])
+
+
+async def test_what_waited_through_a_block_is_due_when_it_ends_the_oldest_first(line: Line) -> None:
+    world, waiting = line.world, RedisWaitingSet(line.world.plain_redis)
+    for minutes in (1, 3, 2):
+        head = build_head(f"in_{minutes}", at=NOW - timedelta(minutes=minutes))
+        parked = Parked(head, NOW + timedelta(hours=1), "bc.outage", "x", "contacts", counts_as_attempt=False)
+        await waiting.park(parked)
+    await line.block()
+    assert await waiting.wake(world.connection.id, NOW) == []
+    world.stripe.put(build_invoice())
+    assert await line.contacts(build_head()) == "done"
+
+    woken = await waiting.wake(world.connection.id, NOW)
+    assert [entry.wakeup.object_id for entry in woken] == ["in_3", "in_2", "in_1"]
+
+
+async def test_a_probe_whose_invoice_is_refused_ends_the_block_all_the_same(line: Line) -> None:
+    line.world.stripe.put(build_invoice())
+    line.world.bc.customers += [build_customer(id="one"), build_customer(id="two", number="C2")]
+    await line.block()
+
+    assert await line.contacts(build_head()) == "failed"
+    assert await line.blocks() == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "is_given_back"),
+    [
+        (InDoubt("Earlier.", code="contact.create.in_doubt"), True),
+        (InDoubt("Just now.", code="contact.create.in_doubt", context={"method": "POST", "status": "503"}), False),
+        (Queued("Many.", code="bc.limiter.busy"), True),
+        (Blocked("Revoked.", code="bc.sign_in.expired"), False),
+        (RetryLater("Away.", code="bc.sign_in.unreachable"), False),
+        (RetryLater("Busy.", code="bc.server.unavailable", context={"method": "GET"}), False),
+    ],
+)
+async def test_a_probe_that_did_not_ask_is_left_to_the_next(
+    line: Line, error: HubError, *, is_given_back: bool
+) -> None:
+    await line.block()
+    admission = await line.gate.enter(line.world.connection.id, BOTH)
+    assert isinstance(admission, Admission)
+    await line.gate.failed(admission, error)
+
+    (probe_at,) = (await line.blocks()).values()
+    assert (probe_at <= line.world.clock.now()) == is_given_back
