@@ -33,9 +33,6 @@ from schemas.messages import DocumentKind
 
 R = TypeVar("R", bound=BcRecord)
 
-CustomerField = Literal["email", "displayName", "phoneNumber", "number"]
-# Business Central refuses a filter value that is longer than its field; nothing can be equal to it either.
-_CUSTOMER_FIELD_LENGTHS: dict[CustomerField, int] = {"email": 80, "displayName": 100, "phoneNumber": 30, "number": 20}
 DOCUMENT_NUMBER_LENGTH = 35
 _MOST_IDS = 50
 _PAGE_SIZE = 5_000
@@ -55,10 +52,8 @@ _DOCUMENTS: dict[DocumentKind, tuple[str, str]] = {
     "invoice": ("salesInvoices", "salesInvoiceLines"),
     "credit_memo": ("salesCreditMemos", "salesCreditMemoLines"),
 }
-# Of items and accounts.
+# Business Central refuses a filter value that is longer than its field; nothing can be equal to it either.
 _FIELD_LENGTHS = {"number": 20, "displayName": 100, "gtin": 14}
-# With `*` or `?` in the value, `eq` may match more than meant; so ask for more before comparing again.
-_WILDCARD_TOP = 200
 _AL_FILTER_SIGNS = frozenset("&|<>=()*?'\"%")
 # A read before a write must not come from a replica, which may lag.
 _FROM_THE_SOURCE = {"Data-Access-Intent": "ReadWrite"}
@@ -122,25 +117,16 @@ class BusinessCentralClient:
         """Return the customer, or None if it does not exist."""
         return await self._fetch_by_id(Customer, "customers", id, Call("GET", "customer", by_id=True))
 
-    async def find_customers(self, field: CustomerField, value: str, *, top: int = 10) -> tuple[Customer, ...]:
-        """Return up to `top` customers whose field equals the value, without regard to case and outer blanks.
-
-        An empty or over-long value finds nobody. Takes a second request where the value holds signs of AL's filter
-        language and the first found nobody.
-        """
-        wanted = value.strip()
-        if not wanted or len(wanted) > _CUSTOMER_FIELD_LENGTHS[field]:
-            return ()
-        asked_for = max(top, _WILDCARD_TOP) if set(wanted) & set("*?") else top
-        rows: dict[str, dict[str, Any]] = {}
-        for condition in _build_conditions(field, wanted):
-            url = self._company_url("customers", filter=condition, top=str(asked_for))
-            request = Request(Call("GET", "customer"), url, _FROM_THE_SOURCE)
-            page, _ = _parse_page(request.call, await self._channel.send(request, live=self._live))
-            rows |= {str(row.get("id")): row for row in page if _equals(row.get(field), wanted)}
-            if rows:
-                break
-        return _parse_all(Call("GET", "customer"), Customer, list(rows.values())[:top])
+    async def find_customer(self, number: str) -> Customer | None:
+        """Return the customer with this number, without regard to case and outer blanks."""
+        wanted = number.strip()
+        if not wanted or len(wanted) > _FIELD_LENGTHS["number"]:
+            return None
+        (condition,) = _build_conditions("number", wanted)
+        request = Request(Call("GET", "customer"), self._company_url("customers", filter=condition), _FROM_THE_SOURCE)
+        rows, _ = _parse_page(request.call, await self._channel.send(request, live=self._live))
+        found = [row for row in rows if _equals(row.get("number"), wanted)]
+        return next(iter(_parse_all(request.call, Customer, found)), None)
 
     async def fetch_customers(self, ids: Sequence[str]) -> tuple[Customer, ...]:
         """Return those of the customers that exist, in one request for every 50."""

@@ -173,7 +173,7 @@ class _ConnectionLooks:
         return f"signed in, {self._connection.bc_company!r} is there"
 
     async def customers(self) -> str:
-        await self.foundation.clients.business_central(self.snapshot).find_customers("number", _NOBODY, top=1)
+        await self.foundation.clients.business_central(self.snapshot).find_customer(_NOBODY)
         return "may be asked for"
 
     async def invoices(self) -> Check:

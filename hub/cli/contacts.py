@@ -135,13 +135,13 @@ async def _link(foundation: Foundation, snapshot: Snapshot, stripe_customer: str
     customer = await foundation.clients.stripe(snapshot).fetch_customer(stripe_customer)
     if customer is None:
         fail(f"There is no customer {stripe_customer} in Stripe.", Exit.NOT_FOUND)
-    found = await foundation.clients.business_central(snapshot).find_customers("number", number)
-    if not found:
+    found = await foundation.clients.business_central(snapshot).find_customer(number)
+    if found is None:
         fail(f"There is no customer {number} in Business Central.", Exit.NOT_FOUND)
-    match = build_match(found[0], "chosen by hand")
+    match = build_match(found, "chosen by hand")
     chosen = CustomerLink(customer=match, linked_at=foundation.clock.now(), pinned=True)
     await foundation.ledger.save_customer_link(snapshot.connection.id, stripe_customer, chosen)
-    return _describe(snapshot, stripe_customer, customer.name or "", chosen, found[0])
+    return _describe(snapshot, stripe_customer, customer.name or "", chosen, found)
 
 
 async def _look_at_all(foundation: Foundation, snapshot: Snapshot, stripe_customer: str | None) -> list[Contact]:

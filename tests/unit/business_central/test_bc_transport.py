@@ -215,9 +215,11 @@ async def test_special_characters_in_a_filter_arrive_as_they_were_meant() -> Non
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server, build_http_client() as http:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        await build_real_client(http, url).find_customers("email", "o'neil+a&b#1%20@ü.example")
+        await build_real_client(http, url).find_rows(
+            "items", "displayName", "o'neil+a&b#1%20@ü.example", ("displayName",)
+        )
     query = httpx.URL(f"http://x{targets[0].decode()}").params
-    assert query["$filter"] == "tolower(email) eq 'o''neil+a&b#1%20@ü.example'"
+    assert query["$filter"] == "tolower(displayName) eq 'o''neil+a&b#1%20@ü.example'"
 
 
 @pytest.mark.parametrize(
