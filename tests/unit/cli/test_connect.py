@@ -94,6 +94,14 @@ def test_an_option_that_can_not_be_is_refused() -> None:
         merge_settings(request, None)
 
 
+def test_mappings_that_fail_on_the_samples_are_refused() -> None:
+    mapping = {"field": "dueDate", "template": "{{ invoice.number }}"}
+    request = replace(REQUEST, settings_file={"fields": {"invoice": [mapping]}})
+
+    with pytest.raises(ConfigurationError, match=r"mapping 1 \(dueDate\), tried on the sample"):
+        merge_settings(request, None)
+
+
 def test_the_same_company_under_another_spelling_is_the_connection_that_is_there() -> None:
     stored = build_connection(bc_tenant="contoso.onmicrosoft.com", bc_company="CRONUS")
     given = build_connection(bc_tenant="6f1c2c1e-93a4-4f0a-8d55-1b5a7c0f9e21", bc_company="Renamed", bc_client_id="new")

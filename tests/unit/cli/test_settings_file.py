@@ -1,5 +1,6 @@
 """Settings written by hand: read as meant, and refused with the place, what is allowed and the nearest name."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -198,3 +199,14 @@ def test_the_difference_shows_old_and_new() -> None:
 
     assert "-metadata_prefix: bc_" in lines
     assert "+metadata_prefix: nav_" in lines
+
+
+def test_the_examples_of_the_documents_can_be_imported() -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    blocks = [
+        block
+        for name in ("mappings.md", "customers.md")
+        for block in re.findall(r"```yaml\n(.*?)```", (docs / name).read_text(encoding="utf-8"), re.DOTALL)
+    ]
+
+    assert len([parse_settings(block) for block in blocks]) >= 4
