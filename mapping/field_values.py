@@ -117,21 +117,21 @@ def _find_target(mapping: FieldMapping, entity: Entity, notes: Notes) -> BcField
 
 def _fit(mapping: FieldMapping, field: BcField, text: str, notes: Notes, of: str) -> str:
     """Make text fit for its field, and refuse where something would be lost that must not be."""
-    tried = Notes()
-    what = f"{field.name}{of}"
+    if mapping.on_invalid == "fail" or field.record:
+        tried = Notes()
+        _fit_field(field, text, "it", tried)
+        if tried.losses:
+            raise Misfit(f"{_quote(tidy(text))} would not arrive whole: {tried.losses[0]}", is_loss=True)
+    return _fit_field(field, text, f"{field.name}{of}", notes)
+
+
+def _fit_field(field: BcField, text: str, what: str, notes: Notes) -> str:
     if field.format == "phone":
-        value = fit_phone(text, what, tried)
-    elif field.format == "email":
-        value = fit_email(text, what, tried)
-    elif field.type == "code":
-        value = fit_code(text, field.length or _UNBOUNDED, what, tried)
-    else:
-        value = fit_text(text, field.length or _UNBOUNDED, what, tried)
-    if tried.losses and (mapping.on_invalid == "fail" or field.record):
-        raise Misfit(f"{_quote(tidy(text))}: {tried.losses[0]}", is_loss=True)
-    for sentence in tried.sentences:
-        notes.add(sentence, lost=sentence in tried.losses)
-    return value
+        return fit_phone(text, what, notes)
+    if field.format == "email":
+        return fit_email(text, what, notes)
+    fit = fit_code if field.type == "code" else fit_text
+    return fit(text, field.length or _UNBOUNDED, what, notes)
 
 
 def _read_date(text: str, _: BcField) -> str | None:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
+from mapping.mapping_checks import check_templates
 from mapping.sales_documents import CustomerView, build_document
 from mapping.taxes import VatFact, VatKey
 from schemas.errors import Refused
 from schemas.settings import Settings
-from schemas.stripe_objects import Invoice, Price, Product
+from schemas.stripe_objects import Customer, Invoice, Price, Product
 from tests.builders import build_invoice, build_line, build_materials, load_sample_invoice
 
 CASES = Path(__file__).parents[2] / "cases"
@@ -42,6 +43,7 @@ def test_there_are_enough_cases_and_each_has_a_name_of_its_own() -> None:
 def tell(case: dict[str, Any]) -> dict[str, Any]:
     """Map the case's invoice and tell the draft, or the refusal, in plain values."""
     settings = Settings.model_validate(DEFAULTS | case.get("settings", {}))
+    assert check_templates(settings) == ()
     customer = case.get("customer", {})
     learned = {
         VatKey(AREA, one["type"], one["number"], one.get("tax_code", "")): VatFact(
@@ -53,6 +55,7 @@ def tell(case: dict[str, Any]) -> dict[str, Any]:
     materials = build_materials(
         products={one["id"]: Product.model_validate(one) for one in case.get("products", ())},
         prices={one["id"]: Price.model_validate(one) for one in case.get("prices", ())},
+        customer=Customer.model_validate(case["stripe_customer"]) if "stripe_customer" in case else None,
     )
     try:
         mapped = build_document(read_invoice(case["invoice"]), settings, materials, view)

@@ -130,7 +130,10 @@ def test_what_would_lose_something_fails_where_the_mapping_says_so(field: str, t
 def test_blanks_and_composed_letters_are_no_failure() -> None:
     mapping = FieldMapping(field="shipToCity", template=" Ko\u0308ln\n ", on_invalid="fail")
 
-    assert render_fields([mapping], "salesInvoices", build_header(), Notes()) == {"shipToCity": "Köln"}
+    notes = Notes()
+
+    assert render_fields([mapping], "salesInvoices", build_header(), notes) == {"shipToCity": "Köln"}
+    assert len(notes.sentences) == 1
 
 
 @pytest.mark.parametrize(
