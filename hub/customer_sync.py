@@ -64,6 +64,10 @@ class CustomerSyncs:
         args = (stripe_customer, sync.model_dump_json(), sync.customer_id)
         await run(self.redis.eval(_BEGIN, 1, customer_sync_key(connection), *args))
 
+    async def drop(self, connection: str, stripe_customer: str) -> None:
+        """Forget what is known, with its link."""
+        await run(self.redis.hdel(customer_sync_key(connection), stripe_customer))
+
     async def load_number(self, connection: str, stripe_customer: str) -> str | None:
         """Return the number that the hub last wrote to the Stripe customer's metadata."""
         return await run(self.redis.hget(customer_numbers_key(connection), stripe_customer))

@@ -111,6 +111,7 @@ def unlink(stripe_customer: StripeCustomer, connection: Wanted = None, as_json: 
             chosen = await choose_connection(foundation, connection)
             known = await _require_link(foundation, chosen, stripe_customer)
             await foundation.ledger.drop_customer_link(chosen, stripe_customer, pinned=True)
+            await CustomerSyncs(foundation.redis).drop(chosen, stripe_customer)
             return known
 
     known = run_command(work())

@@ -174,6 +174,25 @@ def test_a_customer_is_found_in_the_index_by_what_it_is_called(field: str, text:
         assert all(keys & list_index_keys(customer, home) for keys in wanted.list_keys())
 
 
+@given(
+    st.sampled_from(["displayName", "phoneNumber", "taxRegistrationNumber", "email"]),
+    st.text("abAB gmbh.,ag 0123+45-DE", max_size=14),
+    st.text("abAB gmbh.,ag 0123+45-DE", max_size=14),
+)
+def test_agreement_goes_both_ways(field: str, one: str, other: str) -> None:
+    form = "optional" if field == "displayName" else "same"
+    rule = {"stripe": "metadata.value", "bc": field, "legal_form": form}
+
+    def agrees(ours: str, theirs: str) -> bool:
+        try:
+            (wanted,) = apply(build_party(metadata={"value": ours}, address=Address(country="DE")), rule)
+        except Refused:
+            return False
+        return wanted.agrees(build_customer(**{"country": "DE", field: theirs}), "DE")
+
+    assert agrees(one, other) == agrees(other, one)
+
+
 def test_a_long_name_is_found_as_a_new_customer_holds_it() -> None:
     (wanted,) = apply(build_party(name="n" * 120), {"stripe": "name", "bc": "displayName"})
     assert wanted.agrees(build_customer(displayName="n" * 99 + "…"), "DE")

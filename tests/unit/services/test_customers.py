@@ -218,6 +218,90 @@ async def test_a_lease_lost_while_waiting_for_a_slot_does_not_end_anothers_doubt
     assert len(claims[0]) == 2
 
 
+async def test_what_the_index_proposes_is_believed_only_as_it_is_now(world: World) -> None:
+    """Deleted and changed since it was read: the first is gone, the second is another's."""
+    world.bc.customers += [build_customer(id="gone", number="C1"), build_customer(id="other", number="C2")]
+    await world.open(build_connection(dry_run=True))
+    world.stripe.put(build_invoice())
+    assert "found twice" in (await bring(world)).reason
+    world.bc.customers = [build_customer(id="other", number="C2", email="other@x.example")]
+    await world.open(build_connection())
+    result = await bring(world, build_head(at=NOW + HOUR))
+
+    assert result.outcome == "synced"
+    assert world.bc.invoices[-1].customer_id not in {"gone", "other"}
+
+
+@pytest.mark.parametrize("code", ["bc.customer.blocked", "bc.customer.unknown"])
+async def test_a_customer_that_business_central_refuses_is_looked_at_before_the_next_invoice(
+    world: World, code: str
+) -> None:
+    """Without a replay: a blocked one is named, one that is gone is made anew, and one that is well again is taken."""
+    world.stripe.put(build_invoice())
+    await bring(world)
+    known = world.bc.customers[0]
+    world.bc.fail_next("create_invoice.sent", Refused("No.", code=code))
+    world.stripe.put(build_invoice(id="in_2", number="HUB-2"))
+    assert (await bring(world, build_head("in_2"))).outcome == "failed"
+
+    world.bc.customers = [known.model_copy(update={"blocked": "All"})] if code.endswith("blocked") else []
+    world.stripe.put(build_invoice(id="in_3", number="HUB-3"))
+    third = await bring(world, build_head("in_3"))
+    if code.endswith("blocked"):
+        assert third.error is not None
+        assert third.error.code == "contact.blocked"
+        world.bc.customers = [known]
+        third = await bring(world, build_head("in_3", at=NOW + HOUR))
+    else:
+        assert any("is not in Business Central any more" in note for note in third.notes)
+    assert third.outcome == "synced"
+
+    world.bc.calls.clear()
+    world.stripe.put(build_invoice(id="in_4", number="HUB-4"))
+    await bring(world, build_head("in_4"))
+    assert "fetch_customer" not in world.bc.calls
+
+
+async def test_a_persons_choice_made_meanwhile_stands(world: World) -> None:
+    world.bc.customers += [build_customer(), build_customer(id="chosen", number="C77", email="x@x.example")]
+    world.stripe.put(build_invoice())
+    pinned = CustomerLink(customer=build_match(id="chosen", number="C77"), linked_at=NOW, pinned=True)
+
+    async def choose() -> None:
+        await world.ledger.save_customer_link(world.connection.id, "cus_1", pinned)
+
+    world.bc.do_at_next("fetch_customers", choose)
+    await bring(world)
+    assert world.bc.invoices[-1].customer_id == "chosen"
+    assert await world.ledger.load_customer_link(world.connection.id, "cus_1") == pinned
+
+    await world.ledger.drop_customer_link(world.connection.id, "cus_1")
+    assert await world.ledger.load_customer_link(world.connection.id, "cus_1") == pinned
+
+
+async def test_a_renamed_customer_is_called_by_its_new_number_after_a_replay(world: World) -> None:
+    world.stripe.put(build_invoice())
+    await bring(world)
+    world.bc.edit_customer(world.bc.customers[0].id, number="C500", displayName="Acme Holding")
+    await bring(world, build_head(cause="replay"))
+    link = await world.ledger.load_customer_link(world.connection.id, "cus_1")
+
+    assert link is not None
+    assert (link.customer.number, link.customer.name) == ("C500", "Acme Holding")
+
+
+async def test_what_only_the_customer_itself_says_is_asked_of_stripe(world: World) -> None:
+    rules = CustomerSettings.model_validate({"match": [{"stripe": "metadata.debtor", "bc": "number"}]})
+    await world.open(settings=SETTINGS.model_copy(update={"customers": rules}))
+    world.stripe.put(build_invoice())
+    world.stripe.put_customer(metadata={"debtor": "c00010"})
+    world.bc.customers.append(build_customer())
+    world.stripe.fail_next("fetch_customer", RetryLater("Busy.", code="stripe.rate.limited"))
+    await world.settle(HEAD)
+
+    assert world.bc.invoices[-1].customer_id == world.bc.customers[0].id
+
+
 async def test_a_customer_deleted_in_business_central_is_looked_for_on_a_replay(world: World) -> None:
     world.stripe.put(build_invoice())
     world.stripe.put(build_invoice(id="in_2", number="HUB-0002"))
@@ -254,6 +338,25 @@ async def test_a_customer_who_can_not_be_found_by_what_it_was_made_of_is_still_o
     await bring(world, build_head("in_2"))
 
     assert len(world.bc.customers) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RetryLater("Too many.", code="bc.rate.limited"), RetrySoon("Reset.", code="bc.connection.reset")],
+)
+@pytest.mark.parametrize("method", ["list_customers", "fetch_customers", "fetch_customer"])
+async def test_a_look_that_fails_for_now_finds_the_customer_later(world: World, method: str, error: HubError) -> None:
+    world.bc.customers.append(build_customer())
+    if method == "fetch_customer":
+        link = CustomerLink(customer=build_match(), linked_at=NOW, doubted=True)
+        await world.ledger.save_customer_link(world.connection.id, "cus_1", link)
+    world.stripe.put(build_invoice())
+    world.bc.fail_next(method, error)
+    await world.settle(HEAD)
+
+    assert world.waits == [error]
+    assert len(world.bc.customers) == 1
+    assert world.bc.invoices[-1].customer_id == world.bc.customers[0].id
 
 
 @pytest.mark.parametrize("method", ["list_customers", "create_customer", "find_invoices", "create_invoice"])
