@@ -135,7 +135,7 @@ def build_wanted(seeker: Seeker) -> tuple[Wanted, ...]:
         Refused: nothing is left to look for.
     """
     party, settings = seeker.party, seeker.settings
-    country = party.country or seeker.home
+    country = party.region or seeker.home
     applied = [tuple(_build_clue(pair, party, country) for pair in rule.pairs) for rule in settings.match]
     wanted = tuple(Wanted(clues) for clues in applied if all(clue.forms for clue in clues))
     if seeker.number:
@@ -218,8 +218,8 @@ def _get_forms(pair: MatchPair, text: str, party: Party, country: str) -> frozen
     """Tax numbers of Stripe come with a type that says whose they are: `gb_vat`, but not `eu_vat`."""
     if pair.stripe != "tax_id":
         return get_forms(pair.bc, text, country)
-    kinds = {tax_id.type[:2].upper() for tax_id in party.tax_ids if tax_id.value == text}
-    issuers = {country if kind in {"EU", ""} else kind for kind in kinds} or {country}
+    kinds = {normalise_country(tax_id.type[:2]) for tax_id in party.tax_ids if tax_id.value == text}
+    issuers = {kind or country for kind in kinds} or {country}
     return frozenset[str]().union(*(get_forms(pair.bc, text, issuer) for issuer in issuers))
 
 
@@ -227,7 +227,7 @@ def _compare_tax_ids(party: Party, customer: BcCustomer, country: str) -> str:
     """Numbers of one country that differ: a company may have one in each."""
     theirs = get_forms("taxRegistrationNumber", customer.tax_registration_number, country)
     pair = MatchPair(stripe="tax_id", bc="taxRegistrationNumber")
-    ours = _build_clue(pair, party, party.country)
+    ours = _build_clue(pair, party, party.region)
     rivals = [form for form in ours.forms if any(_is_same_issuer(form, other) for other in theirs)]
     if not rivals or ours.forms & theirs:
         return ""

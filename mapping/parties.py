@@ -32,9 +32,14 @@ class Party:
 
     @property
     def country(self) -> str:
-        """Its ISO code, upper case; of the shipping address where the other has none. Empty where unknown."""
+        """Where it is billed: its ISO code, upper case. Empty where unknown."""
+        return normalise_country(self.address.country or "")
+
+    @property
+    def region(self) -> str:
+        """Whose telephone and tax numbers it has: where it is billed, else where goods go."""
         shipping = self.shipping.address or Address()
-        return normalise_country(self.address.country or shipping.country or "")
+        return self.country or normalise_country(shipping.country or "")
 
     @property
     def label(self) -> str:

@@ -131,6 +131,13 @@ class NewCustomer(Form):
     by_country: dict[CountryCode, CustomerDefaults] = Field(default_factory=dict)
     """What is set here replaces the default for customers of the country."""
 
+    @field_validator("defaults")
+    @classmethod
+    def _check_country(cls, defaults: CustomerDefaults) -> CustomerDefaults:
+        if defaults.country is not None:
+            raise ValueError("country is of one country: set it under by_country")
+        return defaults
+
     def choose_defaults(self, country: str) -> CustomerDefaults:
         """Return the defaults of a country."""
         own = self.by_country.get(country)

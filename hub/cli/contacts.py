@@ -150,8 +150,10 @@ async def _look_at_all(foundation: Foundation, snapshot: Snapshot, stripe_custom
     if stripe_customer is not None:
         await _require_link(foundation, connection, stripe_customer)
         return [await _look_at(foundation, snapshot, stripe_customer, await syncs.load(connection, stripe_customer))]
-    known = await syncs.load_all(connection)
-    return [await _look_at(foundation, snapshot, one, sync) for one, sync in sorted(known.items()) if sync.needs_eyes]
+    known = {one: sync for one, sync in (await syncs.load_all(connection)).items() if sync.needs_eyes}
+    # A link that was dropped since, because its customer was gone, is made anew by the next invoice.
+    linked = [one for one in sorted(known) if await foundation.ledger.load_customer_link(connection, one)]
+    return [await _look_at(foundation, snapshot, one, known[one]) for one in linked]
 
 
 async def _look_at(

@@ -106,7 +106,7 @@ def _build_contradiction(customer: Customer, words: Sequence[str], wanted: Wante
     return Refused(
         f"Customer {_name(customer)} in Business Central was found by {wanted.words}, but {' and '.join(words)}.",
         code="contact.contradiction",
-        fix="Correct the one that is wrong; or, if it is the right customer, choose it: hub contacts link "
+        fix="Correct the one that is wrong; or choose the right customer, created there if need be: hub contacts link "
         f"{seeker.party.id} {customer.number}. Then replay.",
     )
 

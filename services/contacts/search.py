@@ -109,13 +109,12 @@ class CustomerSearch:
         What was changed lately is read before where it could matter: where a person asks, who may just have changed it;
         where a customer is being created; and unless the first rule finds somebody at once.
         """
-        mark = await self.index.prepare(question.company)
-        is_exact = question.is_fresh or held.find_intent() is not None
-        if is_exact:
-            await self.index.catch_up(question.company, mark, is_exact=True)
+        mark, in_doubt = await self.index.prepare(question.company), held.find_intent() is not None
+        if in_doubt or question.is_fresh:
+            await self.index.catch_up(question.company, mark, is_exact=in_doubt)
         found = await self._look(question, held)
         is_first = found is not None and found.wanted is question.wanted[0]
-        if is_exact or is_first or not await self.index.catch_up(question.company, mark):
+        if in_doubt or question.is_fresh or is_first or not await self.index.catch_up(question.company, mark):
             return found
         return await self._look(question, held)
 

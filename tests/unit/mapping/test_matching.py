@@ -237,6 +237,7 @@ def test_what_both_sides_know_must_not_differ(party: dict[str, Any], customer: d
         ({"tax_ids": (TaxId(type="eu_vat", value="ATU1234567"),)}, {"taxRegistrationNumber": "DE7654321"}),
         ({"address": Address(country="GR")}, {"country": "EL"}),
         ({"address": Address(country="GR")}, {"country": "GRIECH"}),
+        ({"shipping": Shipping(address=Address(country="FR"))}, {"country": "DE"}),
         ({"address": Address(postal_code="80331")}, {"postalCode": "D-80331"}),
     ],
 )
@@ -355,6 +356,7 @@ def test_the_customer_is_fetched_only_if_something_looks_at_it(
         ({"write_number": True}, "needs the number_key"),
         ({"keep_in_step": ["email", "email"]}, "once"),
         ({"new": {"by_country": {"Germany": {}}}}, "pattern"),
+        ({"new": {"defaults": {"country": "UK"}}}, "under by_country"),
     ],
 )
 def test_settings_that_make_no_sense_are_not_saved(settings: dict[str, Any], words: str) -> None:
