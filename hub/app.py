@@ -81,10 +81,10 @@ class Service:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-def build_foundation(config: HubConfig, name: str) -> Foundation:
-    """Build what services share. Nothing is connected yet."""
+def build_foundation(config: HubConfig, name: str, clock: Clock | None = None) -> Foundation:
+    """Build what services share. Nothing is connected yet. The clock is the machine's unless one is given."""
     redis = build_redis(config.redis_url)
-    clock = SystemClock()
+    clock = clock or SystemClock()
     broker = build_broker(config, name)
     directory = Directory(redis, SecretBox(config.secret_keys), clock)
     answers = Answers()

@@ -29,16 +29,19 @@ HOST = "127.0.0.1"
 # Below the ports Linux gives to outgoing connections (32768 and up): a client that retries on such a port while its
 # server is down can connect to itself, and then the server cannot come back.
 _PORTS = range(20_000, 32_000)
+_given: set[int] = set()
+"""Ports that this process has been told of: whoever asked may not listen yet."""
 
 
 def find_free_port() -> int:
-    """Return a TCP port of the loopback interface that nobody listens on now."""
-    for port in random.sample(_PORTS, k=100):
+    """Return a TCP port of the loopback interface that nobody listens on now; another one at each call."""
+    for port in random.sample([port for port in _PORTS if port not in _given], k=100):
         with socket.socket() as candidate:
             try:
                 candidate.bind((HOST, port))
             except OSError:
                 continue
+            _given.add(port)
             return port
     raise ConfigurationError("No free TCP port was found on 127.0.0.1.", code="embedded.port.none_free")
 

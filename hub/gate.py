@@ -156,7 +156,9 @@ class ConnectionGate:
                 await self.directory.save_block(connection, system, None)
                 await self.waiting.make_due(connection, self.clock.now())
             else:
-                await self._move(connection, system, state, self.clock.now(), max(0, state.probes - 1))
+                # Since the block began, not since now: where this clock is ahead of the next stage's, that would wait,
+                # give the time over to the next message here, and so on for ever.
+                await self._move(connection, system, state, state.since, max(0, state.probes - 1))
 
     async def failed(self, admission: Admission, error: HubError) -> None:
         """Judge a probe by what it met: a person's task, a doubt or a queue says nothing against the system.

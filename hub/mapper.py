@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from hub.directory import Snapshot
 from hub.learned import LearnedFacts
-from hub.materials import BcLists, MaterialsGatherer, StripeCatalog
+from hub.materials import FRESH_AGE, RECENT_AGE, USUAL_AGE, BcLists, MaterialsGatherer, StripeCatalog
 from mapping.sales_documents import CustomerView, MappedDocument, build_document
+from schemas.errors import Refused
 from schemas.messages import CustomerMatch
 from schemas.stripe_objects import Invoice
 
@@ -40,9 +41,17 @@ class DocumentMapper:
         Raises:
             Refused: the invoice can't be drafted, and why.
         """
-        materials = await self.gatherer.gather(snapshot, invoice, stripe, bc, is_fresh=is_fresh)
         view = await self._view(snapshot, customer, is_fresh=is_fresh)
-        return build_document(invoice, snapshot.settings, materials, view)
+        age = FRESH_AGE if is_fresh else USUAL_AGE
+        materials = await self.gatherer.gather(snapshot, invoice, stripe, bc, max_age=age)
+        try:
+            return build_document(invoice, snapshot.settings, materials, view)
+        except Refused:
+            # What is missing or blocked in what was kept may have been mended since.
+            recent = await self.gatherer.gather(snapshot, invoice, stripe, bc, max_age=min(age, RECENT_AGE))
+            if recent == materials:
+                raise
+        return build_document(invoice, snapshot.settings, recent, view)
 
     async def _view(self, snapshot: Snapshot, customer: CustomerMatch | None, *, is_fresh: bool) -> CustomerView:
         if customer is None:

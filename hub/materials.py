@@ -1,12 +1,13 @@
 """Gathers what the mapping looks at besides the invoice: Business Central's lists, and Stripe's products and taxes.
 
-Kept in the process for ten minutes, so that a backlog costs no requests for it; a person's replay, who may have changed
-something just before, sees nothing older than half a minute.
+Kept in the process for ten minutes, so that a backlog costs no requests for it. Where something is missing, or a person
+asks who may have changed it just before, it is read anew: the caller says how old it may be.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from hub.directory import Snapshot
@@ -20,7 +21,12 @@ from schemas.stripe_objects import Customer, Invoice, Price, Product, TaxRate
 T = TypeVar("T")
 Row = Mapping[str, Any]
 
-_AGE, _FRESH_AGE = 600.0, 30.0
+USUAL_AGE = 600.0
+"""How old, in seconds, what is gathered may be: lists change seldom."""
+RECENT_AGE = 30.0
+"""Where something refuses the invoice: it may have been mended since. Not less, or each refusal would cost requests."""
+FRESH_AGE = 2.0
+"""Where a person asks. Not nothing, so that a replay of thousands still reads each list but once in a while."""
 _CODE = ("id", "code")
 
 
@@ -70,23 +76,30 @@ class _Source:
 class MaterialsGatherer:
     """Gathers for any connection; what is read belongs to a company or a Stripe account, and is kept by it."""
 
-    _rows: Kept[tuple[str, str], tuple[Row, ...]] = field(default_factory=Kept[tuple[str, str], tuple[Row, ...]])
-    _objects: Kept[tuple[str, ObjectKey], tuple[BookObject, ...]] = field(
-        default_factory=Kept[tuple[str, ObjectKey], tuple[BookObject, ...]]
-    )
-    _products: Kept[tuple[str, str], Product | None] = field(default_factory=Kept[tuple[str, str], Product | None])
-    _prices: Kept[tuple[str, str], Price | None] = field(default_factory=Kept[tuple[str, str], Price | None])
-    _rates: Kept[tuple[str, str], TaxRate | None] = field(default_factory=Kept[tuple[str, str], TaxRate | None])
+    now: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._rows = Kept[tuple[str, str], tuple[Row, ...]](now=self.now)
+        self._objects = Kept[tuple[str, ObjectKey], tuple[BookObject, ...]](now=self.now)
+        self._products = Kept[tuple[str, str], Product | None](now=self.now)
+        self._prices = Kept[tuple[str, str], Price | None](now=self.now)
+        self._rates = Kept[tuple[str, str], TaxRate | None](now=self.now)
 
     async def gather(
-        self, snapshot: Snapshot, invoice: Invoice, stripe: StripeCatalog, bc: BcLists, *, is_fresh: bool = False
+        self,
+        snapshot: Snapshot,
+        invoice: Invoice,
+        stripe: StripeCatalog,
+        bc: BcLists,
+        *,
+        max_age: float = USUAL_AGE,
     ) -> Materials:
-        """Gather what the mapping of the invoice looks at.
+        """Gather what the mapping of the invoice looks at, nothing of it older than `max_age` seconds.
 
         Raises:
             HubError: a system does not answer or refuses.
         """
-        source = _Source(snapshot, stripe, bc, _FRESH_AGE if is_fresh else _AGE)
+        source = _Source(snapshot, stripe, bc, max_age)
         needs, settings = list_needs(invoice, snapshot.settings), snapshot.settings.invoices
         account = snapshot.connection.id
         products = await _read_all(needs.products, account, self._products, stripe.fetch_product, source.max_age)
@@ -94,7 +107,7 @@ class MaterialsGatherer:
         rates = await _read_all(needs.tax_rates, account, self._rates, stripe.fetch_tax_rate, source.max_age)
         customer = await stripe.fetch_customer(invoice.customer) if needs.customer and invoice.customer else None
         return Materials(
-            books=await self.gather_books(snapshot, bc, needs.lists, is_fresh=is_fresh),
+            books=await self.gather_books(snapshot, bc, needs.lists, max_age=max_age),
             products=products,
             prices=prices,
             tax_rates=rates,
@@ -103,14 +116,13 @@ class MaterialsGatherer:
         )
 
     async def gather_books(
-        self, snapshot: Snapshot, bc: BcLists, lists: frozenset[ListName], *, is_fresh: bool = False
+        self, snapshot: Snapshot, bc: BcLists, lists: frozenset[ListName], *, max_age: float = USUAL_AGE
     ) -> Books:
-        """Gather currencies, and these lists of the company."""
-        age = _FRESH_AGE if is_fresh else _AGE
+        """Gather currencies, and these lists of the company, nothing of it older than `max_age` seconds."""
 
         async def read(entity: str, select: tuple[str, ...]) -> tuple[Row, ...]:
             key = (snapshot.connection.company_key, entity)
-            return await self._rows.get(key, lambda: bc.fetch_list(entity, select), max_age=age)
+            return await self._rows.get(key, lambda: bc.fetch_list(entity, select), max_age=max_age)
 
         async def read_codes(name: ListName, entity: str) -> dict[str, str]:
             rows = await read(entity, _CODE) if name in lists else ()
@@ -155,6 +167,11 @@ class MaterialsGatherer:
         return dict(zip(wanted, found, strict=True))
 
 
+# Where not two (ISO 4217).
+_USUAL_DECIMALS = {
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(), 0),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+}
 _SETUP = ("localCurrencyCode", "shortcutDimension1Code", "shortcutDimension2Code")
 _TERMS = ("id", "code", "dueDateCalculation")
 _ITEM = ("id", "number", "displayName", "blocked", "baseUnitOfMeasureCode", "taxGroupCode")
@@ -169,12 +186,13 @@ async def _read_all(
     max_age: float,
 ) -> dict[str, T]:
     """Read those that exist."""
-    found: dict[str, T] = {}
-    for one in sorted(ids):
-        value = await kept.get((account, one), lambda one=one: fetch(one), max_age=max_age)
-        if value is not None:
-            found[one] = value
-    return found
+
+    async def read(one: str) -> T | None:
+        return await kept.get((account, one), lambda: fetch(one), max_age=max_age)
+
+    wanted = sorted(ids)
+    values = await asyncio.gather(*(read(one) for one in wanted))
+    return {one: value for one, value in zip(wanted, values, strict=True) if value is not None}
 
 
 async def _look_up(bc: BcLists, key: ObjectKey) -> tuple[BookObject, ...]:
@@ -215,14 +233,19 @@ def _read_shortcuts(setup: Sequence[Row]) -> tuple[str, ...]:
 
 
 def _read_decimals(currencies: Iterable[Row], setup: Sequence[Row]) -> dict[str, int]:
-    """Read how many decimals amounts have: `2:2` is at least two and at most two; blank means two.
+    """Read how many decimals amounts have: `2:2` is at least two and at most two; blank means the currency's usual.
 
     The local currency need not be in the list, and its own decimals are in a set-up that the API does not show.
     """
     places = {str(row["code"]): str(row["amountDecimalPlaces"]) for row in currencies}
     local = _get_local_currency(setup)
     places.setdefault(local, "")
-    return {code: int(text.rpartition(":")[2] or 2) for code, text in places.items() if code}
+    return {code: _read_places(text, code) for code, text in places.items() if code}
+
+
+def _read_places(text: str, code: str) -> int:
+    most = text.rpartition(":")[2].strip()
+    return int(most) if most.isdecimal() else _USUAL_DECIMALS.get(code, 2)
 
 
 def _read_terms(rows: Iterable[Row]) -> dict[str, PaymentTerm]:

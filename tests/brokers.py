@@ -17,9 +17,10 @@ import tempfile
 import uuid
 import warnings
 import xml.etree.ElementTree as ET
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, NoReturn, cast, get_args
@@ -235,6 +236,14 @@ def run_embedded_broker(directory: Path) -> Generator[Broker]:
         yield broker
 
 
+@dataclass(frozen=True)
+class Entrance:
+    """A listener of Kafka of its own, reached by whoever uses it at another port: a proxy can stand between."""
+
+    port: int
+    advertised: int
+
+
 @contextmanager
 def run_kafka(directory: Path) -> Generator[Broker]:
     """Provide real Apache Kafka by the first way that this machine has.
@@ -253,7 +262,7 @@ def run_kafka(directory: Path) -> Generator[Broker]:
         with _run_kafka_in_docker() as broker:
             yield broker
     else:
-        with _run_kafka_from_jars(directory) as broker:
+        with run_kafka_from_jars(directory) as broker:
             yield broker
 
 
@@ -287,11 +296,16 @@ def _run_kafka_in_docker() -> Generator[Broker]:
 
 
 @contextmanager
-def _run_kafka_from_jars(directory: Path) -> Generator[Broker]:
+def run_kafka_from_jars(directory: Path, entrances: Sequence[Entrance] = ()) -> Generator[Broker]:
+    """Run Apache Kafka as a process of ours.
+
+    Raises:
+        Unavailable: There is no Java, or nothing to fetch the jars with.
+    """
     java, jars = find_java(), fetch_kafka()
     port, controller_port = find_free_port(), find_free_port()
     settings = directory / "server.properties"
-    settings.write_text(_build_kafka_settings(port, controller_port, directory / "data"))
+    settings.write_text(_build_kafka_settings(port, controller_port, directory / "data", entrances))
     command = [java, *JAVA_OPTIONS, "-cp", f"{jars}/*"]
     _format_storage(command, settings)
     child = ChildProcess("kafka", [*command, "kafka.Kafka", str(settings)], directory / "kafka.log")
@@ -303,15 +317,23 @@ def _run_kafka_from_jars(directory: Path) -> Generator[Broker]:
         shutil.rmtree(directory / "data", ignore_errors=True)
 
 
-def _build_kafka_settings(port: int, controller_port: int, data_dir: Path) -> str:
+def _build_kafka_settings(port: int, controller_port: int, data_dir: Path, entrances: Sequence[Entrance]) -> str:
+    listeners = {"PLAINTEXT": Entrance(port, port)} | {f"E{one.port}": one for one in entrances}
+    all_listeners = {**listeners, "CONTROLLER": Entrance(controller_port, controller_port)}
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{HOST}:{controller_port}",
-        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "listeners": ",".join(
+            [
+                f"CONTROLLER://{HOST}:{controller_port}",
+                *(f"{name}://{HOST}:{it.port}" for name, it in listeners.items()),
+            ]
+        ),
+        "advertised.listeners": ",".join(f"{name}://{HOST}:{it.advertised}" for name, it in listeners.items()),
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in all_listeners),
         "log.dirs": data_dir,
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 4,

@@ -101,7 +101,7 @@ class Turn:
         content = None if request.body is None else build_json(request.body).encode()
         answer = await self._exchange(request, content, before_send)
         if answer.status == 401:  # noqa: PLR2004
-            await self._channel.tokens.invalidate()
+            await self._channel.tokens.invalidate(self._token)
             self._token = await self._channel.tokens.get_token()
             answer = await self._exchange(request, content, before_send)
         if not 200 <= answer.status < 300:  # noqa: PLR2004

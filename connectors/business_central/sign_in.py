@@ -16,8 +16,6 @@ from schemas.errors import Blocked
 
 # Renewed this long before it expires, so that no request leaves with a token that dies on its way.
 _BEFORE_EXPIRY = timedelta(minutes=5)
-# When a token is refused, all requests in flight report it; only the first report may throw the token away.
-_YOUNG = timedelta(seconds=10)
 
 
 class TokenSource(Protocol):
@@ -32,8 +30,11 @@ class TokenSource(Protocol):
         """
         ...
 
-    async def invalidate(self) -> None:
-        """Forget the token, for Business Central has refused it; the next one is a new one."""
+    async def invalidate(self, refused: str) -> None:
+        """Forget this token, for Business Central has refused it; the next one is a new one.
+
+        All requests in flight report the same one: if it was replaced already, nothing is done.
+        """
         ...
 
 
@@ -52,7 +53,6 @@ class TokenCacheStore(Protocol):
 @dataclass(frozen=True)
 class _Held:
     token: str
-    since: float
     until: float
 
 
@@ -74,9 +74,9 @@ class _MemoryTokens:
         # Shielded, for the others wait for the same task.
         return (await asyncio.shield(self._renewal)).token
 
-    async def invalidate(self) -> None:
+    async def invalidate(self, refused: str) -> None:
         """See `TokenSource.invalidate`."""
-        if self._held is not None and self._clock() - self._held.since >= _YOUNG.total_seconds():
+        if self._held is not None and self._held.token == refused:
             self._held = None
             self._fresh_needed = True
 
@@ -85,7 +85,7 @@ class _MemoryTokens:
         result = require_token(await self._acquire(fresh=self._fresh_needed))
         life = float(result.get("expires_in") or 0)
         usable = max(life - _BEFORE_EXPIRY.total_seconds(), life / 2)
-        self._held = _Held(str(result["access_token"]), since, since + usable)
+        self._held = _Held(str(result["access_token"]), since + usable)
         self._fresh_needed = False
         return self._held
 

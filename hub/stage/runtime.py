@@ -25,6 +25,7 @@ from hub.log import get_logger
 from hub.metrics import AGE, DURATION, IN_HAND, MESSAGES, PAUSED
 from hub.stage.claim import Claim
 from hub.stage.dispatch import KeyedDispatcher, Window
+from hub.stage.group import heed_coordinator
 from hub.stage.intake import Consumer, Intake, RebalanceListener
 from hub.stage.offsets import OffsetSlot
 from hub.stage.poll import Poll
@@ -180,11 +181,18 @@ class Stage(Generic[M]):
         """Begin committing. The subscriber consumes as soon as the broker has started."""
         self._bind()
         self._tending = asyncio.create_task(self._tend())
+        self._tending.add_done_callback(self._note_end)
+
+    def _note_end(self, tending: asyncio.Task[None]) -> None:
+        """Say why nothing is committed any more; /healthz says so until the process is restarted."""
+        if not tending.cancelled() and (failure := tending.exception()) is not None:
+            get_logger().error("stage.runtime.failed", stage=self._name, exc_info=failure)
 
     def _bind(self) -> None:
         consumer = self._subscriber.consumer
         self._intake.bind(cast("Consumer", consumer))
         self._poll.watch(consumer)
+        heed_coordinator(consumer)
 
     async def drain(self) -> None:
         """Take nothing new, finish what is in hand within the deadline, commit. A second call does nothing."""

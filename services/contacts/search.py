@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from connectors.business_central.models import Customer
 from hub.directory import Snapshot
 from hub.ledger import CustomerLink
-from hub.materials import MaterialsGatherer, StripeCatalog
+from hub.materials import FRESH_AGE, RECENT_AGE, USUAL_AGE, MaterialsGatherer, StripeCatalog
 from mapping.customers import NewCustomerPayload, build_new_customer, list_customer_lists
 from mapping.matching import Seeker, Wanted, build_wanted
 from mapping.materials import Books
 from mapping.normal_forms import normalise_code
 from mapping.parties import needs_customer, read_party
+from schemas.errors import Refused
 from schemas.messages import CustomerMatch
 from schemas.stripe_objects import Customer as StripeCustomer
 from schemas.stripe_objects import Invoice
@@ -128,15 +129,23 @@ class CustomerSearch:
         if not seeker.settings.create_missing:
             raise build_not_found(question.wanted, seeker)
         books = await self.gather_books(question)
-        built = build_new_customer(seeker.party, snapshot.settings, books, question.invoice, question.customer)
+        try:
+            built = build_new_customer(seeker.party, snapshot.settings, books, question.invoice, question.customer)
+        except Refused:
+            # What is missing in the lists that were kept may have been added since.
+            recent = await self.gather_books(question, max_age=RECENT_AGE)
+            if recent == books:
+                raise
+            built = build_new_customer(seeker.party, snapshot.settings, recent, question.invoice, question.customer)
         if seeker.number and normalise_code(str(built.payload.get("number", ""))) != normalise_code(seeker.number):
             raise build_number_unknown(seeker)
         return built
 
-    async def gather_books(self, question: Question) -> Books:
-        """Gather the lists that a customer is built by."""
+    async def gather_books(self, question: Question, *, max_age: float = USUAL_AGE) -> Books:
+        """Gather the lists that a customer is built by, none older than `max_age` seconds, or fresh."""
         lists = list_customer_lists(question.seeker.settings)
-        return await self.gatherer.gather_books(question.snapshot, question.bc, lists, is_fresh=question.is_fresh)
+        age = FRESH_AGE if question.is_fresh else max_age
+        return await self.gatherer.gather_books(question.snapshot, question.bc, lists, max_age=age)
 
     async def _look(self, question: Question, held: Held) -> Found | None:
         """What the hub created under a rule's claims lately counts as found by it.

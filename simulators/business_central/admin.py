@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from simulators.business_central.api import BusinessCentralApi
 from simulators.business_central.company import Company
 from simulators.business_central.errors import ApiError
+from simulators.business_central.journal import Journal
 from simulators.business_central.ledger import change_document
 from simulators.business_central.sales_documents import KINDS, document_of, lines_of
 from simulators.business_central.seed import apply_seed
@@ -25,16 +26,25 @@ class AdminApi:
     """Answers everything under /_sim, in JSON, without a token, to this machine only."""
 
     def __init__(
-        self, world: World, api: BusinessCentralApi, sign_in: SignIn, tokens: TokenBook, faults: FaultBook[Any]
+        self,
+        world: World,
+        api: BusinessCentralApi,
+        sign_in: SignIn,
+        tokens: TokenBook,
+        faults: FaultBook[Any],
+        *,
+        journal: Journal,
     ) -> None:
         self._world = world
         self._api = api
         self._sign_in = sign_in
         self._tokens = tokens
         self._faults = faults
+        self._journal = journal
         self._routes: dict[tuple[str, str], Callable[[Json], Any]] = {
             ("GET", "state"): self._state,
             ("GET", "dump"): self._dump,
+            ("GET", "journal"): lambda given: self._journal.shown(given.get("key", "").upper()),
             ("POST", "seed"): lambda given: apply_seed(self._world, given),
             ("GET", "faults"): self._list_faults,
             ("POST", "faults"): self._add_faults,
@@ -81,6 +91,7 @@ class AdminApi:
             "customers": sum(len(company.table("customers").rows) for company in companies),
             "items": sum(len(company.table("items").rows) for company in companies),
             "writes": self._world.core.writes,
+            "late_writes": self._journal.late,
             "requests": dict(self._api.requests),
             "statuses": {str(status): count for status, count in self._api.statuses.items()},
             "throttled": tally.throttled,

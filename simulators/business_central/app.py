@@ -10,6 +10,7 @@ from simulators.business_central.api import BusinessCentralApi
 from simulators.business_central.default_seed import default_seed
 from simulators.business_central.errors import ApiError
 from simulators.business_central.faults import BcFault
+from simulators.business_central.journal import WRITES, Journal
 from simulators.business_central.registry import register_resources
 from simulators.business_central.seed import apply_seed
 from simulators.business_central.sign_in import SignIn
@@ -46,9 +47,10 @@ class BusinessCentralSimulator:
         self.sign_in = SignIn(self.world, self.tokens)
         self.api = BusinessCentralApi(self.world, self.tokens)
         self.faults = FaultBook(BcFault, self.world.ids.rng)
-        self.admin = AdminApi(self.world, self.api, self.sign_in, self.tokens, self.faults)
+        self.journal = Journal(self.world.clock)
         self._longest = long_operation_seconds
         self._late: set[asyncio.Task[Reply]] = set()
+        self.admin = AdminApi(self.world, self.api, self.sign_in, self.tokens, self.faults, journal=self.journal)
         apply_seed(self.world, default_seed())
         if seed is not None:
             apply_seed(self.world, seed)
@@ -71,8 +73,10 @@ class BusinessCentralSimulator:
         hits = self.faults.draw(request.method, request.path) if self.faults.rules else []
         delay = float(sum(rule.delay_ms for rule in hits if rule.kind == "latency"))
         fault = next((rule for rule in hits if rule.kind != "latency"), None)
+        if request.method in WRITES:
+            self.journal.note(request, f"arrived{f', {fault.kind} {fault.id}' if fault else ''}")
         if fault is None:
-            await write_reply(send, await self.api.handle(request, delay_ms=delay))
+            await write_reply(send, await self._work(request, delay))
         else:
             await self._suffer(fault, request, delay, (scope, receive, send))
 
@@ -94,7 +98,7 @@ class BusinessCentralSimulator:
         if fault.kind == "late_commit":
             self._commit_later(fault, request)
         elif fault.kind in {"reset_after", "slow_after", "timeout_after"} or fault.after:
-            reply = await self.api.handle(request, delay_ms=delay)
+            reply = await self._work(request, delay)
             if fault.kind == "slow_after":
                 await asyncio.sleep(fault.delay_ms / 1000)
                 await write_reply(send, reply)
@@ -106,13 +110,24 @@ class BusinessCentralSimulator:
         else:
             await write_reply(send, self._fault_reply(fault))
 
+    async def _work(self, request: Request, delay: float = 0) -> Reply:
+        reply = await self.api.handle(request, delay_ms=delay)
+        if request.method in WRITES:
+            self.journal.note(request, f"carried out: {reply.status}")
+        return reply
+
     def _commit_later(self, fault: BcFault, request: Request) -> None:
         """Do the work after the client has gone, as a queued operation does; never later than the run time limit."""
         delay = min(fault.delay_ms / 1000, self._longest)
 
         async def work() -> Reply:
-            await asyncio.sleep(delay)
-            return await self.api.handle(request)
+            try:
+                await asyncio.sleep(delay)
+                return await self._work(request)
+            finally:
+                self.journal.late -= 1
+
+        self.journal.late += 1
 
         task = asyncio.get_running_loop().create_task(work())
         self._late.add(task)

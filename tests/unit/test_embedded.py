@@ -15,7 +15,14 @@ from redis.asyncio import Redis
 
 from hub import embedded
 from hub.child_process import ChildProcess
-from hub.embedded import EmbeddedBroker, EmbeddedProcess, EmbeddedRedis, is_broker_ready, is_redis_ready
+from hub.embedded import (
+    EmbeddedBroker,
+    EmbeddedProcess,
+    EmbeddedRedis,
+    find_free_port,
+    is_broker_ready,
+    is_redis_ready,
+)
 from schemas.errors import ConfigurationError
 
 BUILDERS = [EmbeddedBroker, EmbeddedRedis]
@@ -170,3 +177,9 @@ def test_the_child_dies_with_a_killed_parent(tmp_path: Path) -> None:
 
         psutil.wait_procs([child], timeout=10)
         assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_port_is_given_once() -> None:
+    """Many are asked for before the first of them is listened on."""
+    ports = [find_free_port() for _ in range(300)]
+    assert len(set(ports)) == len(ports)

@@ -103,24 +103,24 @@ async def open_scene(directory: Path, environ: Mapping[str, str]) -> AsyncGenera
     """Build the scene in a directory of its own. Kafka and Redis are embedded unless the environment names them."""
     given = {name: value for name, value in environ.items() if name != "HUB_SECRET_KEYS"}
     async with run_simulators(directory) as simulators, open_parts(directory, given, quiet=True) as parts:
-        environment = {**_PACE, **parts, **_name_simulators(simulators)}
+        environment = {**_PACE, **parts, **name_simulators(simulators)}
         await apply_topics(environment["HUB_KAFKA_BOOTSTRAP"])
         webhook_secret = f"whsec_{secrets.token_hex(16)}"
-        await asyncio.to_thread(_add_connection, simulators, environment, webhook_secret)
+        account, key = simulators.stripe["account"], simulators.stripe["api_key"]
+        await asyncio.to_thread(add_connection, account, key, webhook_secret, environment)
         services = ServiceProcesses(environment, directory / "logs")
         services.start(SERVICES)
         try:
             await services.wait_until_ready()
             address = f"http://127.0.0.1:{services.services['ingest'].port}"
-            await simulators.register_webhook(
-                f"{address}/webhooks/stripe/{simulators.stripe['account']}", webhook_secret
-            )
+            await simulators.register_webhook(f"{address}/webhooks/stripe/{account}", webhook_secret, key)
             yield Scene(simulators, services, environment)
         finally:
             await services.stop()
 
 
-def _name_simulators(simulators: Simulators) -> dict[str, str]:
+def name_simulators(simulators: Simulators) -> dict[str, str]:
+    """Return the part of the environment that leads to the simulators."""
     return {
         "HUB_STRIPE_API_BASE": simulators.stripe["api_base"],
         "HUB_BC_API_BASE": simulators.bc["api_base"],
@@ -129,14 +129,16 @@ def _name_simulators(simulators: Simulators) -> dict[str, str]:
     }
 
 
-def _add_connection(simulators: Simulators, environment: Mapping[str, str], webhook_secret: str) -> dict[str, Any]:
-    """Connect by the same command that a user types."""
+def add_connection(
+    account: str, key: str, webhook_secret: str, environment: Mapping[str, str], *, doubt_seconds: int = DOUBT_SECONDS
+) -> dict[str, Any]:
+    """Connect a Stripe account with the simulated company, by the same command that a user types. Blocks."""
     words = (
-        *("--stripe-account", simulators.stripe["account"], "--stripe-key", simulators.stripe["api_key"]),
-        *("--webhook-secret", webhook_secret, "--bc-tenant", BC_TENANT),
+        *("--stripe-account", account, "--stripe-key", key, "--webhook-secret", webhook_secret),
+        *("--bc-tenant", BC_TENANT),
         *("--bc-environment", BC_ENVIRONMENT, "--bc-company", BC_COMPANY),
         *("--bc-client-id", BC_CLIENT_ID, "--bc-client-secret", BC_CLIENT_SECRET),
-        *("--line-account", BC_ACCOUNT, "--doubt-window", str(DOUBT_SECONDS), "--json"),
+        *("--line-account", BC_ACCOUNT, "--doubt-window", str(doubt_seconds), "--json"),
     )
     done = subprocess.run(  # noqa: S603 - the command is ours
         (sys.executable, "-m", "hub", "connections", "add", *words),

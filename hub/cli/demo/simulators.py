@@ -40,21 +40,21 @@ class Simulators:
         answer.raise_for_status()
         return json.loads(answer.text, parse_float=Decimal) if answer.content else None
 
-    async def dump_stripe(self) -> list[dict[str, Any]]:
-        """Return all invoices of the Stripe simulator."""
+    async def dump_stripe(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Return all invoices of an account of the Stripe simulator: of its first one unless named."""
         dump = await self.call(self.stripe, "GET", "dump")
-        return cast("list[dict[str, Any]]", dump["accounts"][self.stripe["account"]]["invoices"])
+        return cast("list[dict[str, Any]]", dump["accounts"][account or self.stripe["account"]]["invoices"])
 
     async def dump_bc(self) -> dict[str, list[dict[str, Any]]]:
         """Return customers and sales invoices of the Business Central simulator."""
         return cast("dict[str, list[dict[str, Any]]]", await self.call(self.bc, "GET", f"dump/{BC_COMPANY}"))
 
-    async def register_webhook(self, url: str, secret: str) -> None:
-        """Let the Stripe simulator deliver all events to an address."""
+    async def register_webhook(self, url: str, secret: str, key: str) -> None:
+        """Let the Stripe simulator deliver all events of the key's account to an address."""
         answer = await self.http.post(
             f"{self.stripe['api_base']}/v1/webhook_endpoints",
             data={"url": url, "secret": secret, "enabled_events[0]": "*", "api_version": "2026-10-28.endive"},
-            headers={"Authorization": f"Bearer {self.stripe['api_key']}"},
+            headers={"Authorization": f"Bearer {key}"},
         )
         answer.raise_for_status()
 

@@ -58,8 +58,8 @@ class SimulatorTokens:
     async def get_token(self) -> str:
         return self._token
 
-    async def invalidate(self) -> None:
-        raise AssertionError("the token is good")
+    async def invalidate(self, refused: str) -> None:
+        raise AssertionError(f"the token {refused} is good")
 
 
 @dataclass

@@ -97,3 +97,15 @@ async def test_latency_adds_up_and_lets_the_request_through(desk: Desk) -> None:
     started = asyncio.get_running_loop().time()
     assert (await desk.draft()).status_code == 201
     assert asyncio.get_running_loop().time() - started >= 0.02
+
+
+async def test_the_journal_tells_of_a_write_that_arrived_and_was_carried_out_later(desk: Desk) -> None:
+    await desk.fault(kind="late_commit", delay_ms=200, count=1, match={"method": "POST"})
+    await desk.draft()
+    assert (await desk.http.get(f"{desk.admin}/state")).json()["late_writes"] == 1
+    async with asyncio.timeout(5):
+        while (await desk.http.get(f"{desk.admin}/state")).json()["late_writes"]:  # noqa: ASYNC110 - no event over HTTP
+            await asyncio.sleep(0.02)
+    told = (await desk.http.get(f"{desk.admin}/journal/f-1")).json()
+    assert [one["what"] for one in told] == ["arrived, late_commit fault_1", "carried out: 201"]
+    assert (await desk.http.get(f"{desk.admin}/journal/another")).json() == []

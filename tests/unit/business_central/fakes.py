@@ -34,7 +34,8 @@ class FakeTokens:
     async def get_token(self) -> str:
         return f"token-{self.generation}"
 
-    async def invalidate(self) -> None:
+    async def invalidate(self, refused: str) -> None:
+        assert refused == f"token-{self.generation}"
         self.generation += 1
 
 

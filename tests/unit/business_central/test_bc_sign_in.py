@@ -138,15 +138,22 @@ async def test_a_caller_that_is_cancelled_does_not_stop_the_sign_in_for_the_othe
 
 
 async def test_a_refused_token_is_replaced_once_for_all_who_report_it(entra: FakeEntra) -> None:
-    clock = FakeClock()
-    tokens = ClientCredentialsTokens(build_app(entra), clock=clock)
+    tokens = ClientCredentialsTokens(build_app(entra))
     entra.answers = [build_tokens("one"), build_tokens("two")]
     await tokens.get_token()
-    clock.now += 60
-    await tokens.invalidate()
+    await tokens.invalidate("one")
     assert await tokens.get_token() == "two"
-    await tokens.invalidate()
+    await tokens.invalidate("one")
     assert await tokens.get_token() == "two"
+
+
+async def test_a_token_that_is_revoked_as_soon_as_it_was_given_is_replaced_too(entra: FakeEntra) -> None:
+    """The connection was blocked, and people told to connect again, for a token that was seconds old."""
+    tokens = ClientCredentialsTokens(build_app(entra))
+    entra.answers = [build_tokens("one"), build_tokens("two"), build_tokens("three")]
+    for token in ("one", "two", "three"):
+        assert await tokens.get_token() == token
+        await tokens.invalidate(token)
 
 
 async def test_a_refusal_is_not_remembered_once_the_cause_is_gone(entra: FakeEntra) -> None:
@@ -198,12 +205,11 @@ async def test_an_old_sign_in_is_renewed_silently_and_the_new_refresh_token_kept
 
 
 async def test_a_refused_user_token_is_not_taken_from_the_cache_again(entra: FakeEntra) -> None:
-    store, clock = MemoryStore(), FakeClock()
+    store = MemoryStore()
     app = await sign_in(entra, store)
-    tokens = DelegatedTokens(app, store, clock=clock)
+    tokens = DelegatedTokens(app, store)
     assert await tokens.get_token() == "one"
-    clock.now += 60
-    await tokens.invalidate()
+    await tokens.invalidate("one")
     entra.answers = [build_tokens("two", user=True)]
     assert await tokens.get_token() == "two"
 

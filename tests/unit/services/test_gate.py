@@ -109,6 +109,19 @@ async def test_an_invoice_that_contacts_need_not_ask_about_probes_in_the_next_st
     assert await line.blocks() == {}
 
 
+async def test_a_probe_that_is_given_back_is_due_for_a_stage_whose_clock_is_behind(line: Line) -> None:
+    """Two machines half a minute apart handed the probe on to each other's future, and the block never ended."""
+    await line.sync(build_head())
+    line.world.stripe.put(build_invoice(id="in_2", number="HUB-0002"))
+    await line.block()
+
+    line.world.clock.move(HALF_A_MINUTE)
+    assert await line.contacts(build_head("in_2")) == "done"
+    line.world.clock.move(-HALF_A_MINUTE)
+    assert await line.invoices() == "done"
+    assert await line.blocks() == {}
+
+
 async def test_an_answer_in_contacts_ends_the_block(line: Line) -> None:
     line.world.stripe.put(build_invoice())
     await line.block()

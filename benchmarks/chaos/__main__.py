@@ -1,0 +1,61 @@
+"""Run seeds: `python -m benchmarks.chaos --seeds 1-3 --invoices 100`."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.chaos.run import Run, run_seed, write_stories
+from benchmarks.chaos.schedule import build_plan
+
+
+def main() -> None:
+    """Run each seed, say how it went, and end with 1 if one of them was not clean."""
+    options = _parse()
+    base = Path(".hub").absolute()
+    base.mkdir(exist_ok=True)
+    dirty = 0
+    for seed in _read_seeds(options.seeds):
+        directory = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-", dir=base))
+        run = run_seed(build_plan(seed, options.invoices, options.per_second), directory, deadline=options.deadline)
+        _tell(run)
+        if run.is_clean and not options.keep:
+            shutil.rmtree(directory, ignore_errors=True)
+        else:
+            print(f"  kept: {write_stories(run, directory)}")
+        dirty += not run.is_clean
+    sys.exit(1 if dirty else 0)
+
+
+def _tell(run: Run) -> None:
+    verdict = run.verdict
+    print(
+        f"seed {run.plan.seed}: {verdict.due} due, {verdict.drafts} with a draft, {verdict.count('doubled')} doubled, "
+        f"{verdict.count('lost')} lost, {verdict.count('failed')} failed, {verdict.count('wrong total')} wrong totals, "
+        f"{verdict.count('untrue status')} untrue, {verdict.count('doubled customer')} customers twice; "
+        f"{run.seconds:.0f} s, settled {run.settled_after:.0f} s after the last fault"
+    )
+    print(f"  {run.standing}; crashes {run.crashes or 'none'}, illnesses {list(run.illnesses) or 'none'}")
+    print("  " + ", ".join(f"{name} {number}" for name, number in sorted(run.tally.items())), flush=True)
+
+
+def _read_seeds(text: str) -> Sequence[int]:
+    """Read `7`, `1-20` or `3,5,8`."""
+    first, dash, last = text.partition("-")
+    return range(int(first), int(last) + 1) if dash else [int(one) for one in text.split(",")]
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", default="1")
+    parser.add_argument("--invoices", type=int, default=100)
+    parser.add_argument("--per-second", type=float, default=6.0)
+    parser.add_argument("--deadline", type=float, default=420.0, help="seconds within which all must be settled")
+    parser.add_argument("--keep", action="store_true", help="keep logs and stories of clean runs too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
