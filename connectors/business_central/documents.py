@@ -1,15 +1,15 @@
 """Sales invoices and credit memos: looked for by number, read, created with their lines in one request, deleted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
 
-from connectors.business_central.answers import parse_all, parse_page
+from connectors.business_central.answers import parse_all, parse_object, parse_page, parse_record
 from connectors.business_central.channel import BeforeSend, Channel, Request, follow
 from connectors.business_central.errors import Call
 from connectors.business_central.lookups import BatchLimits, CoalescedLookups, TakeValues
-from connectors.business_central.models import Answer, SalesInvoice
+from connectors.business_central.models import Answer, DimensionedDocument, DimensionEntry, SalesInvoice
 from connectors.business_central.odata import build_equals_any, normalize_code, parse_guid
 from connectors.business_central.records import FROM_THE_SOURCE, CompanyRecords
 from schemas.errors import Refused
@@ -101,28 +101,38 @@ class Documents(CompanyRecords):
         return answer if isinstance(answer, str) else "deleted"
 
     async def set_dimensions(self, id: str, wanted: Mapping[str, str], *, kind: DocumentKind = "invoice") -> None:  # noqa: A002
-        """Give a document dimensions it has no header field for: codes of values by codes of dimensions.
+        """Give a document and its lines dimensions that have no header field: codes of values by codes of dimensions.
 
-        It may have some from its customer already, so they are read first; asking again changes nothing.
+        Lines take the header's dimensions over only when they are made, and what is posted to their accounts has the
+        lines' own. Customer and item may have brought some, so all are read first; asking again changes nothing.
 
         Raises:
-            Refused: a dimension or value does not exist.
+            Refused: a dimension or value does not exist, or the document is gone.
             InDoubt: one may have been set; ask again.
         """
-        path = f"{_SETS[kind][0]}({parse_guid(id) or quote(id)})/dimensionSetLines"
-        listed = Request(Call("GET", "list"), self._company_url(path), FROM_THE_SOURCE)
-        held = {str(row["code"]): row for row in await self._rows(listed)}
+        entity, lines = _SETS[kind]
+        path = f"{entity}({parse_guid(id) or quote(id)})"
+        expand = f"dimensionSetLines,{lines}($expand=dimensionSetLines)"
+        call = Call("GET", "invoice", by_id=True)
+        request = Request(call, self._company_url(path, select="id", expand=expand), FROM_THE_SOURCE)
+        answer = await self._send(request)
+        document = parse_record(call, DimensionedDocument, parse_object(call, answer), answer)
+        await self._set_dimensions(path, document.dimensions, wanted)
+        for line in document.lines:
+            # A comment is posted nowhere.
+            if line.line_type != "Comment":
+                await self._set_dimensions(f"{path}/{lines}({line.id})", line.dimensions, wanted)
+
+    async def _set_dimensions(self, owner: str, held: Sequence[DimensionEntry], wanted: Mapping[str, str]) -> None:
+        known = {entry.code: entry for entry in held}
         for code, value in wanted.items():
-            row = held.get(code)
-            if row is None:
-                body = {"code": code, "valueCode": value}
-                request = Request(Call("POST", "dimension"), self._company_url(path), body=body)
-            elif row["valueCode"] == value:
-                continue
-            else:
-                url = self._company_url(f"{path}({row['id']})")
-                request = Request(Call("PATCH", "dimension"), url, {"If-Match": "*"}, {"valueCode": value})
-            await self._send(request)
+            entry = known.get(code)
+            if entry is None:
+                url, body = self._company_url(f"{owner}/dimensionSetLines"), {"code": code, "valueCode": value}
+                await self._send(Request(Call("POST", "dimension"), url, body=body))
+            elif entry.value_code != value:
+                url = self._company_url(f"{owner}/dimensionSetLines({entry.id})")
+                await self._send(Request(Call("PATCH", "dimension"), url, {"If-Match": "*"}, {"valueCode": value}))
 
     async def _ask_for_documents(
         self, kind: DocumentKind, take: TakeValues, live: bool

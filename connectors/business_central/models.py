@@ -136,6 +136,29 @@ class SalesInvoice(BcRecord):
     )
 
 
+class DimensionEntry(BcRecord):
+    """A dimension of a document or line, with its value."""
+
+    code: str
+    value_code: str
+
+
+class DimensionedLine(BcRecord):
+    """A line, as far as its dimensions go."""
+
+    line_type: BcEnum = ""
+    dimensions: tuple[DimensionEntry, ...] = Field(validation_alias="dimensionSetLines")
+
+
+class DimensionedDocument(BcRecord):
+    """A document with its lines, as far as their dimensions go."""
+
+    dimensions: tuple[DimensionEntry, ...] = Field(validation_alias="dimensionSetLines")
+    lines: tuple[DimensionedLine, ...] = Field(
+        validation_alias=AliasChoices("salesInvoiceLines", "salesCreditMemoLines")
+    )
+
+
 class Account(BcRecord):
     """A G/L account. Lines need one of type Posting, with direct posting, not blocked."""
 

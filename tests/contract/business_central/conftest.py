@@ -72,6 +72,7 @@ def simulator(simulator_process: Simulator) -> Iterator[Simulator]:
     simulator_process.control("limits", limits)
     simulator_process.control("outage", {"on": False})
     simulator_process.control("replica", {"lag_seconds": 0})
+    simulator_process.control("answers", {"nested": "asked"})
     simulator_process.control("app", {"client_id": "demo-client", "client_secret": "demo-secret"})
     simulator_process.control("app", {"client_id": "demo-client", "secret_expired": False, "registered": True})
 

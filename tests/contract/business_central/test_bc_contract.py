@@ -25,6 +25,7 @@ from connectors.business_central.transport import build_http_client
 from hub.materials import MaterialsGatherer
 from mapping.materials import ListName
 from schemas.errors import Blocked, InDoubt, Refused, RetryLater, RetrySoon
+from schemas.messages import DocumentKind
 from tests.builders import build_snapshot
 from tests.contract.business_central.conftest import BuildClient, Simulator
 
@@ -399,15 +400,46 @@ async def test_a_credit_memo_is_created_found_and_deleted_among_its_kind(
     assert await client.fetch_invoice(made.id, kind="credit_memo") is None
 
 
-async def test_dimensions_are_set_once_and_changed_where_they_differ(
-    client: BusinessCentralClient, unique: str
+@pytest.mark.parametrize(("nested", "lines"), [("asked", 1), ("always", 1), ("never", 0)])
+async def test_a_draft_is_known_whether_or_not_its_lines_are_answered(
+    client: BusinessCentralClient, simulator: Simulator, unique: str, nested: str, lines: int
 ) -> None:
+    """Whether a POST answers what was nested in it is not documented."""
+    simulator.control("answers", {"nested": nested})
     draft = await create(client, unique)
-    for wanted in ({"DEPARTMENT": "SALES"}, {"DEPARTMENT": "SALES"}, {"DEPARTMENT": "PROD", "CUSTOMERGROUP": "LARGE"}):
-        await client.set_dimensions(draft.id, wanted)
+    assert (len(draft.lines), draft.total_amount_including_tax) == (lines, Decimal("1.24"))
+    whole = await client.fetch_invoice(draft.id, with_lines=True)
+    assert whole is not None
+    assert (len(whole.lines), whole.etag) == (1, draft.etag)
 
-    found = await client.fetch_list(f"salesInvoices({draft.id})/dimensionSetLines", ("code", "valueCode"))
-    assert {row["code"]: row["valueCode"] for row in found} == {"DEPARTMENT": "PROD", "CUSTOMERGROUP": "LARGE"}
+
+async def read_dimensions(client: BusinessCentralClient, path: str) -> dict[str, str]:
+    rows = await client.fetch_list(f"{path}/dimensionSetLines", ("code", "valueCode"))
+    return {row["code"]: row["valueCode"] for row in rows}
+
+
+@pytest.mark.parametrize("kind", ["invoice", "credit_memo"])
+async def test_dimensions_are_set_once_on_document_and_lines_and_changed_where_they_differ(
+    client: BusinessCentralClient, simulator: Simulator, unique: str, kind: DocumentKind
+) -> None:
+    lines = [
+        {"lineType": "Account", "lineObjectNumber": "6110", "quantity": 1, "unitPrice": 10},
+        {"lineType": "Comment", "description": "Told only"},
+    ]
+    entity = "salesInvoiceLines" if kind == "invoice" else "salesCreditMemoLines"
+    payload = {"externalDocumentNumber": unique, "customerId": await pick_customer(client), entity: lines}
+    draft = (await client.create_invoice(payload, kind=kind, before_send=nothing_first)).value
+    writes = simulator.look("state")["writes"]
+    counts: list[int] = []
+    for wanted in ({"DEPARTMENT": "SALES"}, {"DEPARTMENT": "SALES"}, {"DEPARTMENT": "PROD", "CUSTOMERGROUP": "LARGE"}):
+        await client.set_dimensions(draft.id, wanted, kind=kind)
+        counts.append(simulator.look("state")["writes"] - writes)
+
+    whole = "salesInvoices" if kind == "invoice" else "salesCreditMemos"
+    ours = {"DEPARTMENT": "PROD", "CUSTOMERGROUP": "LARGE"}
+    assert await read_dimensions(client, f"{whole}({draft.id})") == ours
+    assert [await read_dimensions(client, f"{entity}({line.id})") for line in draft.lines] == [ours, {}]
+    assert counts == [2, 2, 6]
 
 
 async def test_a_dimension_value_that_does_not_exist_is_refused(client: BusinessCentralClient, unique: str) -> None:
