@@ -14,6 +14,7 @@ from mapping.matching import NAME_LENGTH
 from mapping.materials import Books, ListName
 from mapping.normal_forms import get_tax_prefix, normalise_name, normalise_tax_id
 from mapping.parties import Party
+from mapping.sheet import put_countries_first
 from mapping.templates import TemplateError, render_template
 from mapping.text import Notes, fit_code, fit_email, fit_phone, fit_text, fits, split_lines, tidy
 from schemas.customer_settings import CustomerDefaults, CustomerSettings, NewCustomer
@@ -64,7 +65,8 @@ def build_new_customer(
     maker = CustomerMaker(party, settings.customers.new, books, notes, frozenset(own))
     number = maker.read_number(context)
     payload = maker.build(FirstInvoice.read(invoice, settings.time_zone)) | own
-    return NewCustomerPayload(({"number": number} if number else {}) | payload, tuple(notes.sentences))
+    numbered = ({"number": number} if number else {}) | payload
+    return NewCustomerPayload(put_countries_first(numbered), tuple(notes.sentences))
 
 
 def list_customer_lists(settings: CustomerSettings) -> frozenset[ListName]:

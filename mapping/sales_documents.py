@@ -9,6 +9,7 @@ from mapping.document_header import HeaderMaker
 from mapping.document_lines import DraftLine, Form, LineMaker, list_vat
 from mapping.materials import Materials
 from mapping.sale import Sale, read_sale
+from mapping.sheet import put_countries_first
 from mapping.taxes import LearnedVat
 from mapping.text import Notes
 from mapping.totals import Totals, predict_draft, predict_posted, predict_taxes
@@ -84,7 +85,7 @@ def build_document(
         notes.add(f"A line of {rounding} takes what Stripe and Business Central round differently.")
     return MappedDocument(
         kind=kind,
-        payload=header.sheet.fields | {LINES_FIELD[kind]: [line.fields for line in lines]},
+        payload=put_countries_first(header.sheet.fields) | {LINES_FIELD[kind]: [line.fields for line in lines]},
         total=to_decimal(sale.total, invoice.currency),
         currency=invoice.currency.upper(),
         external_document_number=header.sheet.fields["externalDocumentNumber"],

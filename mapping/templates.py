@@ -61,8 +61,7 @@ _TAGS = (
 )
 _FILTERS = build_filters()
 # Liquid takes a second to read names in brackets in brackets, a thousand deep.
-_NESTED = re.compile(r"(\[[^\]]*){10}")
-
+_NESTED = re.compile(r"(\[[^\[\]]*){10}")
 _RESERVED = re.compile(r"expected an identifier, found (\w+)")
 
 
