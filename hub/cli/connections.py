@@ -308,8 +308,10 @@ def _read_secret(given: str, option: str) -> SecretStr:
     if given.startswith("@"):
         try:
             text = Path(given[1:]).expanduser().read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            fail(f"{option}: the file {given[1:]} can't be read ({type(error).__name__}).", Exit.USAGE)
+        except OSError as error:
+            fail(f"{option}: the file {given[1:]} can't be read: {error.strerror}. Check the path.", Exit.USAGE)
+        except UnicodeDecodeError:
+            fail(f"{option}: the file {given[1:]} is no text. Give one that holds the secret alone.", Exit.USAGE)
     if not text.strip():
-        fail(f"{option} is empty.", Exit.USAGE)
+        fail(f"{option} is empty. Give the secret, or @FILE of a file that holds it.", Exit.USAGE)
     return SecretStr(text.strip())

@@ -12,24 +12,24 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import typer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from hub.app import Foundation, build_foundation
+from hub.cli.running import find_running
 from hub.config import HubConfig, load_config
 from hub.log import configure_logging
+from hub.stage.ports import describe
 from schemas.errors import ConfigurationError, Gone, HubError, Poison, RetryLater, RetrySoon
 
 T = TypeVar("T")
 
 out = Console()
 err = Console(stderr=True)
-
-RUNNING = "running.json"
-SECRET_KEY = "secret.key"  # noqa: S105 - the name of a file
 
 
 class Exit(IntEnum):
@@ -49,13 +49,7 @@ def find_data_dir() -> Path:
 
 def find_environment() -> dict[str, str]:
     """Return the environment that commands work with: one's own first, then that of a running `hub up`."""
-    directory = find_data_dir()
-    found: dict[str, str] = {}
-    if (running := directory / RUNNING).is_file():
-        found |= cast("dict[str, str]", json.loads(running.read_text()))
-    if (key := directory / SECRET_KEY).is_file():
-        found["HUB_SECRET_KEYS"] = key.read_text().strip()
-    return found | dict(os.environ)
+    return find_running(find_data_dir()) | dict(os.environ)
 
 
 def load_cli_config(environ: Mapping[str, str] | None = None) -> HubConfig:
@@ -64,7 +58,17 @@ def load_cli_config(environ: Mapping[str, str] | None = None) -> HubConfig:
     Raises:
         ConfigurationError: something is missing, and no `hub up` runs here that could fill it in.
     """
-    return load_config(find_environment() if environ is None else environ)
+    names = find_environment() if environ is None else environ
+    try:
+        return load_config(names)
+    except ConfigurationError as error:
+        if "HUB_REDIS_URL" in names and "HUB_KAFKA_BOOTSTRAP" in names:
+            raise
+        where = find_data_dir().resolve()
+        hint = (
+            f"No hub up runs with its data in {where}: start it, set HUB_DATA_DIR to where it does, or set these names."
+        )
+        raise ConfigurationError(f"{error.message}\n{hint}", code=error.code) from None
 
 
 @asynccontextmanager
@@ -87,7 +91,9 @@ async def _start_broker(foundation: Foundation) -> None:
         await foundation.broker.start()
     except KafkaError as error:
         raise ConfigurationError(
-            "Kafka does not answer. Check HUB_KAFKA_BOOTSTRAP and that the broker runs.", code="broker.unreachable"
+            f"Kafka does not answer at {foundation.config.kafka_bootstrap}. Check HUB_KAFKA_BOOTSTRAP and that the "
+            "broker runs.",
+            code="broker.unreachable",
         ) from error
 
 
@@ -97,7 +103,30 @@ def run_command(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except HubError as error:
-        fail(f"{error.message} {getattr(error, 'fix', '')}".strip(), choose_exit(error))
+        fail(tell_error(error), choose_exit(error))
+    except OSError as error:
+        if error.filename is None:
+            raise  # no file's fault: a defect, to be seen whole
+        fail(f"{error.filename}: {error.strerror}. Check the path, and whether this user may use it.", Exit.USAGE)
+
+
+def tell_error(error: HubError) -> str:
+    """Say what happened and what to do. Unlike a service, a command does not wait and try again by itself."""
+    match error:
+        case RetrySoon(code="ledger.unavailable"):
+            return f"{error.message.rstrip('.')} at {tell_redis()}. Check HUB_REDIS_URL and that Redis runs."
+        case RetrySoon() | RetryLater():
+            return f"{error.message} Run the command again; hub doctor looks at everything that it needs."
+        case ConfigurationError():
+            return error.message
+        case _:
+            return describe(error).text
+
+
+def tell_redis() -> str:
+    """Name Redis as it is configured, without its password."""
+    url = urlsplit(find_environment().get("HUB_REDIS_URL", ""))
+    return url.path if url.scheme == "unix" else f"{url.hostname}:{url.port or 6379}"
 
 
 def choose_exit(error: HubError) -> Exit:
@@ -143,6 +172,8 @@ async def choose_connection(foundation: Foundation, wanted: str | None) -> str:
         typer.Exit: there is none, or several and none was named.
     """
     ids = await foundation.directory.list_ids()
+    if not ids:
+        fail("There is no connection yet. Add one: hub connections add --help", Exit.NOT_FOUND)
     if wanted is not None:
         if wanted in ids:
             return wanted
@@ -150,5 +181,5 @@ async def choose_connection(foundation: Foundation, wanted: str | None) -> str:
     if len(ids) == 1:
         return ids[0]
     if not ids:
-        fail("There is no such connection. See hub connections list.", Exit.NOT_FOUND)
+        fail(f"There is no connection {wanted!r}. See hub connections list.", Exit.NOT_FOUND)
     fail(f"Name one of the connections with --connection: {', '.join(ids)}", Exit.USAGE)

@@ -140,7 +140,10 @@ async def _replay(found: list[DeadRecord], rate: float) -> None:
 async def send_again(writer: RawWriter, message: DeadMessage) -> None:
     """Publish the original bytes to the topic they came from."""
     if message.topic not in {topic.name for topic in TOPICS}:
-        fail(f"The topic {message.topic!r} is none of the hub's.", Exit.PROBLEM)
+        fail(
+            f"The topic {message.topic!r} is none of the hub's, so it can't go back. See hub dead show.",
+            Exit.PROBLEM,
+        )
     headers = [(name, base64.b64decode(value)) for name, value in message.headers]
     await writer.send(message.topic, key=_bytes(message.key), value=_bytes(message.value), headers=headers)
 

@@ -15,7 +15,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 from hub.app import Foundation
 from hub.broker import check_topics, open_admin
 from hub.cli.checks import Check, check_connection, count_problems, show_checks, try_check
-from hub.cli.context import Exit, err, find_environment, open_foundation
+from hub.cli.context import Exit, err, find_environment, open_foundation, tell_redis
 from hub.cli.context import run_command as run_work
 from hub.cli.topic_reader import open_reader, quiet_kafka
 from hub.config import HubConfig, find_unknown_names, load_config
@@ -146,7 +146,8 @@ async def examine_redis(redis: Any) -> list[Check]:
     try:
         info: dict[str, Any] = await run(redis.info())
     except HubError as error:
-        return [Check("Redis", "problem", error.message, "Check HUB_REDIS_URL and that Redis runs.")]
+        words = f"{error.message.rstrip('.')} at {tell_redis()}."
+        return [Check("Redis", "problem", words, "Check HUB_REDIS_URL and that Redis runs.")]
     version = str(info.get("redis_version", "0.0"))
     parts = tuple(int(part) for part in version.split(".")[:2])
     checks = [Check("Redis", "ok", f"answers, version {version}")]
@@ -259,5 +260,6 @@ async def _ask(request: Callable[[], Awaitable[Any]]) -> Any:
                 await asyncio.sleep(0.2)
     except (KafkaError, OSError, TimeoutError) as error:
         raise ConfigurationError(
-            f"Kafka did not answer as expected ({type(error).__name__}).", code="broker.unreachable"
+            f"Kafka did not answer as expected ({type(error).__name__}). Look at the broker's log, and try again.",
+            code="broker.unreachable",
         ) from error

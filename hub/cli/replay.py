@@ -114,6 +114,9 @@ def command(
     )
     if selection.is_empty:
         fail("Say what to replay: invoice ids, --event, --failed, --since or --until.", Exit.USAGE)
+    for option, given, prefix in (("", selection.invoices, "in_"), ("--event ", selection.events, "evt_")):
+        if wrong := [one for one in given if not one.startswith(prefix)]:
+            fail(f"{option}{wrong[0]!r} is no id: give those that Stripe shows, {prefix}….", Exit.USAGE)
     work = _tell if dry_run else _replay
     run_command(work(selection, connection, recreate=recreate, as_json=as_json))
 
@@ -172,9 +175,6 @@ async def list_invoice_ids(
 ) -> list[str]:
     """List the invoices named, failed, or finalized in the window; each once."""
     ids = list(selection.invoices)
-    for invoice_id in ids:
-        if not invoice_id.startswith("in_"):
-            raise Refused(f"{invoice_id!r} is no Stripe invoice id (in_…).", code="replay.invoice.bad_id")
     if selection.failed:
         ids += await foundation.ledger.list_failed(snapshot.connection.id)
     if selection.since or selection.until:

@@ -8,7 +8,7 @@ import typer
 import uvloop
 
 from hub.app import Foundation, Service, build_foundation, run_service
-from hub.cli.context import choose_exit, fail, load_cli_config
+from hub.cli.context import choose_exit, fail, load_cli_config, tell_error
 from schemas.errors import HubError
 from schemas.messages import StageName
 
@@ -21,7 +21,7 @@ def command(service: Annotated[StageName, typer.Argument(metavar="SERVICE", help
     try:
         _start(service)
     except HubError as error:
-        fail(error.message, choose_exit(error))
+        fail(tell_error(error), choose_exit(error))
 
 
 def _start(name: StageName) -> None:

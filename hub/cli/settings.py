@@ -50,12 +50,16 @@ def export(
     ] = None,
 ) -> None:
     """Write the settings as YAML, to be edited and imported."""
-    _, settings = run_command(_load(connection, version))
-    if output is None:
-        typer.echo(dump_settings(settings), nl=False)
-    else:
-        output.write_text(dump_settings(settings), encoding="utf-8")
-        say(f"Written to {output}.")
+
+    async def work() -> None:
+        _, settings = await _load(connection, version)
+        if output is None:
+            typer.echo(dump_settings(settings), nl=False)
+        else:
+            output.write_text(dump_settings(settings), encoding="utf-8")
+            say(f"Written to {output}.")
+
+    run_command(work())
 
 
 @app.command("import")

@@ -34,8 +34,10 @@ def load_settings_file(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise _refuse([f"The file {path} can't be read: {type(error).__name__}."]) from error
+    except OSError as error:
+        raise _refuse([f"The file {path} can't be read: {error.strerror}. Check the path."]) from error
+    except UnicodeDecodeError as error:
+        raise _refuse([f"The file {path} is no text. Give one that hub settings export wrote."]) from error
     return parse_values(text)
 
 

@@ -1,18 +1,17 @@
 """`hub up`: all services on one machine, with the parts that are not given."""
 
 import asyncio
-import json
 import os
-import secrets
 import signal
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from hub.broker import apply_topics
-from hub.cli.context import RUNNING, SECRET_KEY, find_data_dir, out, run_command
+from hub.cli.context import find_data_dir, out, run_command
 from hub.cli.processes import ServiceProcesses
 from hub.cli.run import SERVICES
+from hub.cli.running import announce, make_key
 from hub.config import load_config
 from hub.embedded import HOST, EmbeddedBroker, EmbeddedRedis
 from hub.log import configure_logging
@@ -60,7 +59,9 @@ async def open_parts(
     directory: Path, environ: Mapping[str, str], *, quiet: bool = False
 ) -> AsyncGenerator[dict[str, str]]:
     """Start the embedded parts that the environment does not name, and yield the environment that names them all."""
-    environment = {"HUB_SECRET_KEYS": _load_secret_key(directory), **environ, "HUB_DATA_DIR": str(directory)}
+    environment = {**environ, "HUB_DATA_DIR": str(directory)}
+    if "HUB_SECRET_KEYS" not in environment:
+        environment["HUB_SECRET_KEYS"] = make_key(directory)
     async with AsyncExitStack() as stack:
         if "HUB_REDIS_URL" not in environment:
             environment["HUB_REDIS_URL"] = (await stack.enter_async_context(EmbeddedRedis(directory))).url
@@ -70,28 +71,6 @@ async def open_parts(
             broker = await stack.enter_async_context(EmbeddedBroker(directory))
             environment |= {"HUB_KAFKA_BOOTSTRAP": broker.bootstrap, **EMBEDDED_BROKER_ENVIRONMENT}
         yield environment
-
-
-def _load_secret_key(directory: Path) -> str:
-    """Return this machine's key for secrets at rest, made at the first start and readable by its owner only."""
-    path = directory / SECRET_KEY
-    if not path.is_file():
-        directory.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32))
-    return path.read_text().strip()
-
-
-@contextmanager
-def announce(directory: Path, environment: dict[str, str]) -> Generator[None]:
-    """Leave the running hub's address for other commands, without secrets, for as long as it runs."""
-    named = ("HUB_KAFKA_BOOTSTRAP", "HUB_REDIS_URL", *EMBEDDED_BROKER_ENVIRONMENT)
-    path = directory / RUNNING
-    path.write_text(json.dumps({name: environment[name] for name in named if name in environment}))
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
 
 
 async def _until_stopped(processes: ServiceProcesses) -> None:

@@ -118,12 +118,6 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("replay.event.no_invoice", "The event is about no invoice.", "Name an event of an invoice.", Page.HUB_REPLAY),
     Entry(
-        "replay.invoice.bad_id",
-        "What was given is no Stripe invoice id.",
-        "Give the id that begins with in_.",
-        Page.HUB_REPLAY,
-    ),
-    Entry(
         "secrets.key.missing",
         "The stored credentials can't be read with the keys in HUB_SECRET_KEYS.",
         "Put the key they were saved with back into the list, or add the connection again.",

@@ -106,13 +106,18 @@ def test_a_ledger_that_is_away_is_said_in_words(hub: Hub) -> None:
     done = hub("connections", "list", HUB_REDIS_URL="redis://127.0.0.1:1/0")
 
     assert done.code == Exit.UNREACHABLE
-    assert "The hub's ledger (Redis) does not answer." in done.err
+    assert (
+        done.err
+        == "The hub's ledger (Redis) does not answer at 127.0.0.1:1. Check HUB_REDIS_URL and that Redis runs.\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (("replay",), "Say what to replay"),
+        (("replay", "in-1"), "'in-1' is no id: give those that Stripe shows, in_…"),
+        (("replay", "--event", "in_1"), "--event 'in_1' is no id: give those that Stripe shows, evt_…"),
         (("replay", "--since", "yesterday"), "is no ISO date"),
         (("dead", "replay"), "Give ids, or --all"),
         (("dead", "replay", "1-1", "--all"), "Give ids, or --all"),
@@ -123,7 +128,10 @@ def test_a_ledger_that_is_away_is_said_in_words(hub: Hub) -> None:
         (("simulate", "sap"), "There is no simulator 'sap'"),
         ((*ADD, "--stripe-key", "k"), "Give either --bc-client-secret"),
         ((*ADD, "--stripe-key", "k", "--bc-client-secret", "s", "--login"), "Give either --bc-client-secret"),
-        ((*ADD, "--stripe-key", "@missing", "--bc-client-secret", "s"), "--stripe-key: the file missing can't be read"),
+        (
+            (*ADD, "--stripe-key", "@missing", "--bc-client-secret", "s"),
+            "--stripe-key: the file missing can't be read: No such file",
+        ),
         ((*ADD, "--stripe-key", " ", "--bc-client-secret", "s"), "--stripe-key is empty"),
         ((*ADD, "--stripe-key", "k", "--bc-client-secret", "s", "--tax-code", "A"), "--tax-code needs"),
         (
@@ -161,9 +169,11 @@ def test_secrets_come_from_the_environment_and_from_files(hub: Hub, tmp_path: Pa
 
 @pytest.mark.parametrize("command", [("connections", "show"), ("settings", "show"), ("connections", "pause")])
 def test_without_a_connection_there_is_nothing_to_show(hub: Hub, command: tuple[str, ...]) -> None:
-    assert hub(*command).code == Exit.NOT_FOUND
+    done = hub(*command)
+    assert (done.code, "hub connections add" in done.err) == (Exit.NOT_FOUND, True)
     hub.connect()
-    assert hub(*command, "--connection", "acct_nobody").code == Exit.NOT_FOUND
+    done = hub(*command, "--connection", "acct_nobody")
+    assert (done.code, "There is no connection 'acct_nobody'" in done.err) == (Exit.NOT_FOUND, True)
 
 
 def test_with_several_connections_one_must_be_named(hub: Hub) -> None:
@@ -405,6 +415,15 @@ def test_what_can_be_mapped_is_listed(bare: Hub) -> None:
     shown = bare("settings", "fields", "salesperson").out
     assert "salespersonCode" in shown
     assert "shipToName" not in shown
+
+
+def test_a_file_that_can_not_be_written_is_said_in_words(hub: Hub, tmp_path: Path) -> None:
+    hub.connect()
+
+    done = hub("settings", "export", "--output", str(tmp_path / "missing" / "s.yaml"))
+
+    assert done.code == Exit.USAGE
+    assert "missing/s.yaml: No such file or directory. Check the path" in done.err
 
 
 def test_wrong_settings_are_refused_with_their_place(hub: Hub, tmp_path: Path) -> None:
