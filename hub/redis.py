@@ -143,7 +143,7 @@ def role_lease_key(connection: str, role: str) -> str:
 
 
 def cursor_key(connection: str) -> str:
-    """String: how far catch-up has read the Events API, Unix seconds."""
+    """String: how far catch-up has read the Events API, Unix seconds, and the life of the ledger it read it for."""
     return f"hub:{{{connection}}}:cursor"
 
 

@@ -142,7 +142,8 @@ class World:
         return chosen
 
     async def begin_life(self, at: datetime) -> None:
-        await self.plain_redis.set(INCARNATION, Incarnation(id="life", born_at=at).model_dump_json())
+        life = Incarnation(id=f"life of {at.isoformat()}", born_at=at)
+        await self.plain_redis.set(INCARNATION, life.model_dump_json())
 
     async def lose_ledger(self) -> None:
         """Forget everything but the connection, as a Redis that came back empty; its new life begins now."""

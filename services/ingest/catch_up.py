@@ -8,7 +8,6 @@ may publish some of it again, which changes nothing.
 import asyncio
 import contextlib
 import secrets
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -40,6 +39,19 @@ _TOUCHES = frozenset({"stripe"})
 
 
 @dataclass
+class _Seen:
+    """The events of one connection that were dealt with, for one ledger: another one may have to hear of them again."""
+
+    life: str
+    events: dict[str, int] = field(default_factory=dict[str, int])
+    """Ids, and when they were created."""
+
+    def forget(self, before: float) -> None:
+        """Drop what no look comes back to."""
+        self.events = {event: created for event, created in self.events.items() if created >= before}
+
+
+@dataclass
 class CatchUp:
     """Reads what webhooks may have missed, for every connection."""
 
@@ -52,8 +64,7 @@ class CatchUp:
     clock: Clock
     interval: timedelta
     _token: str = field(default_factory=lambda: secrets.token_hex(16))
-    _seen: defaultdict[str, dict[str, int]] = field(default_factory=lambda: defaultdict[str, dict[str, int]](dict))
-    """Per connection: ids of the events dealt with, and when they were created."""
+    _seen: dict[str, _Seen] = field(default_factory=dict[str, _Seen])
 
     async def run(self) -> None:
         """Look at all connections again and again, each at its own pace: a long history holds up nobody else."""
@@ -104,35 +115,41 @@ class CatchUp:
 
     async def look(self, snapshot: Snapshot) -> int:
         """Publish what is new for one connection, oldest first; returns how much that was."""
-        since = await self._load_cursor(snapshot)
+        seen = self._recall(snapshot.connection.id, (await self.ledger.load_incarnation()).id)
+        since = await self._load_cursor(snapshot, seen)
         stripe: StripeApi = self.clients.stripe(snapshot)
         begin = int((since - _OVERLAP).timestamp())
         published, unsaved, newest = 0, 0, since
         async for event in stripe.list_events(types=list_event_types(snapshot.settings), created_gte=begin):
-            published += await self._take(snapshot, event)
+            published += await self._take(snapshot, event, seen)
             newest = max(newest, datetime.fromtimestamp(event.created, tz=UTC))
             if (unsaved := unsaved + 1) >= _SAVED_EVERY:
-                await self._save_cursor(snapshot.connection.id, newest)
+                await self._save_cursor(snapshot.connection.id, seen, newest)
                 unsaved = 0
-        await self._save_cursor(snapshot.connection.id, newest)
+        await self._save_cursor(snapshot.connection.id, seen, newest)
         return published
 
-    async def _save_cursor(self, connection: str, newest: datetime) -> None:
-        await run(self.redis.set(cursor_key(connection), int(newest.timestamp())))
-        oldest = (newest - 2 * _OVERLAP).timestamp()
-        kept = {event: created for event, created in self._seen[connection].items() if created >= oldest}
-        self._seen[connection] = kept
+    def _recall(self, connection: str, life: str) -> _Seen:
+        """Return what was seen for this ledger: nothing, if the last one was lost with all that waited in it."""
+        if connection not in self._seen or self._seen[connection].life != life:
+            self._seen[connection] = _Seen(life)
+        return self._seen[connection]
 
-    async def _load_cursor(self, snapshot: Snapshot) -> datetime:
+    async def _save_cursor(self, connection: str, seen: _Seen, newest: datetime) -> None:
+        """Save how far the look has come, and for which ledger: one that was lost meanwhile knows nothing of it."""
+        await run(self.redis.set(cursor_key(connection), f"{int(newest.timestamp())} {seen.life}"))
+        seen.forget((newest - 2 * _OVERLAP).timestamp())
+
+    async def _load_cursor(self, snapshot: Snapshot, seen: _Seen) -> datetime:
         """Where the last look ended; without one, at the connection's beginning, or as far back as Stripe remembers."""
         oldest = self.clock.now() - _LONGEST_LOOK_BACK
-        stored = await run(self.redis.get(cursor_key(snapshot.connection.id)))
-        begin = datetime.fromtimestamp(int(stored), tz=UTC) if stored else snapshot.connection.go_live
+        stored: str = await run(self.redis.get(cursor_key(snapshot.connection.id))) or ""
+        seconds, _, life = stored.partition(" ")
+        begin = datetime.fromtimestamp(int(seconds), tz=UTC) if life == seen.life else snapshot.connection.go_live
         return max(begin, oldest)
 
-    async def _take(self, snapshot: Snapshot, event: Event) -> int:
-        seen = self._seen[snapshot.connection.id]
-        if event.id in seen:
+    async def _take(self, snapshot: Snapshot, event: Event, seen: _Seen) -> int:
+        if event.id in seen.events:
             return 0
         message = decide_event(event, snapshot, "catch_up", self.clock.now())
         taken = 0
@@ -140,7 +157,7 @@ class CatchUp:
             begin_trace()
             await publish_event(self.ledger, self.publisher, message, event)
             taken = 1
-        seen[event.id] = event.created
+        seen.events[event.id] = event.created
         return taken
 
     async def _is_settled(self, message: StripeEventReceived, event: Event) -> bool:

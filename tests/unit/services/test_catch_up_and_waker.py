@@ -11,7 +11,7 @@ import pytest
 from hub.directory import Snapshot
 from hub.gate import Answers, ConnectionGate
 from hub.ledger import InvoiceOutcome
-from hub.stage.ports import Parked
+from hub.stage.ports import Outgoing, Parked
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
 from schemas.errors import Blocked, HubError, RetrySoon
@@ -147,6 +147,36 @@ async def test_a_removed_connection_that_is_added_again_is_looked_at_from_its_go
     assert events.asked[0] in events.asked[asked:]
 
 
+async def test_a_ledger_that_was_lost_gets_all_events_again(
+    world: World, catch_up: CatchUp, events: FakeEvents, publisher: FakePublisher
+) -> None:
+    """What waited in it is known to Stripe's events alone, also to those that this process has seen before."""
+    events.add("invoice.finalized")
+    events.add("invoice.finalized", "in_2", at=NOW + timedelta(hours=1))
+    assert await look(world, catch_up) == 2
+    await world.lose_ledger()
+
+    assert [await look(world, catch_up) for _ in range(2)] == [2, 0]
+
+
+async def test_a_ledger_that_is_lost_during_a_look_gets_all_events_again(
+    world: World, catch_up: CatchUp, events: FakeEvents, publisher: FakePublisher
+) -> None:
+    """The look that was under way must not leave its cursor to the new ledger."""
+    events.add("invoice.finalized")
+    publish = publisher.publish
+
+    async def publish_and_lose(outgoing: Outgoing) -> None:
+        await publish(outgoing)
+        await world.lose_ledger()
+
+    publisher.publish = publish_and_lose
+    await look(world, catch_up)
+    publisher.publish = publish
+
+    assert await look(world, catch_up) == 1
+
+
 async def test_what_the_broker_did_not_take_is_published_the_next_time(
     world: World, catch_up: CatchUp, events: FakeEvents, publisher: FakePublisher
 ) -> None:
@@ -175,7 +205,7 @@ async def test_what_was_seen_is_forgotten_in_time(world: World, catch_up: CatchU
         events.add("invoice.finalized", f"in_{hour}", at=NOW + timedelta(hours=hour))
     await look(world, catch_up)
 
-    assert list(catch_up._seen[world.connection.id]) == [events.events[-1].id]
+    assert list(catch_up._seen[world.connection.id].events) == [events.events[-1].id]
 
 
 @pytest.mark.parametrize(
