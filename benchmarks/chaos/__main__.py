@@ -30,14 +30,10 @@ def main() -> None:
 
 
 def _tell(run: Run) -> None:
-    verdict = run.verdict
-    print(
-        f"seed {run.plan.seed}: {verdict.due} due, {verdict.drafts} with a draft, {verdict.count('doubled')} doubled, "
-        f"{verdict.count('lost')} lost, {verdict.count('failed')} failed, {verdict.count('wrong total')} wrong totals, "
-        f"{verdict.count('untrue status')} untrue, {verdict.count('doubled customer')} customers twice; "
-        f"{run.seconds:.0f} s, settled {run.settled_after:.0f} s after the last fault"
-    )
-    print(f"  {run.standing}; crashes {run.crashes or 'none'}, illnesses {list(run.illnesses) or 'none'}")
+    print(f"seed {run.plan.seed}: {run.verdict}; {run.seconds:.0f} s, settled {run.settled_after:.0f} s after the plan")
+    if not run.standing.is_settled:
+        print(f"  not settled: {run.standing}")
+    print(f"  crashes {run.crashes or 'none'}, illnesses {list(run.illnesses) or 'none'}")
     print("  " + ", ".join(f"{name} {number}" for name, number in sorted(run.tally.items())), flush=True)
 
 

@@ -49,20 +49,11 @@ class Verdict:
         """Count the offences of one kind."""
         return sum(1 for one in self.offences if one.wrong == wrong)
 
-
-@dataclass(frozen=True)
-class Told:
-    """What Stripe's metadata say of the due invoices."""
-
-    synced: int = 0
-    pending: int = 0
-    other: int = 0
-    silent: int = 0
-    """Neither synced nor at another end."""
-
     def __str__(self) -> str:
         """Say it in a line."""
-        return f"{self.synced} synced, {self.pending} pending, {self.other} ended otherwise, {self.silent} to be told"
+        wrong = Counter(one.wrong for one in self.offences)
+        told = ", ".join(f"{number} {name}" for name, number in wrong.items()) or "nothing wrong"
+        return f"{self.due} due, {self.drafts} with a draft, {self.synced} told so, {told}"
 
 
 @dataclass
@@ -71,14 +62,6 @@ class _Books:
 
     drafts: dict[str, list[Mapping[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     customers: Sequence[Mapping[str, Any]] = ()
-
-
-async def count_told(world: World) -> Told:
-    """Count what Stripe says of the due invoices."""
-    found = Counter(one["metadata"].get(_STATUS, "") for _, one in await list_due(world))
-    pending = found["pending"]
-    other = found.total() - found["synced"] - pending - found[""]
-    return Told(synced=found["synced"], pending=pending, other=other, silent=pending + found[""])
 
 
 async def list_due(world: World) -> list[tuple[Account, Mapping[str, Any]]]:

@@ -59,7 +59,7 @@ async def run_plan(plan: Plan, directory: Path, *, deadline: float = 420.0) -> R
             planned = time.monotonic()
             standing = await wait_until_settled(world, jobs, patience=_PATIENCE, deadline=deadline, note=injector.note)
             settled_after = time.monotonic() - planned
-        verdict = await check(world)
+        verdict = standing.verdict or await check(world)
         injector.tally += await _count_webhook_faults(world)
         stories = [] if verdict.is_clean else await _tell(world, verdict.offences)
         return Run(

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
-from benchmarks.chaos.checker import Told, count_told
+from benchmarks.chaos.checker import Verdict, check
 from benchmarks.chaos.world import World
 from hub.redis import waiting_key, woken_key
 from schemas.topics import CONSUMED_BY, get_group
@@ -30,7 +30,7 @@ class Standing:
     waiting: int
     lags: tuple[str, ...]
     """Partitions whose group has not committed all of them."""
-    told: Told | None
+    verdict: Verdict | None
     """None while anything is under way: it costs a look at every invoice."""
 
     @property
@@ -40,14 +40,14 @@ class Standing:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is under way, and every due invoice says how it ended."""
-        return self.told is not None and self.told.silent == 0
+        """Whether nothing is under way, and nothing is wrong that could still come right."""
+        return self.verdict is not None and self.verdict.is_clean
 
     def __str__(self) -> str:
         """Say it in a line."""
         return (
             f"{self.unmade} to be made, {self.deliveries} deliveries, {self.late_writes} late writes, "
-            f"{self.waiting} waiting, lag {' '.join(self.lags) or 0}; {self.told or 'not quiet'}"
+            f"{self.waiting} waiting, lag {' '.join(self.lags) or 0}; {self.verdict or 'not quiet'}"
         )
 
 
@@ -81,9 +81,9 @@ async def look(world: World, jobs: list[str]) -> Standing:
         late_writes=int(bc["late_writes"]),
         waiting=await _count_waiting(world),
         lags=await list_lags(world.bootstrap),
-        told=None,
+        verdict=None,
     )
-    return replace(cheap, told=await count_told(world)) if cheap.is_quiet else cheap
+    return replace(cheap, verdict=await check(world)) if cheap.is_quiet else cheap
 
 
 async def _count_waiting(world: World) -> int:
@@ -113,6 +113,8 @@ async def _measure(bootstrap: str) -> list[str]:
             partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
             ends = await consumer.end_offsets(partitions)
             committed = await admin.list_consumer_group_offsets(get_group(stage), partitions=partitions)
+            if not committed:  # aiokafka's word for a coordinator that is still loading, see hub/stage/group.py
+                return [f"{topic.name}: loading"]
             lags += [
                 f"{one.topic}[{one.partition}]:{committed[one].offset}/{ends[one]}"
                 for one in partitions

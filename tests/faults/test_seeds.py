@@ -11,6 +11,7 @@ from tests.brokers import Unavailable, fetch_kafka, find_java, skip_missing
 # Every seed with which the bench once found something, and what that was. Seeds draw the plan of faults; how processes
 # interleave is up to the machine.
 SEEDS = {
+    6: "a token revoked within ten seconds blocked the connection; clocks that differed kept it blocked",
     1: "a coordinator that was still loading made a stage begin anew at the oldest message",
 }
 
