@@ -255,6 +255,7 @@ def build_planner(foundation: Foundation, snapshot: Snapshot, *, recreate: bool 
         load_claims=partial(_load_claims, foundation, snapshot),
         load_life=partial(load_life, foundation.redis, foundation.clock),
         clock=foundation.clock,
+        asked_at=foundation.clock.now(),
         recreate=recreate,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, Protocol
 
 from connectors.business_central.models import SalesInvoice
@@ -130,6 +131,8 @@ class ReplayPlanner:
     load_claims: LoadClaims
     load_life: LoadLife
     clock: Clock
+    asked_at: datetime
+    """Customers who were in Business Central then are found."""
     recreate: bool = False
 
     async def plan(self, invoice_id: str) -> PlannedInvoice:
@@ -212,7 +215,7 @@ class ReplayPlanner:
         link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
         if link is not None and (known := await check_linked(link, invoice.customer or "", self.bc)) is not None:
             return use_customer(known, "linked before"), None
-        question = await self.search.ask(self.snapshot, invoice, self.stripe, self.bc, is_fresh=True)
+        question = await self.search.ask(self.snapshot, invoice, self.stripe, self.bc, self.asked_at, is_fresh=True)
         found = await self.search.find(question, await self.load_claims(question.claims))
         if found is not None:
             return found.decide(question.seeker), None

@@ -101,7 +101,9 @@ class ContactsHandler:
         bc = self.remotes.business_central(snapshot, live=not message.history)
         await self._try_mapping(message, snapshot, invoice, bc)
         stripe = self.remotes.stripe(snapshot)
-        match, notes = await self.resolver.resolve(snapshot, invoice, stripe, bc, is_replay=message.cause == "replay")
+        match, notes = await self.resolver.resolve(
+            snapshot, invoice, stripe, bc, message.occurred_at, is_replay=message.cause == "replay"
+        )
         if snapshot.settings.customers.write_number and invoice.customer:
             await self.ledger.record_customer(message.connection, invoice.id, invoice.customer)
         would_create: dict[str, Any] | None = match.payload if isinstance(match, WouldCreate) else None

@@ -37,8 +37,8 @@ _OVERLAP = timedelta(minutes=2)
 _LONGEST_REST = timedelta(minutes=5)
 # Deleted customers tell nobody; and what no read of changes could see is found again.
 _LONGEST_LIFE = timedelta(days=1)
-# Of many new customers at once, one read of what has changed serves all.
-_SHARED_S = 5.0
+# Of many new customers at once, one read of what has changed serves all whose events are older.
+_SHARED = timedelta(seconds=5)
 _ROWS_AT_ONCE = 200
 _LEASE = "index"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -128,8 +128,8 @@ class CustomerIndex:
     clock: Clock
     lease_life: timedelta
     _locks: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict[str, asyncio.Lock](asyncio.Lock))
-    _begun: dict[str, float] = field(default_factory=dict[str, float])
-    """When this process last began to read what has changed, by its own clock."""
+    _begun: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    """When this process last began to read what has changed."""
     _reads: defaultdict[str, int] = field(default_factory=lambda: defaultdict[str, int](int))
 
     async def prepare(self, company: Company) -> int:
@@ -148,20 +148,20 @@ class CustomerIndex:
                     await self._read(company, state)
             return self._reads[company.key]
 
-    async def catch_up(self, company: Company, mark: int, *, is_exact: bool = False) -> bool:
+    async def catch_up(self, company: Company, mark: int, since: datetime | None) -> bool:
         """Read what has changed, before nobody is said to be found; tells whether to look again.
 
         Args:
             company: Whose customers.
             mark: Of before the look.
-            is_exact: What another read some seconds ago will not do: a customer is being created.
+            since: What was there at this time must be seen, so that no read will do that began earlier; None for now.
 
         Raises:
             IndexBusy: another process is reading it.
         """
         async with self._locks[company.key]:
             begun = self._begun.get(company.key)
-            if is_exact or begun is None or self.clock.monotonic() - begun > _SHARED_S:
+            if since is None or begun is None or begun < since or self.clock.now() - begun > _SHARED:
                 await self._read(company, await self._load(company))
             return self._reads[company.key] > mark
 
@@ -213,7 +213,7 @@ class CustomerIndex:
             raise IndexBusy from error
 
     async def _read_held(self, company: Company, state: IndexState | None) -> None:
-        begun, now = self.clock.monotonic(), self.clock.now()
+        now = self.clock.now()
         since = None if state is None or now - state.built_at > _LONGEST_LIFE else state.read_to
         if since is None:
             read_to = await self._read_whole(company)
@@ -223,7 +223,7 @@ class CustomerIndex:
             built_at = state.built_at if state else now
         fresh = IndexState(forms=FORMS, home=company.home, read_to=read_to, read_at=now, built_at=built_at)
         await run(self.redis.set(customer_index_state_key(company.key), fresh.model_dump_json()))
-        self._begun[company.key] = begun
+        self._begun[company.key] = now
         self._reads[company.key] += 1
 
     async def _read_whole(self, company: Company) -> datetime:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -61,10 +61,13 @@ class CustomerResolver:
         invoice: Invoice,
         stripe: StripeCatalog,
         bc: BcCustomers,
+        asked_at: datetime,
         *,
         is_replay: bool = False,
     ) -> Resolved:
-        """Return the customer. On a replay its link is checked: the customer may have been deleted or blocked.
+        """Return the customer, who is found if in Business Central when this was asked for.
+
+        On a replay its link is checked: the customer may have been deleted or blocked.
 
         Raises:
             Refused: several match, the one that matches is blocked or another's, or a new one can't be made.
@@ -78,7 +81,7 @@ class CustomerResolver:
                 return link.customer.model_copy(update={"how": "linked before"}), ()
             if link is not None and (linked := await self._check_link(snapshot, stripe_customer, link, bc)) is not None:
                 return linked, ()
-            question = await self.search.ask(snapshot, invoice, stripe, bc, is_fresh=is_replay)
+            question = await self.search.ask(snapshot, invoice, stripe, bc, asked_at, is_fresh=is_replay)
             async with self._hold(question) as leases:
                 match, notes = await self._find_or_create(question, bc, leases)
             return match, (*((describe_gone(link.customer),) if link else ()), *notes)

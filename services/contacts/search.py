@@ -5,6 +5,7 @@ proposes, and the rule is compared with what is there now.
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from connectors.business_central.models import Customer
 from hub.directory import Snapshot
@@ -29,6 +30,9 @@ from services.contacts.decide import (
 from services.contacts.index import Company, CustomerIndex
 from services.contacts.ports import CustomerReader
 
+# Stripe tells times in whole seconds: something happened up to so much later.
+_WHOLE_SECONDS = timedelta(seconds=1)
+
 
 @dataclass(frozen=True)
 class Question:
@@ -42,6 +46,8 @@ class Question:
     wanted: tuple[Wanted, ...]
     customer: StripeCustomer | None
     """As it is now, where something looks at it."""
+    asked_at: datetime
+    """Who was in Business Central then is found."""
     is_fresh: bool
 
     @property
@@ -77,7 +83,14 @@ class CustomerSearch:
     gatherer: MaterialsGatherer
 
     async def ask(
-        self, snapshot: Snapshot, invoice: Invoice, stripe: StripeCatalog, bc: CustomerReader, *, is_fresh: bool = False
+        self,
+        snapshot: Snapshot,
+        invoice: Invoice,
+        stripe: StripeCatalog,
+        bc: CustomerReader,
+        asked_at: datetime,
+        *,
+        is_fresh: bool = False,
     ) -> Question:
         """Prepare the question: who is it for, and what do the rules look for.
 
@@ -101,6 +114,7 @@ class CustomerSearch:
             seeker=seeker,
             wanted=build_wanted(seeker),
             customer=customer,
+            asked_at=asked_at,
             is_fresh=is_fresh,
         )
 
@@ -111,11 +125,12 @@ class CustomerSearch:
         where a customer is being created; and unless the first rule finds somebody at once.
         """
         mark, in_doubt = await self.index.prepare(question.company), held.find_intent() is not None
+        since = None if in_doubt else question.asked_at + _WHOLE_SECONDS
         if in_doubt or question.is_fresh:
-            await self.index.catch_up(question.company, mark, is_exact=in_doubt)
+            await self.index.catch_up(question.company, mark, since)
         found = await self._look(question, held)
         is_first = found is not None and found.wanted is question.wanted[0]
-        if in_doubt or question.is_fresh or is_first or not await self.index.catch_up(question.company, mark):
+        if in_doubt or question.is_fresh or is_first or not await self.index.catch_up(question.company, mark, since):
             return found
         return await self._look(question, held)
 

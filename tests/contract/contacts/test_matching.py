@@ -21,7 +21,7 @@ from services.contacts.index import CustomerIndex
 from services.contacts.search import CustomerSearch
 from simulators.business_central.app import BusinessCentralSimulator
 from simulators.business_central.default_seed import CLIENT_ID, COMPANY_ID, TENANT
-from tests.builders import SETTINGS, build_invoice, build_snapshot
+from tests.builders import NOW, SETTINGS, build_invoice, build_snapshot
 from tests.contract.contacts.generated import StripeSide, generate
 from tests.fakes import FakeClock
 from tests.remote_fakes import FakeStripe, Steps
@@ -80,7 +80,7 @@ class Run:
         invoice = build_invoice(**side.fields)
         stripe = FakeStripe(Steps())
         try:
-            question = await self.search.ask(self.snapshot, invoice, stripe, self.bc)
+            question = await self.search.ask(self.snapshot, invoice, stripe, self.bc, NOW)
             found = await self.search.find(question, Held({}))
             return found.decide(question.seeker).number if found else "created"
         except Refused as error:

@@ -49,6 +49,7 @@ async def build_planner(world: World, *, recreate: bool = False) -> ReplayPlanne
         load_claims=lambda values: Claims(world.plain_redis, company, values).load(),
         load_life=partial(load_life, world.plain_redis, world.clock),
         clock=world.clock,
+        asked_at=world.clock.now(),
         recreate=recreate,
     )
 

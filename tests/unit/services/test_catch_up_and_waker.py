@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from hub.directory import Snapshot
+from hub.ending import end_all
 from hub.gate import Answers, ConnectionGate
 from hub.ledger import InvoiceOutcome
 from hub.stage.ports import Outgoing, Parked
@@ -142,8 +143,7 @@ async def test_a_removed_connection_that_is_added_again_is_looked_at_from_its_go
         await world.open()
         await wait_until(lambda: len(publisher.on(TOPIC)) == 2)
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end_all([running])
     assert events.asked[0] in events.asked[asked:]
 
 
@@ -231,8 +231,7 @@ async def test_one_connections_trouble_is_not_the_others(
     catch_up.look = look_or_fail  # pyright: ignore[reportAttributeAccessIssue]
     running = asyncio.create_task(catch_up.run())
     await wait_until(lambda: len(publisher.on(TOPIC)) == 3)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await end_all([running])
 
     assert first not in {one.connection for one in publisher.on(TOPIC)}
     assert bool((await world.directory.load(first)).blocks) is isinstance(error, Blocked)

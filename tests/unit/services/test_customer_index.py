@@ -116,14 +116,26 @@ async def test_one_that_is_created_while_all_are_read_stays(world: World) -> Non
 async def test_before_nobody_is_found_what_has_changed_is_read_but_not_for_each_of_many(world: World) -> None:
     index, company = build_index(world), build_company(world)
     mark = await index.prepare(company)
-    assert not await index.catch_up(company, mark)
+    asked = world.clock.now()
+    assert not await index.catch_up(company, mark, asked)
     world.clock.move(timedelta(seconds=6))
-    assert await index.catch_up(company, mark)
-    assert await index.catch_up(company, mark)
+    assert await index.catch_up(company, mark, asked)
+    assert await index.catch_up(company, mark, asked)
     assert world.bc.calls == ["list_customers"] * 2
 
-    await index.catch_up(company, mark, is_exact=True)
+    await index.catch_up(company, mark, None)
     assert world.bc.calls == ["list_customers"] * 3
+
+
+async def test_who_was_there_when_it_was_asked_is_found_however_young_the_last_read_is(world: World) -> None:
+    index, company = build_index(world), build_company(world)
+    mark = await index.prepare(company)
+    world.clock.move(timedelta(seconds=1))
+    world.bc.customers.append(build_customer(id="b", last_modified=world.clock.now()))
+    world.clock.move(timedelta(seconds=1))
+
+    assert await index.catch_up(company, mark, world.clock.now())
+    assert await find(world, index) == {"b"}
 
 
 async def test_while_another_process_reads_for_the_first_time_there_is_a_wait(world: World) -> None:
@@ -139,7 +151,7 @@ async def test_while_another_process_reads_for_the_first_time_there_is_a_wait(wo
         # What there is does, until somebody would be found by nothing else.
         mark = await index.prepare(company)
         with pytest.raises(IndexBusy):
-            await index.catch_up(company, mark)
+            await index.catch_up(company, mark, None)
 
 
 @pytest.mark.parametrize("error", [RetryLater("Busy.", code="bc.busy"), RetrySoon("Reset.", code="bc.reset")])

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from hub.directory import Directory
+from hub.ending import end_all
 from hub.stage.ports import Parked
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
@@ -135,5 +136,4 @@ async def test_its_waiting_count_leaves_the_metrics(world: World) -> None:
         await world.directory.remove(world.connection.id)
         await wait_until(lambda: count() is None)
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end_all([running])
