@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from hub.clock import Clock, SystemClock
@@ -57,28 +57,36 @@ class Directory:
     )
     _cache: dict[str, tuple[float, Snapshot]] = field(default_factory=dict[str, tuple[float, Snapshot]])
 
-    async def get(self, connection: str, *, is_fresh: bool = False) -> Snapshot:
+    async def get(self, connection: str, *, is_fresh: bool = False, settings_version: int | None = None) -> Snapshot:
         """Return the connection as it is now, or was within the last second.
 
         Args:
             connection: Its id.
             is_fresh: Only as it is now. For a person's replay, who may have changed the settings just before.
+            settings_version: With the settings of this version; None for the newest.
 
         Raises:
             Gone: it was removed.
             Poison: there is no such connection.
+            Refused: there is no such version of its settings.
         """
         cached = self._cache.get(connection)
         now = self.clock.monotonic()
         if cached is not None and now - cached[0] < _FRESH and not is_fresh:
-            return cached[1]
+            return await self._with_settings(cached[1], settings_version)
         snapshot = await self.load(connection)
         self._cache[connection] = (now, snapshot)
-        return snapshot
+        return await self._with_settings(snapshot, settings_version)
 
-    async def load(self, connection: str) -> Snapshot:
+    async def load(self, connection: str, *, settings_version: int | None = None) -> Snapshot:
         """As `get`, but always from Redis."""
-        return self._parse(await self._load_fields(connection))
+        return await self._with_settings(self._parse(await self._load_fields(connection)), settings_version)
+
+    async def _with_settings(self, snapshot: Snapshot, version: int | None) -> Snapshot:
+        if version is None or version == snapshot.settings_version:
+            return snapshot
+        settings = await self.load_settings(snapshot.connection.id, version)
+        return replace(snapshot, settings=settings, settings_version=version)
 
     async def _load_fields(self, connection: str) -> dict[str, str]:
         fields = cast("dict[str, str]", await run(self.redis.hgetall(connection_key(connection))))
@@ -202,7 +210,11 @@ class Directory:
         """
         stored = await run(self.redis.hget(settings_history_key(connection), str(version)))
         if stored is None:
-            raise Refused(f"The connection has no settings version {version}.", code="settings.version.unknown")
+            raise Refused(
+                f"The connection has no settings version {version}.",
+                code="settings.version.unknown",
+                fix="hub settings show tells the newest; each import made one.",
+            )
         return Settings.model_validate_json(stored, extra="ignore")
 
     async def set_paused(self, connection: str, *, paused: bool) -> None:

@@ -28,6 +28,10 @@ local stored = redis.call('HGET', KEYS[2], ARGV[1])
 if stored then
   local old = cjson.decode(stored)
   entry.since = old.since
+  local asked = entry.wakeup.cause == 'replay'
+  if not asked and type(old.wakeup.settings_version) == 'number' then
+    entry.wakeup.settings_version = old.wakeup.settings_version
+  end
   if old.wakeup.cause == 'replay' then entry.wakeup.cause = 'replay' end
   if old.wakeup.recreate then entry.wakeup.recreate = true end
   if not old.wakeup.history then entry.wakeup.history = false end
@@ -101,6 +105,7 @@ class WaitingEntry(Contract):
             recreate=wakeup.recreate,
             attempt=wakeup.attempt,
             history=wakeup.history,
+            settings_version=wakeup.settings_version,
         )
 
 

@@ -1,6 +1,6 @@
 """A Stripe invoice as a Business Central draft: header and lines in one request, and the total that they come to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -50,6 +50,8 @@ class MappedDocument:
     lines: tuple[DraftLine, ...]
     header_sources: dict[str, str]
     predicted: Totals
+    taxes: Mapping[str, Decimal]
+    """The tax of each VAT identifier."""
     rounding: Decimal
     """What the rounding line takes; zero where there is none."""
     dimensions: tuple[tuple[str, str], ...]
@@ -94,6 +96,7 @@ def build_document(
         lines=tuple(lines),
         header_sources=header.sheet.sources,
         predicted=predict_draft(list_vat(lines), gross_prices=maker.form == "gross", decimals=maker.decimals),
+        taxes=predict_taxes(list_vat(lines), gross_prices=maker.form == "gross", decimals=maker.decimals),
         rounding=rounding,
         dimensions=header.dimensions,
     )

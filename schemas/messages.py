@@ -55,6 +55,7 @@ class Wakeup(Contract):
     recreate: bool = False
     attempt: int = 0
     history: bool = Field(default_factory=_begin_history)
+    settings_version: int | None = None
 
 
 class StripeEventReceived(Message):
@@ -75,6 +76,8 @@ class StripeEventReceived(Message):
     """How many times this has waited already."""
     history: bool = Field(default_factory=_begin_history)
     """Of the past: it waits behind live traffic and leaves room to it at Business Central, in every later round too."""
+    settings_version: int | None = None
+    """By which version of the settings it is mapped; None is the newest. Only a person asks for another."""
 
     def build_wakeup(self) -> "Wakeup":
         """Say what to publish when this message has waited."""
@@ -87,6 +90,7 @@ class StripeEventReceived(Message):
             recreate=self.recreate,
             attempt=self.attempt,
             history=self.history,
+            settings_version=self.settings_version,
         )
 
 

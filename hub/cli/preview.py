@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +18,10 @@ from hub.cli.context import Exit, choose_connection, open_foundation, print_json
 from hub.cli.replay import build_planner
 from hub.cli.replay_plan import Preview
 from hub.cli.wording import say, show_table
+from mapping.document_lines import list_vat
 from mapping.sales_documents import MappedDocument
 from mapping.samples import load_samples
+from mapping.totals import VatLine
 from schemas.errors import Refused
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
@@ -35,6 +39,7 @@ class _Wanted:
     file: Path | None
     samples: bool
     last: int | None
+    settings_version: int | None
 
 
 def command(
@@ -42,6 +47,9 @@ def command(
     file: Annotated[Path | None, typer.Option(help="A Stripe invoice (or event about one) as JSON.")] = None,
     samples: Annotated[bool, typer.Option("--samples", help="The built-in samples.")] = False,
     last: Annotated[int | None, typer.Option(min=1, max=1_000, help="The last finalized invoices, as a table.")] = None,
+    settings_version: Annotated[
+        int | None, typer.Option(min=1, help="By an earlier version of the settings. Default: the newest.")
+    ] = None,
     connection: Annotated[str | None, typer.Option(help="Connection or Stripe account.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -49,7 +57,7 @@ def command(
 
     Nothing is written, neither to Stripe nor to Business Central. It ends with 1 if one of them would fail.
     """
-    wanted = _Wanted(invoice_id, file, samples, last)
+    wanted = _Wanted(invoice_id, file, samples, last, settings_version)
     if sum(1 for one in (invoice_id, file, samples or None, last) if one is not None) != 1:
         raise typer.BadParameter("name one of: an invoice's id, --file, --samples, --last")
     run_command(_preview(wanted, connection, as_json=as_json))
@@ -57,7 +65,9 @@ def command(
 
 async def _preview(wanted: _Wanted, connection: str | None, *, as_json: bool) -> None:
     async with open_foundation() as foundation:
-        snapshot = await foundation.directory.load(await choose_connection(foundation, connection))
+        snapshot = await foundation.directory.load(
+            await choose_connection(foundation, connection), settings_version=wanted.settings_version
+        )
         planner = build_planner(foundation, snapshot)
         invoices = await _load(wanted, foundation.clients.stripe(snapshot))
         room = asyncio.Semaphore(_AT_ONCE)
@@ -149,12 +159,29 @@ def _describe_draft(mapped: MappedDocument) -> dict[str, Any]:
         "payload": mapped.payload,
         "sources": {"header": mapped.header_sources, "lines": [line.sources for line in mapped.lines]},
         "form": mapped.form,
+        "taxes": _describe_taxes(mapped),
         "stripe_total": mapped.total,
         "predicted": {"net": mapped.predicted.net, "tax": mapped.predicted.tax, "gross": mapped.predicted.gross},
         "rounding": mapped.rounding,
         "difference": mapped.predicted.gross - mapped.total,
         "dimensions": dict(mapped.dimensions),
     }
+
+
+def _describe_taxes(mapped: MappedDocument) -> list[dict[str, Any]]:
+    """List the taxes of a draft, as Business Central adds them up: one for each VAT identifier."""
+    lines: defaultdict[str, list[VatLine]] = defaultdict(list)
+    for line in list_vat(mapped.lines):
+        lines[line.identifier].append(line)
+    return [
+        {
+            "identifier": identifier,
+            "percents": sorted({line.percent for line in found}),
+            "base": sum((line.amount for line in found), Decimal(0)),
+            "tax": mapped.taxes[identifier],
+        }
+        for identifier, found in lines.items()
+    ]
 
 
 def _judge(shown: Preview) -> str:
@@ -199,6 +226,11 @@ def _show_draft(mapped: MappedDocument) -> None:
         for name, value in line.fields.items()
     ]
     show_table(("Line", "Field", "Value", "From"), lines)
+    taxes = [
+        (row["identifier"], ", ".join(f"{one} %" for one in row["percents"]), str(row["base"]), str(row["tax"]))
+        for row in _describe_taxes(mapped)
+    ]
+    show_table(("Tax", "Rate", "Of", "Amount"), taxes)
     tax = format_amount(mapped.predicted.tax, mapped.currency)
     say(
         f"Stripe's total {format_amount(mapped.total, mapped.currency)}, Business Central's "

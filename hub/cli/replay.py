@@ -75,6 +75,7 @@ class Selection:
     failed: bool = False
     since: datetime | None = None
     until: datetime | None = None
+    settings_version: int | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -97,6 +98,9 @@ def command(
     recreate: Annotated[
         bool, typer.Option("--recreate", help="Make a new draft where one was deleted in Business Central.")
     ] = False,
+    settings_version: Annotated[
+        int | None, typer.Option(min=1, help="Map by an earlier version of the settings. Default: the newest.")
+    ] = None,
     connection: Annotated[
         str | None,
         typer.Option("--connection", help="Connection id or Stripe account; not needed if there is only one."),
@@ -111,6 +115,7 @@ def command(
         failed=failed,
         since=parse_moment(since, "--since") if since else None,
         until=parse_moment(until, "--until") if until else None,
+        settings_version=settings_version,
     )
     if selection.is_empty:
         fail("Say what to replay: invoice ids, --event, --failed, --since or --until.", Exit.USAGE)
@@ -127,7 +132,9 @@ async def _replay(selection: Selection, wanted: str | None, *, recreate: bool, a
     async with open_admin(config.kafka_bootstrap):
         pass  # says in plain words that the broker is away, before anything else is done
     async with open_foundation(config, publishes=True) as foundation:
-        snapshot = await foundation.directory.load(await choose_connection(foundation, wanted))
+        snapshot = await foundation.directory.load(
+            await choose_connection(foundation, wanted), settings_version=selection.settings_version
+        )
         messages = await build_messages(selection, foundation, snapshot, recreate=recreate)
         with Progress(console=err, transient=True, disable=as_json or not err.is_terminal) as progress:
             task = progress.add_task("Publishing…", total=len(messages))
@@ -160,6 +167,7 @@ async def build_messages(
             event_id=event.id if event else None,
             occurred_at=min(datetime.fromtimestamp(event.created, tz=UTC), now) if event else now,
             recreate=recreate,
+            settings_version=selection.settings_version,
         )
 
     # What only the event tells must not be lost: that the invoice was sent.
@@ -227,7 +235,9 @@ async def _publish_one(foundation: Foundation, message: StripeEventReceived) -> 
 
 async def _tell(selection: Selection, wanted: str | None, *, recreate: bool, as_json: bool) -> None:
     async with open_foundation() as foundation:
-        snapshot = await foundation.directory.load(await choose_connection(foundation, wanted))
+        snapshot = await foundation.directory.load(
+            await choose_connection(foundation, wanted), settings_version=selection.settings_version
+        )
         stripe = foundation.clients.stripe(snapshot)
         events = await _fetch_events(stripe, selection.events)
         ids = [str(event.data.object.id) for event in events]

@@ -41,7 +41,9 @@ class ContactsHandler:
 
     async def handle(self, message: StripeEventReceived) -> Sequence[Outgoing]:
         """Bring one object a step further; returns a resolved contact, a result, or nothing."""
-        snapshot = await self.directory.get(message.connection, is_fresh=message.cause == "replay")
+        snapshot = await self.directory.get(
+            message.connection, is_fresh=message.cause == "replay", settings_version=message.settings_version
+        )
         if message.event_type.startswith("customer."):
             return await self._follow(message, snapshot)
         if not message.object_id.startswith("in_"):

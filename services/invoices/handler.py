@@ -40,7 +40,10 @@ class InvoicesHandler:
 
     async def handle(self, message: ContactResolved) -> Sequence[Outgoing]:
         """Make sure of the one draft, and return the result. All of it under the invoice's lease."""
-        snapshot = await self.directory.get(message.connection, is_fresh=message.received.cause == "replay")
+        received = message.received
+        snapshot = await self.directory.get(
+            message.connection, is_fresh=received.cause == "replay", settings_version=received.settings_version
+        )
         async with self.ledger.hold_invoice(message.connection, message.invoice.id) as lease:
             record = await self.ledger.load_invoice(message.connection, message.invoice.id)
             if record.is_told_synced and message.received.cause != "replay":

@@ -5,6 +5,7 @@ import asyncio
 import json
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import uvloop
@@ -27,7 +28,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="of the API; 0 takes any free port")
     parser.add_argument("--auth-port", type=int, default=0, help="of the sign-in, https; 0 takes any free port")
-    parser.add_argument("--cert-dir", type=Path, required=True, help="gets ca.pem, the CA of the sign-in")
+    parser.add_argument(
+        "--cert-dir",
+        type=Path,
+        help="gets ca.pem, the CA of the sign-in; else a folder that lasts as long as this runs",
+    )
     parser.add_argument("--seed-file", type=Path, help="JSON as POST /_sim/seed takes it, on top of the built-in data")
     parser.add_argument("--ready-file", type=Path, help="gets the JSON line that is also printed, once it listens")
     parser.add_argument(
@@ -43,9 +48,11 @@ async def _serve(simulator: BusinessCentralSimulator, options: argparse.Namespac
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with serving(simulator, options.host, options.port, options.auth_port, options.cert_dir) as listening:
-        _announce(listening.announcement(), options.ready_file)
-        await stop.wait()
+    with tempfile.TemporaryDirectory() as passing:
+        certificates = options.cert_dir or Path(passing)
+        async with serving(simulator, options.host, options.port, options.auth_port, certificates) as listening:
+            _announce(listening.announcement(), options.ready_file)
+            await stop.wait()
 
 
 def _announce(ready: dict[str, str], ready_file: Path | None) -> None:

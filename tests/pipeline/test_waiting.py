@@ -158,6 +158,19 @@ async def test_a_persons_replay_stays_one_whatever_comes_after_it(waiting: Redis
     assert (message.cause, message.recreate) == ("replay", True)
 
 
+async def test_a_settings_version_that_a_person_chose_stays_until_a_person_chooses_again(
+    waiting: RedisWaitingSet,
+) -> None:
+    async def park_and_wake(**changes: Any) -> int | None:
+        await park(waiting, "in_1", **changes)
+        (entry,) = await waiting.wake(CONNECTION, START + SECOND)
+        return entry.build_message(CONNECTION).settings_version
+
+    assert await park_and_wake(cause="replay", settings_version=3) == 3
+    assert await park_and_wake() == 3
+    assert await park_and_wake(cause="replay") is None
+
+
 async def test_history_does_not_take_the_place_of_something_live(waiting: RedisWaitingSet) -> None:
     await park(waiting, "in_1")
     await park(waiting, "in_1", cause="backfill")

@@ -27,7 +27,19 @@ def test_it_tells_where_it_listens_in_one_line_and_in_a_file(tmp_path: Path) -> 
         assert process.wait(10) == 0
 
 
-def test_it_wants_a_place_for_its_certificates(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_place_for_its_certificates_it_has_one_as_long_as_it_runs() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "simulators.business_central"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        bundle = Path(json.loads(process.stdout.readline())["ca_bundle"])
+        assert bundle.exists()
+        process.terminate()
+        assert process.wait(10) == 0
+    assert not bundle.exists()
+
+
+def test_it_refuses_options_that_it_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main([])
-    assert "--cert-dir" in capsys.readouterr().err
+        main(["--certs", "here"])
+    assert "--certs" in capsys.readouterr().err

@@ -435,6 +435,7 @@ def test_wrong_settings_are_refused_with_their_place(hub: Hub, tmp_path: Path) -
     assert done.code == Exit.USAGE
     assert "did you mean triggers?" in done.err
     assert hub("settings", "show", "--version", "7").code == Exit.PROBLEM
+    assert hub("replay", "in_1", "--dry-run", "--settings-version", "7").code == Exit.PROBLEM
 
 
 def test_what_waits_is_told_with_its_reason(hub: Hub) -> None:

@@ -46,6 +46,7 @@ WAKEUPS = st.builds(
     recreate=st.booleans(),
     attempt=st.integers(0, 30),
     history=st.booleans(),
+    settings_version=st.none() | st.integers(1, 99),
 )
 EVENTS = st.builds(
     StripeEventReceived,
@@ -58,6 +59,7 @@ EVENTS = st.builds(
     recreate=st.booleans(),
     attempt=st.integers(0, 30),
     history=st.booleans(),
+    settings_version=st.none() | st.integers(1, 99),
 )
 DOCUMENTS = st.builds(BcDocument, id=TEXT, number=TEXT, external_document_number=TEXT, total=AMOUNTS, currency=TEXT)
 ERRORS = st.builds(

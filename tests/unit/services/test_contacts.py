@@ -51,6 +51,27 @@ async def test_a_duplicate_of_a_synced_invoice_asks_nobody(world: World) -> None
     assert world.bc.calls == world.stripe.calls == []
 
 
+async def test_a_replay_is_mapped_by_the_version_of_the_settings_that_is_asked_for(world: World) -> None:
+    other = SETTINGS.invoices.model_copy(update={"external_document_prefix": "X-"})
+    await world.directory.save_settings(world.connection.id, SETTINGS.model_copy(update={"invoices": other}))
+    for invoice_id, number in (("in_1", "HUB-0001"), ("in_2", "HUB-0002")):
+        world.stripe.put(build_invoice(id=invoice_id, number=number))
+
+    first = await bring(world, build_head(cause="replay", settings_version=1))
+    newest = await bring(world, build_head("in_2", cause="replay"))
+
+    assert [one.settings_version for one in (first, newest)] == [1, 2]
+    assert [one.external_document_number for one in world.bc.invoices] == ["HUB-0001", "X-HUB-0002"]
+
+
+async def test_a_settings_version_that_never_was_fails_the_invoice_with_what_to_do(world: World) -> None:
+    world.stripe.put(build_invoice())
+    result = await bring(world, build_head(cause="replay", settings_version=7))
+
+    assert (result.outcome, result.code) == ("failed", "settings.version.unknown")
+    assert "no settings version 7" in result.reason
+
+
 @pytest.mark.parametrize(("history", "priority"), [(False, "live"), (True, "history")])
 async def test_history_leaves_room_to_live_traffic_in_every_stage(world: World, history: bool, priority: str) -> None:
     world.stripe.put(build_invoice())
