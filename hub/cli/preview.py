@@ -192,7 +192,7 @@ def _judge(shown: Preview) -> str:
 
 def _tell_customer(shown: Preview) -> str:
     if shown.customer is not None:
-        return f"{shown.customer.number} {shown.customer.name}, by {shown.customer.how}"
+        return f"{shown.customer.number} {shown.customer.name} ({shown.customer.how})"
     return f"new: {shown.new.payload.get('displayName', '')}" if shown.new else ""
 
 
