@@ -28,6 +28,17 @@ DocumentKind = Literal["invoice", "credit_memo"]
 StageName = Literal["ingest", "contacts", "invoices", "metadata_writer"]
 
 
+# Types of the messages that no event of Stripe stands behind. What a sweep found says what to look at.
+REPLAYED = "hub.replay"
+BACKFILLED = "hub.backfill"
+SWEPT = "hub.sweep."
+SWEPT_MISSING = "hub.sweep.missing"
+SWEPT_UNTOLD = "hub.sweep.untold"
+SWEPT_CLOSED = "hub.sweep.closed"
+SWEPT_DELETED = "hub.sweep.deleted"
+SWEPT_DOUBLED = "hub.sweep.doubled"
+
+
 def _begin_history(values: dict[str, Any]) -> bool:
     """A message says so itself; written before it could, its cause does."""
     return values.get("cause") in _HISTORY_CAUSES

@@ -456,8 +456,8 @@ class FakeBc(_Remote):
                 "id": f"draft-{number}",
                 "pricesIncludeTax": self.gross_prices,
                 "salesInvoiceLines": [
-                    {"id": f"line-{at}", "sequence": at, "taxCode": self.vat[0], "taxPercent": self.vat[1]}
-                    for at in range(len(lines))
+                    {**line, "id": f"line-{at}", "sequence": at, "taxCode": self.vat[0], "taxPercent": self.vat[1]}
+                    for at, line in enumerate(lines)
                 ],
                 "@odata.etag": f"etag-{number}",
                 "number": f"S-INV{1000 + number}",

@@ -192,6 +192,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_DIMENSIONS,
     ),
     Entry(
+        "invoice.doubled",
+        "Business Central has more than one document for the invoice, and the hub may not delete what is too much.",
+        "Delete or credit what is too much there, then replay.",
+        Page.BC_SALES_INVOICES,
+    ),
+    Entry(
         "invoice.draft.deleted",
         "The draft was deleted in Business Central.",
         "To make a new one, replay the invoice with --recreate.",

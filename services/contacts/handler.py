@@ -14,7 +14,7 @@ from hub.stage.ports import Failure, Outgoing
 from hub.usage import Usage
 from mapping.eligibility import DELETED, Closed, GoOn, LeftAlone, NotYet, decide_due
 from schemas.ids import build_message_key
-from schemas.messages import ContactResolved, StripeEventReceived
+from schemas.messages import SWEPT, SWEPT_UNTOLD, ContactResolved, StripeEventReceived
 from schemas.stripe_objects import Invoice
 from schemas.topics import CONTACTS_RESOLVED
 from services.contacts.follower import CustomerFollower
@@ -158,5 +158,8 @@ def _is_repeat(message: StripeEventReceived, record: InvoiceRecord) -> bool:
 
     What has waited is looked at again: the entry of a closing may have been replaced by one of an earlier event.
     """
-    is_news = message.cause in {"replay", "retry"} or message.event_type in _CHANGES_BOOKED
+    if message.event_type == SWEPT_UNTOLD:
+        return record.is_told_synced
+    is_swept = message.event_type.startswith(SWEPT)
+    is_news = is_swept or message.cause in {"replay", "retry"} or message.event_type in _CHANGES_BOOKED
     return record.is_told_synced and not is_news

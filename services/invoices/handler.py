@@ -14,9 +14,10 @@ from hub.usage import Usage
 from mapping.eligibility import Closed
 from mapping.sales_documents import MappedDocument
 from schemas.errors import HubError, Queued
-from schemas.messages import BcDocument, ContactResolved, CustomerMatch
+from schemas.messages import SWEPT, SWEPT_DOUBLED, BcDocument, ContactResolved, CustomerMatch, Wakeup
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
+from services.invoices.doubles import DOUBLED, DoubleRemover, call_for_doubles
 from services.invoices.ports import Remotes
 from services.invoices.protocol import DraftProtocol, HeldInvoice, Wanted
 
@@ -46,7 +47,7 @@ class InvoicesHandler:
         )
         async with self.ledger.hold_invoice(message.connection, message.invoice.id) as lease:
             record = await self.ledger.load_invoice(message.connection, message.invoice.id)
-            if record.is_told_synced and message.received.cause != "replay":
+            if record.is_told_synced and not _is_asked(message.received):
                 return await self.outcomes.repeat(message.connection, message.received)
             invoice = await self._refresh(snapshot, message, record)
             if invoice is None or invoice.status not in {"open", "paid"}:
@@ -56,7 +57,14 @@ class InvoicesHandler:
                 return await self._conclude_dry_run(message, snapshot, mapped)
             if (limit := await self.usage.find_limit(snapshot.connection, record, self.clock.now())) is not None:
                 return await self.outcomes.conclude_skipped(message.connection, message.received, limit)
-            wanted = Wanted(snapshot, invoice, mapped, _require_customer(message), message.received.recreate)
+            wanted = Wanted(
+                snapshot,
+                invoice,
+                mapped,
+                _require_customer(message),
+                message.received.recreate,
+                seeks_doubles=_seeks_doubles(message.received, record),
+            )
             held = HeldInvoice(self.ledger, lease, message.connection, invoice.id, record.state)
             return await self._draft(message, wanted, held)
 
@@ -90,13 +98,16 @@ class InvoicesHandler:
                 # The next invoice of this customer looks at it first, and says so or looks for another.
                 await self.ledger.doubt_customer_link(message.connection, message.invoice.customer or "")
             raise
+        doubles = DoubleRemover(bc, self.clock, wanted.mapped, wanted.customer.id, protocol.attempts)
+        if wanted.seeks_doubles:
+            await doubles.remove(document.id)
         notes = (*message.notes, *wanted.mapped.notes, *protocol.notes)
-        return await self._conclude(message, wanted, document, Told(protocol.attempts, notes))
+        return await self._conclude(message, wanted, document, Told(protocol.attempts, notes), doubles.left)
 
     async def _conclude(
-        self, message: ContactResolved, wanted: Wanted, document: BcDocument, told: Told
+        self, message: ContactResolved, wanted: Wanted, document: BcDocument, told: Told, doubles: Sequence[str]
     ) -> Sequence[Outgoing]:
-        """Synced; unless the invoice was closed in Stripe while its draft was made."""
+        """Synced; unless the invoice was closed in Stripe while its draft was made, or another document is left."""
         record = await self.ledger.load_invoice(message.connection, message.invoice.id)
         if record.closed_at is not None and await self._is_closed(wanted):
             return await self.outcomes.conclude_closed(message.connection, message.received, _CLOSED)
@@ -106,7 +117,9 @@ class InvoicesHandler:
             settings_version=wanted.snapshot.settings_version,
             decided_at=self.clock.now(),
         )
-        return await self.outcomes.conclude(message.connection, message.received, outcome, told)
+        if doubles:
+            outcome = call_for_doubles(outcome, document.number, doubles)
+        return await self.outcomes.conclude(message.connection, message.received, outcome, told, over_synced=True)
 
     async def _is_closed(self, wanted: Wanted) -> bool:
         invoice = await self.remotes.stripe(wanted.snapshot).fetch_invoice(wanted.invoice.id)
@@ -133,6 +146,17 @@ class InvoicesHandler:
         )
         told = Told(notes=(*message.notes, *mapped.notes))
         return await self.outcomes.conclude(message.connection, message.received, outcome, told)
+
+
+def _is_asked(received: Wakeup) -> bool:
+    """Whether a synced invoice is looked at all the same: a person asks, or a sweep has found something about it."""
+    return received.cause == "replay" or received.event_type.startswith(SWEPT)
+
+
+def _seeks_doubles(received: Wakeup, record: InvoiceRecord) -> bool:
+    """Whether a second document may be there; once found, until it is gone."""
+    was_doubled = record.outcome is not None and record.outcome.code == DOUBLED
+    return received.event_type == SWEPT_DOUBLED or was_doubled
 
 
 def _require_customer(message: ContactResolved) -> CustomerMatch:

@@ -53,6 +53,8 @@ class Wanted:
     customer: CustomerMatch
     recreate: bool
     """A person asks for a new draft although an earlier one was deleted."""
+    seeks_doubles: bool = False
+    """A sweep has found more than one document."""
 
 
 @dataclass

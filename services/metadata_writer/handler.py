@@ -14,7 +14,7 @@ from hub.metrics import WRITES
 from hub.stage.ports import Failure, Outgoing
 from schemas.errors import Refused
 from schemas.ids import build_message_key
-from schemas.messages import InvoiceResult, MetadataUpdated
+from schemas.messages import SWEPT_UNTOLD, InvoiceResult, MetadataUpdated
 from schemas.topics import METADATA_UPDATED
 from services.metadata_writer.decide import MetadataKeys
 from services.metadata_writer.idempotency import build_idempotency_key
@@ -91,6 +91,9 @@ class MetadataHandler:
         wanted = keys.build(record, outcome)
         if is_first and message.received.cause == "replay":
             changes = keys.answer_replay(wanted, outcome)
+        elif is_first and message.received.event_type == SWEPT_UNTOLD:
+            # Stripe was read just now, and does not say what the hub remembers to have written.
+            changes = wanted
         else:
             changes = build_changes(record.metadata, wanted)
         if not changes:

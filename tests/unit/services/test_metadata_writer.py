@@ -7,7 +7,7 @@ from typing import Any
 from hub.ledger import InvoiceOutcome
 from hub.stage.ports import Failure, describe
 from schemas.errors import Refused, RetryLater
-from schemas.messages import Cause, InvoiceResult, MetadataUpdated, Outcome
+from schemas.messages import SWEPT_UNTOLD, Cause, InvoiceResult, MetadataUpdated, Outcome
 from tests.builders import NOW, build_connection, build_head, build_invoice
 from tests.service_fakes import World
 
@@ -53,6 +53,19 @@ async def test_a_second_time_nothing_is_written(world: World) -> None:
 
     assert (updated.written, updated.reason) == ({}, "Stripe says so already.")
     assert len(world.stripe.writes) == 1
+
+
+async def test_what_a_sweep_misses_in_stripe_is_written_again(world: World) -> None:
+    """The hub remembers its write; Stripe, read by the sweep, does not have it."""
+    world.stripe.put(build_invoice())
+    await record(world, "skipped", "Voided.")
+    await handle(world, build_result(world))
+    world.stripe.put(build_invoice())
+    head = build_head(cause="sweep", event_type=SWEPT_UNTOLD, connection=world.connection)
+    await handle(world, build_result(world).model_copy(update={"received": head.build_wakeup()}))
+
+    assert world.stripe.invoices["in_1"].metadata == {"bc_status": "skipped", "bc_error": "Voided."}
+    assert len(world.stripe.writes) == 2
 
 
 async def test_only_changes_are_written(world: World) -> None:
