@@ -170,11 +170,20 @@ async def translate_redis_errors() -> AsyncGenerator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        raise RetrySoon(
-            "The hub's ledger (Redis) does not answer.",
-            code="ledger.unavailable",
-            context={"why": type(error).__name__},
-        ) from error
+        raise _build_unavailable(error) from error
+    except RuntimeError as error:
+        # What uvloop says of a connection that was reset a moment ago; redis-py lets it through.
+        if not str(error).endswith("the handler is closed"):
+            raise
+        raise _build_unavailable(error) from error
+
+
+def _build_unavailable(error: Exception) -> RetrySoon:
+    return RetrySoon(
+        "The hub's ledger (Redis) does not answer.",
+        code="ledger.unavailable",
+        context={"why": type(error).__name__},
+    )
 
 
 async def run(command: Any) -> Any:
