@@ -15,7 +15,9 @@ from hub.redis import build_redis
 from schemas.money import to_decimal
 from schemas.topics import DEAD
 
-Wrong = Literal["lost", "doubled", "failed", "wrong total", "untrue status", "doubled customer", "orphan", "dead"]
+Wrong = Literal[
+    "lost", "doubled", "failed", "wrong total", "untrue status", "doubled customer", "orphan", "dead", "wrong usage"
+]
 _DUE = frozenset({"open", "paid"})
 _STATUS, _NUMBER, _ID = "bc_status", "bc_invoice", "bc_invoice_id"
 
@@ -73,6 +75,17 @@ async def list_due(world: World) -> list[tuple[Account, Mapping[str, Any]]]:
         for invoice in dump["accounts"][account.id]["invoices"]
         if invoice["status"] in _DUE
     ]
+
+
+async def count_made_twice(world: World) -> dict[str, int]:
+    """Count what Business Central was made to create more than once, by kind: also what was deleted since."""
+    journal = await world.simulators.call(world.simulators.bc, "GET", "journal")
+    made = Counter((one["request"], one["names"]) for one in journal if one["what"] == "carried out: 201")
+    wanted = {"POST salesInvoices": "drafts", "POST customers": "customers"}
+    return {
+        kind: sum(1 for (its, name), times in made.items() if its == request and name and times > 1)
+        for request, kind in wanted.items()
+    }
 
 
 async def check(world: World) -> Verdict:
@@ -138,7 +151,7 @@ def _find_untruth(
         return f"Stripe names draft {named[0]}, which is none of {[one['number'] for one in drafts]}"
     if record.state.document is None or record.state.document.id != named[1]:
         return f"Stripe names draft {named[0]}, the ledger another"
-    return None if metadata.get("bc_synced_at") else "synced without saying when"
+    return None
 
 
 def _check_customers(customers: Sequence[Mapping[str, Any]]) -> list[Offence]:

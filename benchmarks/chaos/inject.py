@@ -26,6 +26,8 @@ class Injector:
     timeline: list[str] = field(default_factory=list[str])
     tally: Counter[str] = field(default_factory=Counter[str])
     begun: float = field(default_factory=time.monotonic)
+    wiped_at: float | None = None
+    """When the ledger was lost last, as a Unix time."""
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict[str, asyncio.Lock])
     _rules: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     """(system, id of the rule) -> what it is called in the report."""
@@ -78,6 +80,7 @@ class Injector:
             await self._disturb_server(fault)
         elif kind == "wipe":
             await wipe_ledger(self.world)
+            self.wiped_at = time.time()
         elif kind == "cut":
             door = self.world.find_door(fault.target)
             door.cut(cast("CutKind", fault.how))

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.chaos.checker import Offence, Verdict, check
+from benchmarks.chaos.checker import Offence, Verdict, check, count_made_twice
+from benchmarks.chaos.groups import count_rebalances
 from benchmarks.chaos.history import tell_customer, tell_invoice
 from benchmarks.chaos.inject import Injector, injecting
 from benchmarks.chaos.schedule import Plan
 from benchmarks.chaos.settle import Standing, wait_until_settled
+from benchmarks.chaos.usage import UsageCheck, check_usage
 from benchmarks.chaos.world import World, make_invoices, open_world
 
 # Longer than what was woken and lost on its way takes to come round again (two minutes, hub/waiting.py).
@@ -26,6 +28,9 @@ class Run:
 
     plan: Plan
     verdict: Verdict
+    made_twice: dict[str, int]
+    """Drafts and customers that were ever created more than once, whatever became of them."""
+    usage: UsageCheck
     standing: Standing
     tally: Counter[str]
     seconds: float
@@ -39,7 +44,21 @@ class Run:
     @property
     def is_clean(self) -> bool:
         """Whether nothing was lost, doubled or untrue, and everything came to its end."""
-        return self.verdict.is_clean and self.standing.is_settled
+        return (
+            self.verdict.is_clean
+            and self.standing.is_settled
+            and not any(self.made_twice.values())
+            and not self.usage.offences
+        )
+
+    @property
+    def offences(self) -> list[Offence]:
+        """All that was not as it ought to be."""
+        return [*self.verdict.offences, *self.usage.offences]
+
+    def count_offences(self) -> dict[str, int]:
+        """Count the offences by kind."""
+        return dict(Counter(one.wrong for one in self.offences))
 
 
 async def run_plan(plan: Plan, directory: Path, *, deadline: float = 420.0) -> Run:
@@ -60,11 +79,15 @@ async def run_plan(plan: Plan, directory: Path, *, deadline: float = 420.0) -> R
             standing = await wait_until_settled(world, jobs, patience=_PATIENCE, deadline=deadline, note=injector.note)
             settled_after = time.monotonic() - planned
         verdict = standing.verdict or await check(world)
+        usage = await check_usage(world, injector.wiped_at)
         injector.tally += await _count_webhook_faults(world)
-        stories = [] if verdict.is_clean else await _tell(world, verdict.offences)
+        injector.tally["rebalance"] = await asyncio.to_thread(count_rebalances, directory / "logs")
+        stories = await _tell(world, [*verdict.offences, *usage.offences])
         return Run(
             plan,
             verdict,
+            await count_made_twice(world),
+            usage,
             standing,
             injector.tally,
             time.monotonic() - begun,
@@ -101,7 +124,8 @@ def write_stories(run: Run, directory: Path) -> Path:
         f"seed {run.plan.seed}, {run.plan.invoices} invoices at {run.plan.per_second:g}/s, skews {run.plan.skews}",
         f"standing: {run.standing}",
         f"crashes: {run.crashes}, illnesses: {list(run.illnesses)}",
-        *(f"{one.wrong}: {one.about}: {one.words}" for one in run.verdict.offences),
+        f"ever made twice: {run.made_twice}",
+        *(f"{one.wrong}: {one.about}: {one.words}" for one in run.offences),
         "",
         *run.timeline,
         "",
