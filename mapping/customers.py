@@ -24,6 +24,21 @@ from schemas.stripe_objects import Address, Customer, Invoice
 
 NUMBER_LENGTH = 20
 TAX_NUMBER_LENGTH = 20
+_SOURCES = {
+    "number": "customers.new.number",
+    "type": "customers.new.type",
+    "displayName": "customer name, else e-mail",
+    "email": "customer e-mail",
+    "phoneNumber": "customer phone",
+    "taxRegistrationNumber": "customer tax id",
+    **dict.fromkeys(("addressLine1", "addressLine2", "city", "state", "postalCode"), "customer address"),
+    "country": "customer address; customers.new.by_country",
+    "paymentTermsId": "first invoice's days, else customers.new",
+    **dict.fromkeys(
+        ("taxAreaId", "shipmentMethodId", "paymentMethodId", "salespersonCode", "currencyCode", "taxLiable"),
+        "customers.new",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,8 @@ class NewCustomerPayload:
 
     payload: dict[str, Any]
     notes: tuple[str, ...]
+    sources: dict[str, str]
+    """Where each field came from, for the reader of a preview."""
 
 
 def build_new_customer(
@@ -66,7 +83,8 @@ def build_new_customer(
     number = maker.read_number(context)
     payload = maker.build(FirstInvoice.read(invoice, settings.time_zone)) | own
     numbered = ({"number": number} if number else {}) | payload
-    return NewCustomerPayload(put_countries_first(numbered), tuple(notes.sentences))
+    sources = {name: "fields.customer" if name in own else _SOURCES[name] for name in numbered}
+    return NewCustomerPayload(put_countries_first(numbered), tuple(notes.sentences), sources)
 
 
 def list_customer_lists(settings: CustomerSettings) -> frozenset[ListName]:

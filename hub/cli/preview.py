@@ -143,6 +143,7 @@ def describe(shown: Preview) -> dict[str, Any]:
         "verdict": _judge(shown),
         "customer": shown.customer.model_dump() if shown.customer else None,
         "would_create_customer": shown.new.payload if shown.new else None,
+        "customer_sources": shown.new.sources if shown.new else None,
         "notes": [*(shown.new.notes if shown.new else ()), *(shown.mapped.notes if shown.mapped else ())],
     }
     if shown.refusal is not None:
@@ -202,7 +203,8 @@ def _show_one(shown: Preview) -> None:
         say((f"It is not due now: {shown.due}", "yellow"))
     say(f"Customer: {_tell_customer(shown) or 'not looked for'}")
     if shown.new is not None:
-        show_table(("Field", "Value"), [(name, str(value)) for name, value in shown.new.payload.items()])
+        rows = [(name, str(value), shown.new.sources[name]) for name, value in shown.new.payload.items()]
+        show_table(("Field", "Value", "From"), rows)
     if shown.mapped is not None:
         _show_draft(shown.mapped)
     for note in describe(shown)["notes"]:
