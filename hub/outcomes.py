@@ -13,6 +13,9 @@ from schemas.ids import ConnectionId, build_message_key
 from schemas.messages import Attempt, InvoiceResult, StageName, Wakeup
 from schemas.topics import INVOICES_RESULTS
 
+# Told by ingest when a person asks for a replay, before it begins; the replay's own result follows.
+REPLAY_REQUESTED = "replay.requested"
+
 
 @dataclass(frozen=True)
 class Told:

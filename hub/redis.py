@@ -57,6 +57,11 @@ def invoice_lease_key(connection: str, invoice_id: str) -> str:
     return f"hub:{{{connection}}}:lease:{invoice_id}"
 
 
+def replays_key(connection: str, invoice_id: str) -> str:
+    """Sorted set with expiry: the events that asked for a replay of the invoice, by when they had their turn."""
+    return f"hub:{{{connection}}}:replays:{invoice_id}"
+
+
 def failed_key(connection: str) -> str:
     """Sorted set: failed invoices by the time of failure, for `hub replay --failed`."""
     return f"hub:{{{connection}}}:failed"

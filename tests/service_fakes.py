@@ -16,8 +16,9 @@ from hub.materials import MaterialsGatherer
 from hub.outcomes import Outcomes
 from hub.redis import INCARNATION, build_redis
 from hub.secrets import SecretBox
-from hub.stage.ports import Failure, Handler, Outgoing, describe
+from hub.stage.ports import Failure, Handler, Outgoing, Publisher, describe
 from hub.usage import Usage
+from hub.waiting import RedisWaitingSet
 from schemas.connections import Connection
 from schemas.errors import HubError, Refused, RetryLater, RetrySoon
 from schemas.messages import ContactResolved, InvoiceResult, Message, MetadataUpdated, StripeEventReceived
@@ -27,6 +28,7 @@ from services.contacts.handler import ContactsHandler
 from services.contacts.index import CustomerIndex
 from services.contacts.resolver import CustomerResolver
 from services.contacts.search import CustomerSearch
+from services.ingest.head import Head, Turns
 from services.invoices.handler import InvoicesHandler
 from services.metadata_writer.handler import MetadataHandler
 from services.metadata_writer.numbers import NumberWriter
@@ -167,6 +169,11 @@ class World:
         if isinstance(message, ContactResolved):
             return await self._run(self.invoices, message)
         return await self._run(contacts or self.contacts, message)
+
+    def build_head_writer(self, publisher: Publisher) -> Head:
+        """Build ingest's way to the head topic."""
+        redis = self.plain_redis
+        return Head(self.ledger, publisher, RedisWaitingSet(redis), Turns(redis), self.clock)
 
     async def settle(self, message: StripeEventReceived, rounds: int = 60) -> InvoiceResult | None:
         """Bring a message round until it waits no more; returns the last result told."""

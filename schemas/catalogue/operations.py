@@ -111,12 +111,19 @@ ENTRIES: tuple[Entry, ...] = (
         Page.STRIPE_INVOICE,
     ),
     Entry(
+        "replay.capped",
+        "The invoice was replayed many times within an hour; the next replay waits until the hour is over.",
+        "Nothing, if people asked. Otherwise stop the automation that sets the replay key in Stripe.",
+        Page.STRIPE_INVOICE,
+    ),
+    Entry(
         "replay.event.missing",
         "Stripe does not have the event (any more: it keeps them for 30 days).",
         "Replay its invoice by id.",
         Page.HUB_REPLAY,
     ),
     Entry("replay.event.no_invoice", "The event is about no invoice.", "Name an event of an invoice.", Page.HUB_REPLAY),
+    Entry("replay.requested", "A replay was asked for in Stripe and is under way.", WAIT, Page.HUB_WAITING),
     Entry(
         "secrets.key.missing",
         "The stored credentials can't be read with the keys in HUB_SECRET_KEYS.",

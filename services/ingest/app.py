@@ -5,16 +5,23 @@ from datetime import timedelta
 from hub.app import Foundation, Service
 from hub.refused_signatures import RefusedSignatures
 from services.ingest.catch_up import CatchUp
+from services.ingest.head import Head, Turns
 from services.ingest.waker import Waker
 from services.ingest.webhooks import PREFIX, Webhooks
 
 
 def build_app(foundation: Foundation) -> Service:
     """Build the service on what all services share."""
-    webhooks = Webhooks(
-        directory=foundation.directory,
+    head = Head(
         ledger=foundation.ledger,
         publisher=foundation.publisher,
+        waiting=foundation.waiting,
+        turns=Turns(foundation.redis),
+        clock=foundation.clock,
+    )
+    webhooks = Webhooks(
+        directory=foundation.directory,
+        head=head,
         refused_signatures=RefusedSignatures(foundation.redis),
         clock=foundation.clock,
     )
@@ -22,7 +29,7 @@ def build_app(foundation: Foundation) -> Service:
         directory=foundation.directory,
         ledger=foundation.ledger,
         clients=foundation.clients,
-        publisher=foundation.publisher,
+        head=head,
         gate=foundation.gate,
         redis=foundation.redis,
         clock=foundation.clock,

@@ -22,13 +22,13 @@ from hub.lease import try_role
 from hub.ledger import Ledger
 from hub.log import get_logger
 from hub.redis import cursor_key, role_lease_key, run
-from hub.stage.ports import Closed, Gate, Publisher
+from hub.stage.ports import Closed, Gate
 from hub.trace import begin_trace
 from schemas.errors import Blocked, HubError
 from schemas.messages import StripeEventReceived
 from schemas.stripe_objects import Event
 from services.ingest.decide import decide_event, is_settled, list_event_types
-from services.ingest.webhooks import publish_event
+from services.ingest.head import Head
 
 _OVERLAP = timedelta(minutes=2)
 # Stripe keeps events for 30 days; an hour less, so that a look never begins beyond the edge.
@@ -58,7 +58,7 @@ class CatchUp:
     directory: Directory
     ledger: Ledger
     clients: Clients
-    publisher: Publisher
+    head: Head
     gate: Gate
     redis: Any
     clock: Clock
@@ -155,7 +155,7 @@ class CatchUp:
         taken = 0
         if isinstance(message, StripeEventReceived) and not await self._is_settled(message, event):
             begin_trace()
-            await publish_event(self.ledger, self.publisher, message, event)
+            await self.head.publish(message, event)
             taken = 1
         seen.events[event.id] = event.created
         return taken

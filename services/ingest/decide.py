@@ -1,6 +1,6 @@
 """Which events matter, and what they become. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
@@ -24,13 +24,16 @@ CUSTOMERS = (
     "customer.tax_id.deleted",
 )
 
+# A person who tries things out does not ask more often; an automation that asks at each failure does.
+REPLAYS_PER_HOUR = 10
+
 _LONGEST_ID = 255
 # Members of a Stripe customer that a BC customer is made of. Most changes are of others: balance, card, next number.
 _CARRIED_OVER = frozenset(
     "name email phone address shipping description metadata business_name individual_name tax_exempt".split()
 )
 # What catch-up finds later than this has missed its moment: it leaves room to what happens now.
-_HISTORY_AGE = timedelta(hours=1)
+_HISTORY_AGE = _HOUR = timedelta(hours=1)
 
 
 def list_event_types(settings: Settings) -> tuple[str, ...]:
@@ -108,6 +111,24 @@ def is_settled(event: Event, record: InvoiceRecord) -> bool:
     Any other outcome may be of before the event: not paid yet, not sent yet.
     """
     return event.type in TRIGGERS and record.is_told_synced
+
+
+def decide_turn(taken: Mapping[str, datetime], event_id: str, now: datetime) -> datetime | None:
+    """Say when a request for a replay has its turn; None if it had, or has been given, one already.
+
+    At most `REPLAYS_PER_HOUR` of one invoice; of those beyond, one waits for room, and stands for all.
+
+    Args:
+        taken: Earlier requests of the invoice by event id, and when they had or will have their turn.
+        event_id: The event that asks.
+        now: When it asks.
+    """
+    if event_id in taken:
+        return None
+    recent = sorted(at for at in taken.values() if at > now - _HOUR)
+    if recent and recent[-1] > now:
+        return recent[-1]
+    return now if len(recent) < REPLAYS_PER_HOUR else recent[-REPLAYS_PER_HOUR] + _HOUR
 
 
 def choose_connections(snapshots: Iterable[Snapshot], secret_owner: str, *, livemode: bool) -> list[Snapshot]:

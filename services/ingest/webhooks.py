@@ -20,18 +20,14 @@ from starlette.types import Receive, Scope, Send
 from connectors.stripe.signatures import EventRefused, SignatureRefused, parse_event, verify_webhook
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
-from hub.ledger import Ledger
 from hub.log import get_logger
 from hub.metrics import SIGNATURES_REFUSED, WEBHOOKS
 from hub.refused_signatures import RefusedSignatures
-from hub.stage.ports import Outgoing, Publisher
 from hub.trace import begin_trace
 from schemas.errors import Blocked, HubError
-from schemas.ids import build_message_key
-from schemas.messages import EVENT_BODY, StripeEventReceived
 from schemas.stripe_objects import Event
-from schemas.topics import STRIPE_EVENTS
 from services.ingest.decide import choose_connections, decide_event
+from services.ingest.head import Head
 
 PREFIX = "/webhooks/stripe/"
 # Stripe's events stay below 1 MB: an invoice embeds at most ten of its lines.
@@ -58,8 +54,7 @@ class Webhooks:
     """
 
     directory: Directory
-    ledger: Ledger
-    publisher: Publisher
+    head: Head
     refused_signatures: RefusedSignatures
     clock: Clock
 
@@ -105,7 +100,7 @@ class Webhooks:
             if isinstance(message, str):
                 ignored = message
             else:
-                await publish_event(self.ledger, self.publisher, message, event, body)
+                await self.head.publish(message, event, body)
                 published += 1
         if published == 1 and ignored is None:
             return _PUBLISHED
@@ -130,21 +125,6 @@ class Webhooks:
         fitting = verify_webhook(body, header, secrets, now=self.clock.now())
         event = parse_event(body)
         return event, choose_connections(snapshots, secrets[fitting], livemode=event.livemode)
-
-
-async def publish_event(
-    ledger: Ledger, publisher: Publisher, message: StripeEventReceived, event: Event, body: bytes | None = None
-) -> None:
-    """Publish to the head, with the body where there is one; *sent* is recorded first, for only the event tells it.
-
-    Raises:
-        RetrySoon: ledger or broker did not take it.
-    """
-    if event.type == "invoice.sent":
-        await ledger.record_sent(message.connection, message.object_id, message.occurred_at)
-    key = build_message_key(message.connection, message.object_id)
-    headers = ((EVENT_BODY, body),) if body is not None else ()
-    await publisher.publish(Outgoing(STRIPE_EVENTS, key, message, headers))
 
 
 async def _read_body(receive: Receive) -> bytes:

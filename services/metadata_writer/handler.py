@@ -11,10 +11,11 @@ from hub.directory import Directory, Snapshot
 from hub.ledger import InvoiceOutcome, Ledger
 from hub.log import get_logger
 from hub.metrics import WRITES
+from hub.outcomes import REPLAY_REQUESTED
 from hub.stage.ports import Failure, Outgoing
 from schemas.errors import Refused
 from schemas.ids import build_message_key
-from schemas.messages import SWEPT_UNTOLD, InvoiceResult, MetadataUpdated
+from schemas.messages import SWEPT_UNTOLD, InvoiceResult, MetadataUpdated, Outcome
 from schemas.topics import METADATA_UPDATED
 from services.metadata_writer.decide import MetadataKeys
 from services.metadata_writer.idempotency import build_idempotency_key
@@ -61,7 +62,7 @@ class MetadataHandler:
         snapshot = await self.directory.get(message.connection, is_fresh=message.received.cause == "replay")
         told: list[MetadataUpdated] = []
         while not told or (told[-1].written and len(told) < _ROUNDS):
-            told.append(await self._bring_up_to_date(message, snapshot, is_first=not told))
+            told.append(await self._bring_up_to_date(message, snapshot, told[-1].outcome if told else None))
         await self._tell_number(message, snapshot)
         key = build_message_key(message.connection, message.invoice_id)
         return [Outgoing(METADATA_UPDATED, key, one) for one in told if one.written or len(told) == 1]
@@ -81,17 +82,23 @@ class MetadataHandler:
         updated = self._tell(message, _restore(message), reason=failure.detail.text)
         return [Outgoing(METADATA_UPDATED, build_message_key(message.connection, message.invoice_id), updated)]
 
-    async def _bring_up_to_date(self, message: InvoiceResult, snapshot: Snapshot, *, is_first: bool) -> MetadataUpdated:
+    async def _bring_up_to_date(
+        self, message: InvoiceResult, snapshot: Snapshot, before: Outcome | None
+    ) -> MetadataUpdated:
+        """Write what the ledger says and Stripe does not; `before` is what was written a moment ago."""
         record = await self.ledger.load_invoice(message.connection, message.invoice_id)
         # The ledger's outcome, not the message's: a late result must not overwrite a newer one.
         outcome = record.outcome or _restore(message)
         if outcome.dry_run or snapshot.connection.dry_run:
             return self._tell(message, outcome, reason="Dry run: nothing is written to Stripe.")
+        if message.code == REPLAY_REQUESTED and outcome.code != REPLAY_REQUESTED:
+            return self._tell(message, outcome, reason="The replay has come further meanwhile; its result follows.")
         keys = MetadataKeys(snapshot.settings.metadata_prefix)
         wanted = keys.build(record, outcome)
-        if is_first and message.received.cause == "replay":
+        is_news = before is None or (before == "pending" and outcome.outcome != "pending")
+        if is_news and message.received.cause == "replay":
             changes = keys.answer_replay(wanted, outcome)
-        elif is_first and message.received.event_type == SWEPT_UNTOLD:
+        elif before is None and message.received.event_type == SWEPT_UNTOLD:
             # Stripe was read just now, and does not say what the hub remembers to have written.
             changes = wanted
         else:

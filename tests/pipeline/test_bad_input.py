@@ -220,7 +220,9 @@ async def test_while_the_broker_is_down_stripe_is_asked_to_come_again(
     }
     kafka = build_broker(load_config(environment), f"tests-{unique}")
     publisher = KafkaPublisher(kafka, deadline=timedelta(seconds=3))
-    webhooks = Webhooks(world.directory, world.ledger, publisher, RefusedSignatures(world.plain_redis), world.clock)
+    webhooks = Webhooks(
+        world.directory, world.build_head_writer(publisher), RefusedSignatures(world.plain_redis), world.clock
+    )
     body = encode(build_event())
     transport = httpx.ASGITransport(webhooks)  # pyright: ignore[reportArgumentType] - both are plain ASGI
     async with kafka, httpx.AsyncClient(transport=transport, base_url="http://hub") as http:

@@ -217,7 +217,7 @@ async def test_the_plan_writes_nothing_and_comes_true(
     world: World, arrange: Arrange, verdict: Verdict, words: str, outcome: Outcome
 ) -> None:
     await arrange(world)
-    before = await read_everything(world)
+    before, drafts = await read_everything(world), len(world.bc.created)
 
     planned = await plan(world)
 
@@ -225,6 +225,11 @@ async def test_the_plan_writes_nothing_and_comes_true(
     assert planned.verdict == verdict
     assert words in planned.words
     assert await _end(world) == outcome
+    assert len(world.bc.created) - drafts == (verdict == "create")
+    if verdict in {"adopt", "unchanged", "attention"}:
+        document = world.results[-1].document
+        assert document is not None
+        assert document.number in planned.words
 
 
 async def _end(world: World) -> Outcome:

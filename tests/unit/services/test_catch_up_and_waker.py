@@ -68,7 +68,7 @@ def catch_up(world: World, events: FakeEvents, publisher: FakePublisher) -> Catc
         directory=world.directory,
         ledger=world.ledger,
         clients=events,  # pyright: ignore[reportArgumentType]
-        publisher=publisher,
+        head=world.build_head_writer(publisher),
         gate=ConnectionGate(world.directory, world.clock, Answers(), RedisWaitingSet(world.plain_redis)),
         redis=world.plain_redis,
         clock=world.clock,

@@ -40,7 +40,9 @@ def publisher() -> FakePublisher:
 
 @pytest_asyncio.fixture
 async def http(world: World, publisher: FakePublisher) -> AsyncGenerator[httpx.AsyncClient]:
-    webhooks = Webhooks(world.directory, world.ledger, publisher, RefusedSignatures(world.plain_redis), world.clock)
+    webhooks = Webhooks(
+        world.directory, world.build_head_writer(publisher), RefusedSignatures(world.plain_redis), world.clock
+    )
     transport = httpx.ASGITransport(webhooks)  # pyright: ignore[reportArgumentType] - both are plain ASGI
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
         yield client
@@ -97,7 +99,9 @@ async def test_refused_signatures_are_counted_by_reason_for_a_day(http: httpx.As
 
 async def test_a_webhook_is_refused_as_well_where_the_refusal_can_not_be_counted(world: World) -> None:
     nowhere = build_redis("redis://127.0.0.1:1/0")
-    webhooks = Webhooks(world.directory, world.ledger, FakePublisher(), RefusedSignatures(nowhere), world.clock)
+    webhooks = Webhooks(
+        world.directory, world.build_head_writer(FakePublisher()), RefusedSignatures(nowhere), world.clock
+    )
     transport = httpx.ASGITransport(webhooks)  # pyright: ignore[reportArgumentType] - both are plain ASGI
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
         assert (await post(client, build_event(), secret="whsec_other")).status_code == 400
