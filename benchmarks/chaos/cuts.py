@@ -125,6 +125,8 @@ class _Line:
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool) -> None:
         while chunk := await source.read(_CHUNK):
             if await self._door.may_pass(is_answer=is_answer):
+                if sink.is_closing():
+                    raise ConnectionResetError
                 sink.write(chunk)
                 await sink.drain()
         # A side that has gone takes the other along only after what it had sent has arrived.
@@ -141,7 +143,8 @@ def _abort(writer: asyncio.StreamWriter) -> None:
     """Close with a reset, as a cut does, not in good order."""
     plug = writer.get_extra_info("socket")
     if plug is not None:
-        with contextlib.suppress(OSError):
+        # uvloop says ValueError of a socket that has gone.
+        with contextlib.suppress(OSError, ValueError):
             plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     writer.transport.abort()
 

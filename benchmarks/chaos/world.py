@@ -13,6 +13,9 @@ from typing import Any
 
 import httpx
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from benchmarks.chaos.cuts import Door, open_doors
 from benchmarks.chaos.fleet import Replica, Site, build_replica, plan_doors
@@ -166,7 +169,9 @@ async def open_world(
         await stack.enter_async_context(open_doors([front, *(one for its in doors.values() for one in its.values())]))
         await apply_topics(kafka.bootstrap)
         accounts = await _connect_accounts(simulators, outside, front)
-        client = Redis.from_url(f"{redis_server.url}/0", socket_timeout=5)
+        # Restarts break its connections.
+        again = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 5, supported_errors=(RedisConnectionError,))
+        client = Redis.from_url(f"{redis_server.url}/0", socket_timeout=5, retry=again)
         stack.push_async_callback(client.aclose)
         world = World(
             directory, simulators, kafka, redis_server, client, kafka.bootstrap, outside, accounts, replicas, front
