@@ -22,9 +22,9 @@ LOST_ANSWERS = frozenset(
 """What the report sums up as answers lost after the write."""
 
 
-def build_background(system: str) -> dict[str, dict[str, Any]]:
-    """Build the rules that hold for the whole run, by name."""
-    return _build_bc() if system == "bc" else _build_stripe()
+def build_all_background() -> dict[str, dict[str, dict[str, Any]]]:
+    """Build the rules that hold for the whole run: by system, then by name."""
+    return {"bc": _build_bc(), "stripe": _build_stripe()}
 
 
 def _build_bc() -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from benchmarks.chaos.cuts import CutKind
 from benchmarks.chaos.fleet import Replica
-from benchmarks.chaos.http_faults import build_background, build_burst, build_webhook_faults
+from benchmarks.chaos.http_faults import build_all_background, build_burst, build_webhook_faults
 from benchmarks.chaos.schedule import Fault, Plan, name_extra
 from benchmarks.chaos.world import World
 from hub.redis import CONNECTIONS, account_key, connection_key, settings_history_key, tokens_key
@@ -23,6 +23,9 @@ class Injector:
 
     world: World
     plan: Plan
+    background: Mapping[str, Mapping[str, dict[str, Any]]] = field(default_factory=build_all_background)
+    """What goes wrong all the time: by system, rules by their name in the report."""
+    webhook_faults: Mapping[str, Any] = field(default_factory=build_webhook_faults)
     timeline: list[str] = field(default_factory=list[str])
     tally: Counter[str] = field(default_factory=Counter[str])
     begun: float = field(default_factory=time.monotonic)
@@ -46,11 +49,11 @@ class Injector:
     async def begin_background(self) -> None:
         """Turn on what goes wrong all the time, by each simulator's own seeded dice."""
         simulators = self.world.simulators
-        for system in ("bc", "stripe"):
+        for system, rules in self.background.items():
             await self._call(system, "POST", "seed_rng", {"seed": self.plan.seed})
-            for label, rule in build_background(system).items():
+            for label, rule in rules.items():
                 await self._add_rule(system, label, rule)
-        await simulators.call(simulators.stripe, "POST", "webhook_faults", build_webhook_faults())
+        await simulators.call(simulators.stripe, "POST", "webhook_faults", self.webhook_faults)
 
     async def heal(self) -> None:
         """End everything that goes wrong; what is broken comes back by itself."""

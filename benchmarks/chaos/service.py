@@ -1,6 +1,6 @@
 """One service of the bench as a process: the hub's own, with a wrong clock or without one protection if so asked.
 
-python -m benchmarks.chaos.service invoices --skew -30 --without lease
+python -m benchmarks.chaos.service invoices --skew -30 --without "invoice lease"
 """
 
 import argparse
@@ -11,6 +11,7 @@ from typing import cast
 
 import uvloop
 
+from benchmarks.chaos.without import PROTECTIONS, narrow_window
 from hub.app import Foundation, Service, build_foundation, run_service
 from hub.cli.run import SERVICES
 from hub.clock import SystemClock
@@ -34,7 +35,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("service", choices=SERVICES)
     parser.add_argument("--skew", type=float, default=0.0, help="seconds that the clock is ahead")
+    parser.add_argument("--without", choices=PROTECTIONS, help="a protection to take out")
+    parser.add_argument("--window", type=int, help="records in hand, with small batches and a watch over it")
     given = parser.parse_args()
+    if given.without:
+        PROTECTIONS[given.without]()
+    if given.window:
+        narrow_window(given.window)
     name = cast("StageName", given.service)
     module = importlib.import_module(f"services.{name}.app")
     build_app = cast("Callable[[Foundation], Service]", module.build_app)

@@ -1,7 +1,6 @@
 """Is usage what was synced? Counted again as an operator does after a loss, then compared invoice by invoice."""
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections import Counter
@@ -14,6 +13,8 @@ from benchmarks.chaos.checker import Offence, list_due
 from benchmarks.chaos.world import Account, World
 from hub.redis import build_redis
 from hub.usage import Usage
+
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -90,16 +91,12 @@ async def _count_all(usage: Usage, connection: str) -> Counter[str]:
 
 
 def _rebuild(account: Account, environment: Mapping[str, str]) -> None:
-    """Count again by the command that an operator types. Blocks."""
-    words = ("usage", "rebuild", "--connection", account.connection, "--json")
-    done = subprocess.run(
-        (sys.executable, "-m", "hub", *words),
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"hub usage rebuild: {done.stderr.strip()}")
-    json.loads(done.stdout.splitlines()[-1])
+    """Count again by the command that an operator types, who tries again if Redis does not answer. Blocks."""
+    command = (sys.executable, "-m", "hub", "usage", "rebuild", "--connection", account.connection, "--json")
+    words = ""
+    for _ in range(_TRIES):
+        done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, timeout=180, check=False)
+        if done.returncode == 0:
+            return
+        words = done.stderr.strip()
+    raise RuntimeError(f"hub usage rebuild: {words}")
