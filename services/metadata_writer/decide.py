@@ -28,9 +28,11 @@ class MetadataKeys:
             f"{self.prefix}invoice_id": document.id if document else "",
             f"{self.prefix}error": _say(outcome),
         }
-        # A success whose time the ledger has forgotten leaves alone what stands there: usage is built again from it.
-        if synced_at is not None or outcome.outcome != "synced":
+        # What a lost ledger has forgotten is left alone: the draft is found again by it, and usage counted again.
+        if synced_at is not None or outcome.outcome not in {"synced", "pending"}:
             built[f"{self.prefix}synced_at"] = synced_at.strftime("%Y-%m-%dT%H:%M:%SZ") if synced_at else ""
+        if outcome.outcome == "pending" and record.state.document is None:
+            del built[f"{self.prefix}invoice"], built[f"{self.prefix}invoice_id"]
         return built
 
     def answer_replay(self, wanted: dict[str, str], outcome: InvoiceOutcome) -> dict[str, str]:

@@ -105,6 +105,16 @@ async def test_a_replay_that_waits_keeps_the_request(world: World) -> None:
     assert world.stripe.invoices["in_1"].metadata["bc_replay"] == "please"
 
 
+async def test_a_lost_ledger_that_waits_leaves_what_stripe_says_of_the_draft(world: World) -> None:
+    """After a loss, an outage had *pending* written over what usage and the draft are found again by."""
+    said = {"bc_invoice": "S-INV1", "bc_invoice_id": "guid", "bc_synced_at": "2026-11-01T09:00:00Z"}
+    world.stripe.put(build_invoice(metadata={"bc_status": "synced", **said}))
+    await record(world, "pending", "Later.")
+    await handle(world, build_result(world, "pending"))
+
+    assert world.stripe.invoices["in_1"].metadata == {"bc_status": "pending", "bc_error": "Later.", **said}
+
+
 async def test_a_write_that_covered_up_a_newer_one_is_put_right(world: World) -> None:
     """Two replicas at once: the old one's write comes last, and would stand for ever."""
     world.stripe.put(build_invoice())
