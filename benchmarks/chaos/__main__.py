@@ -8,6 +8,7 @@ import argparse
 import shutil
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +30,13 @@ def main() -> None:
         if seed in done:
             continue
         directory = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-", dir=base))
-        run = run_seed(build_plan(seed, options.invoices, options.per_second), directory, deadline=options.deadline)
+        plan = build_plan(seed, options.invoices, options.per_second)
+        try:
+            run = run_seed(plan, directory, deadline=options.deadline)
+        except Exception:  # noqa: BLE001 - a world that can't be built for one seed must not end a proof of hours
+            traceback.print_exc()
+            dirty += 1
+            continue
         _tell(run)
         if run.is_clean and not options.keep:
             shutil.rmtree(directory, ignore_errors=True)

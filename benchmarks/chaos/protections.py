@@ -48,7 +48,7 @@ class Attack:
     """Of Business Central, by name."""
     kind: Kind | None = None
     """What happens to the replicas of a service, again and again."""
-    target: str = ""
+    target: str = "invoices"
     every: float = 4.0
     seconds: float = 0.0
     invoices: int = 80
@@ -59,9 +59,9 @@ class Attack:
 ATTACKS: Sequence[Attack] = (
     Attack(
         "invoice lease",
-        "looks that take 4.5 s, a replica joining every 5 s",
-        {"slow looks": {"match": _BC_LOOKS, "kind": "latency", "delay_ms": 4500}},
-        "join", "invoices", every=5.0, seconds=2.0,
+        "looks that take 1 s, a replica of invoices frozen beyond session and lease every 12 s",
+        {"slow looks": {"match": _BC_LOOKS, "kind": "latency", "delay_ms": 1000}},
+        "zombie", every=12.0, seconds=8.5, invoices=160,
     ),
     Attack(
         "customer lease",
@@ -82,20 +82,20 @@ ATTACKS: Sequence[Attack] = (
     ),
     Attack(
         "contiguous commit",
-        "a quarter of the POSTs take 3 s, replicas of invoices killed every 3 s",
+        "a quarter of the POSTs take 3 s, a replica of invoices killed every 6 s",
         {"slow": {"match": BC_CREATES, "kind": "latency", "delay_ms": 3000, "probability": 0.25}},
-        "kill", "invoices", every=3.0,
+        "kill", every=6.0, invoices=120,
     ),
     Attack(
         "publish before commit",
-        "replicas of contacts killed every 3 s",
-        kind="kill", target="contacts", every=3.0,
+        "a replica of contacts killed every 6 s",
+        kind="kill", target="contacts", every=6.0, invoices=120,
     ),
     Attack(
         "pause after rebalance",
-        "looks that take 4.5 s, a full window of 32, a replica joining every 5 s",
+        "looks that take 4.5 s, a full window of 64, a replica of invoices frozen beyond its session every 8 s",
         {"slow looks": {"match": _BC_LOOKS, "kind": "latency", "delay_ms": 4500}},
-        "join", "invoices", every=5.0, seconds=2.0, invoices=400, per_second=40.0, window=32,
+        "freeze", every=8.0, seconds=4.5, invoices=400, per_second=40.0, window=64,
     ),
 )  # fmt: skip
 
@@ -114,7 +114,7 @@ class Finding:
 def build_attack_plan(attack: Attack, seed: int) -> Plan:
     """Build the faults of an attack, at times drawn from the seed."""
     rng = random.Random(seed)
-    length = attack.invoices / attack.per_second + 6
+    length = attack.invoices / attack.per_second + 10
     faults: list[Fault] = []
     if attack.kind is not None:
         turns = range(int(length / attack.every))
@@ -122,7 +122,7 @@ def build_attack_plan(attack: Attack, seed: int) -> Plan:
             Fault(
                 turn * attack.every + rng.uniform(1, attack.every),
                 attack.kind,
-                attack.target if attack.kind == "join" else f"{attack.target}-{1 + turn % 2}",
+                f"{attack.target}-{1 + turn % 2}",
                 attack.seconds,
             )
             for turn in turns

@@ -42,7 +42,7 @@ def narrow_window(size: int) -> None:
     build = app.StagePolicy
 
     def build_narrow(**given: Any) -> StagePolicy:
-        return build(**given, window=Window(size=size, share=8 * size), max_records=_BATCH)
+        return build(**given, window=Window(size=size, share=size), max_records=_BATCH)
 
     app.StagePolicy = build_narrow  # pyright: ignore[reportAttributeAccessIssue]
     on_batch = Stage._on_batch
