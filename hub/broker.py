@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -14,6 +14,8 @@ from faststream.kafka import KafkaBroker
 from hub.config import HubConfig
 from schemas.errors import ConfigurationError
 from schemas.topics import DEAD, TOPICS, Topic
+
+T = TypeVar("T")
 
 # A message is at most this large: Stripe's biggest invoices (250 lines with taxes) stay below 1 MB.
 MAX_MESSAGE_BYTES = 4_000_000
@@ -41,7 +43,7 @@ def build_broker(config: HubConfig, service: str) -> KafkaBroker:
     )
 
 
-def choose_partition(key: bytes | None, partitions: Sequence[int], available: Sequence[int]) -> int:
+def choose_partition(key: bytes | None, partitions: Sequence[T], available: Sequence[T]) -> T:
     """Choose the partition of a key: always the same one, whatever brokers are up.
 
     By CRC-32, for aiokafka's own murmur2 is written in Python and cost a twentieth of a webhook. All who publish to the
@@ -49,6 +51,11 @@ def choose_partition(key: bytes | None, partitions: Sequence[int], available: Se
     """
     del available
     return partitions[crc32(key or b"") % len(partitions)]
+
+
+def get_size_limit(topic: str) -> int:
+    """Return how many bytes a message on a topic may have."""
+    return MAX_DEAD_BYTES if topic == DEAD.name else MAX_MESSAGE_BYTES
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,7 @@ def build_new_topic(topic: Topic, replication: int) -> NewTopic:
         replication,
         topic_configs={
             "retention.ms": _retention_ms(topic),
-            "max.message.bytes": str(MAX_DEAD_BYTES if topic is DEAD else MAX_MESSAGE_BYTES),
+            "max.message.bytes": str(get_size_limit(topic.name)),
         },
     )
 

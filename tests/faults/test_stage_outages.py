@@ -1,11 +1,13 @@
 """The broker freezes, restarts or refuses: the stage waits, goes on by itself, and loses nothing."""
 
 import asyncio
+import random
 from datetime import timedelta
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from hub.broker import MAX_MESSAGE_BYTES
 from hub.stage.publisher import KafkaPublisher
 from schemas.errors import Refused, RetrySoon
 from schemas.messages import StripeEventReceived
@@ -77,12 +79,48 @@ async def test_a_publish_without_an_answer_is_said_to_be_worth_another_try(broke
 
 
 @pytest.mark.broker
-async def test_what_is_too_large_for_the_broker_is_refused_and_not_tried_again(broker: Broker, unique: str) -> None:
+async def test_what_is_too_large_is_refused_and_stops_neither_its_neighbours_nor_what_follows(
+    broker: Broker, unique: str
+) -> None:
+    """Had Kafka refused it, it would take nothing more of this idempotent producer: a number would be missing."""
     place = await Place(broker, unique).create()
     async with running(place, FakeHandler()) as rig:
-        with pytest.raises(Refused) as caught:
-            await KafkaPublisher(rig.kafka).publish_bytes(place.target.name, "con_a/in_1", b"x" * 7_000_000)
-    assert caught.value.code == "broker.message.size"
+        publisher = KafkaPublisher(rig.kafka)
+
+        async def publish(value: bytes) -> None:
+            await publisher.publish_bytes(place.target.name, "con_a/in_1", value)
+
+        await publish(b"first")
+        before, large, after = await asyncio.gather(
+            publish(b"before"), publish(b"x" * (MAX_MESSAGE_BYTES + 1)), publish(b"after"), return_exceptions=True
+        )
+        await publish(b"last")
+    assert isinstance(large, Refused)
+    assert large.code == "broker.message.size"
+    assert before is after is None
+    assert await read_all(broker, place.target.name, 1) == [b"first", b"before", b"after", b"last"]
+
+
+@pytest.mark.broker
+async def test_what_many_publish_at_once_keeps_its_order_within_each_key(broker: Broker, unique: str) -> None:
+    place = await Place(broker, unique, partitions=3).create()
+    keys = [f"con_a/in_{number}" for number in range(20)]
+    async with running(place, FakeHandler()) as rig:
+        publisher = KafkaPublisher(rig.kafka)
+
+        async def publish(key: str) -> None:
+            waiting: list[asyncio.Task[None]] = []
+            for number in range(30):
+                value = f"{key} {number}".encode()
+                waiting.append(asyncio.create_task(publisher.publish_bytes(place.target.name, key, value)))
+                await asyncio.sleep(0.001 * random.random())
+            await asyncio.gather(*waiting)
+
+        await publisher.publish_bytes(place.target.name, "con_a/first", b"first 0")
+        await asyncio.gather(*(publish(key) for key in keys))
+    arrived = [value.decode().split() for value in await read_all(broker, place.target.name, 3) if value]
+    for key in keys:
+        assert [int(number) for name, number in arrived if name == key] == list(range(30))
 
 
 @pytest.mark.broker
