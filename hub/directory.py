@@ -52,9 +52,6 @@ class Directory:
     redis: Any
     box: SecretBox
     clock: Clock = field(default_factory=SystemClock)
-    _accounts: dict[str, tuple[float, list[ConnectionId]]] = field(
-        default_factory=dict[str, tuple[float, list[ConnectionId]]]
-    )
     _cache: dict[str, tuple[float, Snapshot]] = field(default_factory=dict[str, tuple[float, Snapshot]])
 
     async def get(self, connection: str, *, is_fresh: bool = False, settings_version: int | None = None) -> Snapshot:
@@ -117,19 +114,11 @@ class Directory:
         return sorted(cast("set[ConnectionId]", await run(self.redis.smembers(CONNECTIONS))))
 
     async def find_account(self, stripe_account: str) -> list[ConnectionId]:
-        """List the connections of a Stripe account, as of at most a second ago; empty when nobody knows it."""
-        now = self.clock.monotonic()
-        kept = self._accounts.get(stripe_account)
-        if kept is not None and now - kept[0] < _FRESH:
-            return kept[1]
-        found = sorted(cast("set[ConnectionId]", await run(self.redis.smembers(account_key(stripe_account)))))
-        if found:
-            # Accounts nobody knows are not kept: their number is up to whoever sends.
-            self._accounts[stripe_account] = (now, found)
-        return found
+        """List the connections of a Stripe account, in a stable order; empty when nobody knows it."""
+        return sorted(cast("set[ConnectionId]", await run(self.redis.smembers(account_key(stripe_account)))))
 
-    async def get_readable(self, connections: Iterable[str]) -> tuple[list[Snapshot], Blocked | None]:
-        """Return those that are there and can be read, as `get`; and why one could not be, if so.
+    async def load_readable(self, connections: Iterable[str]) -> tuple[list[Snapshot], Blocked | None]:
+        """Return those that are there and can be read, as they are now; and why one could not be, if so.
 
         One whose secrets' key is gone is no reason to turn the others away.
         """
@@ -137,7 +126,7 @@ class Directory:
         unreadable: Blocked | None = None
         for connection in connections:
             try:
-                readable.append(await self.get(connection))
+                readable.append(await self.load(connection))
             except Blocked as error:
                 unreadable = error
             except (Gone, Poison):
@@ -186,7 +175,6 @@ class Directory:
             pipe.hset(connection_key(connection), _REMOVED, self.clock.now().isoformat())
             await pipe.execute()
         self._cache.pop(connection, None)
-        self._accounts.pop(account, None)
         return waited
 
     async def save_settings(self, connection: str, settings: Settings) -> int:

@@ -15,7 +15,8 @@ from schemas.stripe_objects import Event
 # invoice.payment_succeeded is left out: every payment that settles an invoice also makes invoice.paid.
 TRIGGERS = frozenset({"invoice.finalized", "invoice.sent", "invoice.paid"})
 CLOSINGS = frozenset({"invoice.voided", "invoice.marked_uncollectible", "invoice.deleted"})
-INVOICES = (*sorted(TRIGGERS | CLOSINGS), "invoice.updated")
+_ALWAYS = TRIGGERS | CLOSINGS
+INVOICES = (*sorted(_ALWAYS), "invoice.updated")
 # Tax ids are objects of their own: a change of one is no `customer.updated`.
 CUSTOMERS = (
     "customer.updated",
@@ -80,7 +81,7 @@ def _decide_invoice(event: Event, snapshot: Snapshot, cause: Cause) -> _Concerns
         if find_replay_request(event, f"{prefix}replay") is None:
             return "nothing that matters has changed"
         return _Concerns(object_id, "replay")
-    if event.type not in TRIGGERS | CLOSINGS:
+    if event.type not in _ALWAYS:
         return f"events of type {event.type} need nothing done"
     return _Concerns(object_id, cause)
 

@@ -14,6 +14,8 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
 
 from starlette.types import Receive, Scope, Send
 
@@ -24,9 +26,10 @@ from hub.log import get_logger
 from hub.metrics import SIGNATURES_REFUSED, WEBHOOKS
 from hub.refused_signatures import RefusedSignatures
 from hub.trace import begin_trace
-from schemas.errors import Blocked, HubError
+from schemas.errors import HubError
 from schemas.stripe_objects import Event
-from services.ingest.decide import choose_connections, decide_event
+from services.ingest.decide import decide_event
+from services.ingest.endpoints import Endpoints
 from services.ingest.head import Head
 
 PREFIX = "/webhooks/stripe/"
@@ -46,7 +49,7 @@ class WebhookRefused(Exception):  # noqa: N818 - an answer, not a fault
         self.reason = reason
 
 
-@dataclass(frozen=True)
+@dataclass
 class Webhooks:
     """The endpoint for all connections, `POST /webhooks/stripe/{account}`, as an ASGI application of its own.
 
@@ -57,6 +60,9 @@ class Webhooks:
     head: Head
     refused_signatures: RefusedSignatures
     clock: Clock
+
+    def __post_init__(self) -> None:
+        self._endpoints = Endpoints(self.directory, self.clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one webhook."""
@@ -77,26 +83,30 @@ class Webhooks:
             raise WebhookRefused(405, "Webhooks are posted.")
         account = scope["path"].removeprefix(PREFIX)
         body = await _read_body(receive)
-        snapshots, unreadable = await self._find_connections(account)
+        endpoint = self._endpoints.get(account) or await self._endpoints.load(account)
+        if endpoint is None:
+            raise WebhookRefused(404, "No connection of this hub belongs to this Stripe account.")
+        now = self.clock.now()
         try:
-            event, chosen = self._verify(body, _find_signature(scope), snapshots)
+            secret = endpoint.secrets[verify_webhook(body, _find_signature(scope), endpoint.secrets, now=now)]
+            event = parse_event(body)
         except SignatureRefused as refused:
             # It may be signed with the secret that can't be read: then Stripe shall come again.
-            if unreadable is not None and refused.reason in {"wrong_signature", "no_secret"}:
-                raise unreadable from refused
-            await self._count_refused(account, refused)
+            if endpoint.unreadable is not None and refused.reason in {"wrong_signature", "no_secret"}:
+                raise endpoint.unreadable from refused
+            await self._count_refused(account, refused, now)
             raise WebhookRefused(400, str(refused)) from refused
         except EventRefused as refused:
             raise WebhookRefused(400, str(refused)) from refused
         if event.account not in {None, account}:
             raise WebhookRefused(400, "The event belongs to another account than its address.")
-        return await self._publish(event, body, chosen)
+        return await self._publish(event, body, endpoint.connections[secret, event.livemode], now)
 
-    async def _publish(self, event: Event, body: bytes, chosen: Sequence[Snapshot]) -> bytes:
+    async def _publish(self, event: Event, body: bytes, chosen: Sequence[Snapshot], now: datetime) -> bytes:
         published = 0
         ignored: str | None = None
         for snapshot in chosen:
-            message = decide_event(event, snapshot, "webhook", self.clock.now())
+            message = decide_event(event, snapshot, "webhook", now)
             if isinstance(message, str):
                 ignored = message
             else:
@@ -106,25 +116,11 @@ class Webhooks:
             return _PUBLISHED
         return json.dumps({"received": True, "published": published, "ignored": ignored}).encode()
 
-    async def _count_refused(self, account: str, refused: SignatureRefused) -> None:
+    async def _count_refused(self, account: str, refused: SignatureRefused, now: datetime) -> None:
         SIGNATURES_REFUSED.labels(account, refused.reason).inc()
         # The sender's answer does not depend on the count.
         with suppress(HubError):
-            await self.refused_signatures.count(account, refused.reason, self.clock.now())
-
-    async def _find_connections(self, account: str) -> tuple[list[Snapshot], Blocked | None]:
-        ids = await self.directory.find_account(account)
-        if not ids:
-            raise WebhookRefused(404, "No connection of this hub belongs to this Stripe account.")
-        return await self.directory.get_readable(ids)
-
-    def _verify(self, body: bytes, header: str | None, snapshots: list[Snapshot]) -> tuple[Event, list[Snapshot]]:
-        secrets = list(
-            dict.fromkeys(s.get_secret_value().strip() for one in snapshots for s in one.secrets.webhook_secrets)
-        )
-        fitting = verify_webhook(body, header, secrets, now=self.clock.now())
-        event = parse_event(body)
-        return event, choose_connections(snapshots, secrets[fitting], livemode=event.livemode)
+            await self.refused_signatures.count(account, refused.reason, now)
 
 
 async def _read_body(receive: Receive) -> bytes:
@@ -158,6 +154,10 @@ async def _refuse(send: Send, status: int, reason: str) -> None:
 
 
 async def _answer(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": _build_headers(len(body))})
     await send({"type": "http.response.body", "body": body})
+
+
+@cache
+def _build_headers(length: int) -> list[tuple[bytes, bytes]]:
+    return [(b"content-type", b"application/json"), (b"content-length", b"%d" % length)]

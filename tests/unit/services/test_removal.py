@@ -68,7 +68,6 @@ async def test_secrets_and_sign_in_go_and_what_waits_is_forgotten_with_its_count
 async def test_other_processes_forget_it_within_a_second(world: World) -> None:
     connection = world.connection.id
     await world.directory.get(connection)
-    await world.directory.find_account(world.connection.stripe_account)
     await Directory(world.plain_redis, world.directory.box, world.clock).remove(connection)
 
     world.clock.move(timedelta(seconds=1))

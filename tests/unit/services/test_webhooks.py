@@ -14,10 +14,11 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from hub.directory import Directory
-from hub.redis import build_redis
+from hub.redis import account_key, build_redis
 from hub.refused_signatures import Refusals, RefusedSignatures
 from hub.secrets import SecretBox
 from schemas.errors import RetrySoon
+from schemas.ids import ConnectionId
 from schemas.messages import StripeEventReceived
 from services.ingest.webhooks import MAX_BODY_BYTES, Webhooks
 from tests.builders import ACCOUNT, NOW, WEBHOOK_SECRET, build_connection, build_event, build_secrets, load_sample
@@ -233,17 +234,52 @@ async def test_a_connection_that_can_not_be_read_does_not_stand_in_the_others_wa
     assert unsigned.status_code == 400
 
 
-async def test_a_connection_that_was_removed_meanwhile_is_left_out(
+async def test_a_connection_that_was_removed_is_left_out_within_a_second(
     http: httpx.AsyncClient, publisher: FakePublisher, world: World
 ) -> None:
     other = build_connection(bc_company="Other")
     settings = (await world.directory.load(world.connection.id)).settings
     await world.directory.add(other, build_secrets("whsec_other"), settings)
-    assert (await post(http, build_event())).status_code == 200  # the account's connections are kept for a second
+    assert (await post(http, build_event(), secret="whsec_other")).status_code == 200
     await world.directory.remove(other.id)
+    world.clock.move(timedelta(seconds=1))
 
     assert (await post(http, build_event())).status_code == 200
     assert (await post(http, build_event(), secret="whsec_other")).status_code == 400
+
+
+async def test_a_connection_that_is_removed_after_it_was_listed_is_left_out(
+    http: httpx.AsyncClient, world: World
+) -> None:
+    other = build_connection(bc_company="Other")
+    settings = (await world.directory.load(world.connection.id)).settings
+    await world.directory.add(other, build_secrets("whsec_other"), settings)
+    await world.directory.remove(other.id)
+    await world.plain_redis.sadd(account_key(ACCOUNT), other.id)
+
+    assert (await post(http, build_event())).status_code == 200
+    assert (await post(http, build_event(), secret="whsec_other")).status_code == 400
+
+
+async def test_what_is_known_of_an_account_is_asked_of_the_ledger_once_a_second(
+    http: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await post(http, build_event())).status_code == 200
+    listed: list[str] = []
+    find = world.directory.find_account
+
+    async def count(account: str) -> list[ConnectionId]:
+        listed.append(account)
+        return await find(account)
+
+    monkeypatch.setattr(world.directory, "find_account", count)
+    for _ in range(3):
+        assert (await post(http, build_event())).status_code == 200
+    assert listed == []
+
+    world.clock.move(timedelta(seconds=1))
+    assert (await post(http, build_event())).status_code == 200
+    assert listed == [ACCOUNT]
 
 
 async def test_without_a_ledger_stripe_is_asked_to_come_again(
@@ -256,3 +292,13 @@ async def test_without_a_ledger_stripe_is_asked_to_come_again(
     answer = await post(http, build_event())
 
     assert (answer.status_code, answer.json()["received"]) == (503, False)
+
+
+async def test_what_the_broker_does_not_take_stripe_is_asked_to_send_again(
+    http: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
+    publisher.fail_next(RetrySoon("The message broker did not take a message.", code="broker.publish"))
+
+    assert (await post(http, build_event())).status_code == 503
+    assert publisher.published == []
+    assert (await post(http, build_event())).status_code == 200
