@@ -74,7 +74,7 @@ def test_the_report_says_which_seed_lost_something() -> None:
     assert "1 of 2 seeds are clean" in report
     assert "| invoices lost | 3 |" in report
     assert "| 2 | 500 | 500 | 500 | 0 | 3 lost | 15 |" in report
-    assert "| processes killed (SIGKILL) | 18 |" in report
+    assert "| 30 | 200 |" in report
 
 
 def test_every_protection_has_faults_aimed_at_it() -> None:
