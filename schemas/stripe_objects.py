@@ -196,6 +196,9 @@ class Invoice(StripeObject):
     discounts: tuple[Any, ...] | None = None
     """Ids of the invoice's own discounts; those of single lines are not among them."""
     starting_balance: int | None = None
+    pre_payment_credit_notes_amount: int | None = None
+    """What issued credit notes took off before payment. The total stays what it was."""
+    post_payment_credit_notes_amount: int | None = None
     description: str | None = None
     footer: str | None = None
     custom_fields: tuple[CustomField, ...] | None = None
@@ -206,6 +209,14 @@ class Invoice(StripeObject):
     shipping_cost: ShippingCost | None = None
     shipping_details: Shipping | None = None
     lines: LineList
+
+
+class CreditNote(StripeObject):
+    """A credit note of an invoice. `status` is `issued` or `void`."""
+
+    id: str
+    number: str | None = None
+    status: str | None = None
 
 
 class TaxIdList(StripeObject):
@@ -256,11 +267,12 @@ class Price(StripeObject):
 
 @dataclass(frozen=True, slots=True)
 class EventObject:
-    """Which object the event is about. `invoice.upcoming` has no id; a tax id names its customer."""
+    """Which object the event is about. `invoice.upcoming` has no id; others name customer or invoice."""
 
     id: Any = None
     metadata: Any = None
     customer: Any = None
+    invoice: Any = None
 
 
 @dataclass(frozen=True, slots=True)

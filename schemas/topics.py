@@ -77,7 +77,7 @@ CONSUMED_BY: dict[StageName, Topic] = {
     "metadata_writer": INVOICES_RESULTS,
 }
 PUBLISHED_BY: dict[StageName, tuple[Topic, ...]] = {
-    "ingest": (STRIPE_EVENTS,),
+    "ingest": (STRIPE_EVENTS, INVOICES_RESULTS),
     "contacts": (CONTACTS_RESOLVED, INVOICES_RESULTS, DEAD),
     "invoices": (INVOICES_RESULTS, DEAD),
     "metadata_writer": (METADATA_UPDATED, DEAD),

@@ -16,8 +16,8 @@ from connectors.stripe.client import MetadataWritten
 from schemas.errors import HubError, InDoubt, Refused
 from schemas.messages import DocumentKind
 from schemas.money import round_half_up
+from schemas.stripe_objects import CreditNote, Invoice, Price, Product, TaxRate
 from schemas.stripe_objects import Customer as StripeCustomer
-from schemas.stripe_objects import Invoice, Price, Product, TaxRate
 from tests.fakes import FakeClock
 
 
@@ -157,6 +157,7 @@ class FakeStripe(_Remote):
         self.products: dict[str, Product] = {}
         self.tax_rates: dict[str, TaxRate] = {}
         self.customers: dict[str, StripeCustomer] = {}
+        self.credit_notes: dict[str, CreditNote] = {}
         self.writes: list[dict[str, str]] = []
         self.customer_writes: list[tuple[str, dict[str, str]]] = []
 
@@ -181,6 +182,18 @@ class FakeStripe(_Remote):
 
     async def fetch_tax_rate(self, tax_rate_id: str) -> TaxRate | None:
         return self.tax_rates.get(tax_rate_id)
+
+    def credit(self, number: str, amount: int, invoice_id: str = "in_1") -> None:
+        """Issue a credit note, in minor units; a negative amount voids it."""
+        before = self.invoices[invoice_id].pre_payment_credit_notes_amount or 0
+        self.change(invoice_id, pre_payment_credit_notes_amount=before + amount)
+        status = "issued" if amount > 0 else "void"
+        self.credit_notes[number] = CreditNote(id=f"cn_{number}", number=number, status=status)
+
+    async def list_credit_notes(self, invoice_id: str) -> tuple[CreditNote, ...]:
+        await self._enter("list_credit_notes")
+        del invoice_id
+        return tuple(self.credit_notes.values())
 
     async def fetch_customer(self, customer_id: str) -> StripeCustomer | None:
         await self._enter("fetch_customer")

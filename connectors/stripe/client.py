@@ -18,7 +18,7 @@ from connectors.stripe.models import AccountBody, MetadataBody, MetadataWritten,
 from connectors.stripe.pages import PAGE_SIZE, Page, walk_newer, walk_older
 from connectors.stripe.transport import StripeHttp
 from schemas.errors import Blocked, Refused, RetrySoon
-from schemas.stripe_objects import Customer, Event, Invoice, Line, Price, Product, StripeObject, TaxRate
+from schemas.stripe_objects import CreditNote, Customer, Event, Invoice, Line, Price, Product, StripeObject, TaxRate
 
 __all__ = ["API_VERSION", "MetadataWritten", "StripeApi"]
 
@@ -231,6 +231,18 @@ class StripeApi:
         async for page in walk_older(fetch, **filters):
             for invoice in page.data:
                 yield invoice
+
+    async def list_credit_notes(self, invoice_id: str) -> tuple[CreditNote, ...]:
+        """Return the credit notes of an invoice, newest first, void ones among them.
+
+        Raises:
+            Blocked: the key may not read them (`stripe.credentials.forbidden`), among others.
+        """
+
+        async def fetch(**cursor: Any) -> Page[CreditNote]:
+            return await self._fetch_page(Page[CreditNote], "credit note", "/v1/credit_notes", **cursor)
+
+        return tuple([note async for page in walk_older(fetch, invoice=invoice_id) for note in page.data])
 
     async def update_invoice_metadata(
         self, invoice_id: str, changes: Mapping[str, str], *, idempotency_key: str

@@ -31,7 +31,7 @@ _FIFTY_KEYS = re.compile(r"\b50\b.*\bkeys\b|\bkeys\b.*\b50\b")
 _OTHER_MODE = re.compile(r"exists in (?:live|test) mode")
 
 
-Subject = Literal["invoice", "customer", "event", "account", "product", "price", "tax rate"]
+Subject = Literal["invoice", "customer", "event", "account", "product", "price", "tax rate", "credit note"]
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ sorted newest first (docs.stripe.com/api/pagination).
 from collections.abc import AsyncIterator
 from typing import Any, Generic, Protocol, TypeVar
 
-from schemas.stripe_objects import Event, Invoice, Line, StripeObject
+from schemas.stripe_objects import CreditNote, Event, Invoice, Line, StripeObject
 
 PAGE_SIZE = 100
 """The most that Stripe gives at once; its default is 10."""
 
-Listed = TypeVar("Listed", Event, Invoice, Line)
+Listed = TypeVar("Listed", Event, Invoice, Line, CreditNote)
 
 
 class Page(StripeObject, Generic[Listed]):

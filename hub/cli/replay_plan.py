@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from connectors.business_central.models import SalesInvoice
 from hub.clock import Clock
+from hub.credits import StripeCreditNotes, call_for_credit, find_credit
 from hub.directory import Snapshot
 from hub.doubt import get_memory_gap, is_in_doubt
 from hub.ledger import CustomerLink, Incarnation, InvoiceRecord
@@ -44,7 +45,7 @@ LoadLife = Callable[[], Awaitable[Incarnation]]
 """Reads the ledger's life without beginning one: the ledger's own method would write."""
 
 
-class StripeInvoices(StripeCatalog, Protocol):
+class StripeInvoices(StripeCatalog, StripeCreditNotes, Protocol):
     """Reads invoices."""
 
     async def fetch_invoice(self, invoice_id: str) -> Invoice | None:
@@ -184,7 +185,13 @@ class ReplayPlanner:
         mapped = await self._map(invoice, customer)
         due = _Due(invoice, record, mapped, customer, new.notes if new else ())
         found = await self._look(due)
-        return await self._plan_creation(due) if found is None else _plan_found(due, found)
+        if found is None:
+            return await self._plan_creation(due)
+        planned = _plan_found(due, found)
+        if planned.verdict != "fail" and (credit := await find_credit(self.stripe, invoice)) is not None:
+            called = call_for_credit(credit, to_document(found, mapped.kind), self.clock.now())
+            return due.tell("attention", f"would want attention: {called.reason}")
+        return planned
 
     async def _map(self, invoice: Invoice, customer: CustomerMatch | None) -> MappedDocument:
         return await self.mapper.map(self.snapshot, invoice, self.stripe, self.bc, customer, is_fresh=True)

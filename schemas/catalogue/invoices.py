@@ -162,6 +162,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_WAITING,
     ),
     Entry(
+        "invoice.credited",
+        "A credit note of the invoice was issued in Stripe, which the hub does not book.",
+        "Correct the draft in Business Central, or credit the invoice there once it is posted.",
+        Page.BC_SALES_INVOICES,
+    ),
+    Entry(
         "invoice.currency.missing",
         "Business Central does not have the invoice's currency.",
         "Create it under Currencies there, with an exchange rate; then replay.",

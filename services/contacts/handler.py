@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.clock import Clock
+from hub.credits import CREDIT_EVENTS
 from hub.directory import Directory, Snapshot
 from hub.ledger import InvoiceRecord, Ledger
 from hub.log import get_logger
@@ -22,7 +23,7 @@ from services.contacts.ports import BcCustomers, Remotes
 from services.contacts.resolver import CustomerResolver, WouldCreate
 
 # Events after which a synced invoice is looked at again: what was booked may not stand any more.
-_CHANGES_BOOKED = frozenset({"invoice.voided", "invoice.marked_uncollectible", "invoice.deleted"})
+_CHANGES_BOOKED = CREDIT_EVENTS | {"invoice.voided", "invoice.marked_uncollectible", "invoice.deleted"}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
 
 from connectors.stripe.metadata import find_changed_keys, find_replay_request, is_own_write
+from hub.credits import CREDIT_EVENTS
 from hub.directory import Snapshot
 from hub.ledger import InvoiceRecord
 from schemas.messages import Cause, StripeEventReceived
@@ -15,7 +16,7 @@ from schemas.stripe_objects import Event
 # invoice.payment_succeeded is left out: every payment that settles an invoice also makes invoice.paid.
 TRIGGERS = frozenset({"invoice.finalized", "invoice.sent", "invoice.paid"})
 CLOSINGS = frozenset({"invoice.voided", "invoice.marked_uncollectible", "invoice.deleted"})
-_ALWAYS = TRIGGERS | CLOSINGS
+_ALWAYS = TRIGGERS | CLOSINGS | CREDIT_EVENTS
 INVOICES = (*sorted(_ALWAYS), "invoice.updated")
 # Tax ids are objects of their own: a change of one is no `customer.updated`.
 CUSTOMERS = (
@@ -71,7 +72,8 @@ class _Concerns:
 
 
 def _decide_invoice(event: Event, snapshot: Snapshot, cause: Cause) -> _Concerns | str:
-    object_id = event.data.object.id
+    body = event.data.object
+    object_id = body.invoice if event.type in CREDIT_EVENTS else body.id
     if not _is_id(object_id) or not object_id.startswith("in_"):
         return "its object is no invoice with an id"
     prefix = snapshot.settings.metadata_prefix

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hub.clock import Clock
+from hub.credits import CREDIT_EVENTS, call_for_credit, find_credit
 from hub.directory import Directory, Snapshot
 from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.mapper import DocumentMapper
@@ -107,7 +108,7 @@ class InvoicesHandler:
     async def _conclude(
         self, message: ContactResolved, wanted: Wanted, document: BcDocument, told: Told, doubles: Sequence[str]
     ) -> Sequence[Outgoing]:
-        """Synced; unless the invoice was closed in Stripe while its draft was made, or another document is left."""
+        """Synced; unless the invoice was closed in Stripe while its draft was made or credited, or a double is left."""
         record = await self.ledger.load_invoice(message.connection, message.invoice.id)
         if record.closed_at is not None and await self._is_closed(wanted):
             return await self.outcomes.conclude_closed(message.connection, message.received, _CLOSED)
@@ -119,6 +120,8 @@ class InvoicesHandler:
         )
         if doubles:
             outcome = call_for_doubles(outcome, document.number, doubles)
+        elif credit := await find_credit(self.remotes.stripe(wanted.snapshot), wanted.invoice):
+            outcome = call_for_credit(credit, document, self.clock.now())
         return await self.outcomes.conclude(message.connection, message.received, outcome, told, over_synced=True)
 
     async def _is_closed(self, wanted: Wanted) -> bool:
@@ -149,8 +152,9 @@ class InvoicesHandler:
 
 
 def _is_asked(received: Wakeup) -> bool:
-    """Whether a synced invoice is looked at all the same: a person asks, or a sweep has found something about it."""
-    return received.cause == "replay" or received.event_type.startswith(SWEPT)
+    """Whether a synced invoice is looked at all the same: a person asks, a credit, or a sweep's find."""
+    is_credited = received.event_type in CREDIT_EVENTS
+    return received.cause == "replay" or is_credited or received.event_type.startswith(SWEPT)
 
 
 def _seeks_doubles(received: Wakeup, record: InvoiceRecord) -> bool:

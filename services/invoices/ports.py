@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, Protocol
 
 from connectors.business_central.models import Answer, SalesInvoice
+from hub.credits import StripeCreditNotes
 from hub.directory import Snapshot
 from hub.materials import BcLists, StripeCatalog
 from schemas.messages import DocumentKind
@@ -52,7 +53,7 @@ class BcInvoices(BcLists, Protocol):
         ...
 
 
-class StripeInvoices(StripeCatalog, Protocol):
+class StripeInvoices(StripeCatalog, StripeCreditNotes, Protocol):
     """Reads invoices."""
 
     async def fetch_invoice(self, invoice_id: str) -> Invoice | None:

@@ -155,6 +155,18 @@ async def test_a_voided_invoice_needs_attention_and_its_draft_stays(hub: Hub) ->
         assert len(await shop.find_drafts(invoice)) == 1
 
 
+async def test_a_credited_invoice_is_found_by_catch_up_and_needs_attention(hub: Hub) -> None:
+    async with open_shop(hub) as shop:
+        invoice = await shop.make_invoice(await shop.add_customer(), amount=12_345)
+        await shop.wait_for_status(invoice, "synced")
+        before = await shop.find_drafts(invoice)
+        note = await shop.stripe("POST", "credit_notes", invoice=invoice["id"], amount=2_345)
+        metadata = await shop.wait_for_status(invoice, "attention")
+
+        assert metadata["bc_error"].startswith(f"Credit note {note['number']} over 23.45 EUR was issued in Stripe.")
+        assert await shop.find_drafts(invoice) == before
+
+
 async def test_answers_lost_by_both_sides_make_no_second_draft(hub: Hub) -> None:
     settings = Settings.model_validate(SETTINGS.model_dump() | {"doubt_window": 6})
     async with open_shop(hub, settings) as shop:

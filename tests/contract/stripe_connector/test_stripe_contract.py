@@ -331,3 +331,19 @@ async def test_a_customer_comes_with_its_tax_ids(sim: SimulatedStripe, api: Stri
     assert found is not None
     assert found.tax_ids is not None
     assert [(one.type, one.value) for one in found.tax_ids.data] == [("eu_vat", "DE123456789")]
+
+
+async def test_credit_notes_are_listed_with_their_number_and_lower_what_is_due(
+    sim: SimulatedStripe, api: StripeApi
+) -> None:
+    invoice_id = await sim.create_invoice(2)
+    first = await sim.post("credit_notes", invoice=invoice_id, amount="50")
+    second = await sim.post("credit_notes", invoice=invoice_id, amount="30")
+    await sim.post(f"credit_notes/{first['id']}/void")
+    invoice = await api.fetch_invoice(invoice_id)
+
+    notes = await api.list_credit_notes(invoice_id)
+    assert [(one.number, one.status) for one in notes] == [(second["number"], "issued"), (first["number"], "void")]
+    assert invoice is not None
+    assert invoice.pre_payment_credit_notes_amount == 30
+    assert await api.list_credit_notes(await sim.create_invoice()) == ()

@@ -138,6 +138,11 @@ async def synced_and_voided(world: World) -> None:
     world.stripe.change("in_1", status="void")
 
 
+async def synced_and_credited(world: World) -> None:
+    await synced(world)
+    world.stripe.credit("CN-1", 1_000)
+
+
 async def synced_and_now_skipped(world: World) -> None:
     await synced(world)
     world.stripe.change("in_1", metadata={"bc_skip": "true"})
@@ -195,6 +200,7 @@ CASES: list[tuple[Arrange, Verdict, str, Outcome]] = [
     (synced_and_now_skipped, "unchanged", "is synced as S-INV1001: nothing would change", "synced"),
     (synced_and_deleted_by_hand, "fail", "The draft S-INV1001 was deleted", "failed"),
     (synced_and_voided, "attention", "Its draft S-INV1001 in Business Central was not changed", "attention"),
+    (synced_and_credited, "attention", "Credit note CN-1 over 10.00 EUR was issued", "attention"),
     (blocked_customer, "fail", "would fail: Customer C00010 'Acme GmbH' is blocked", "failed"),
     (two_customers, "fail", "was found twice", "failed"),
     (customer_pinned_and_gone, "fail", "chosen by hand", "failed"),

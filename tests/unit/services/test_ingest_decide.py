@@ -53,13 +53,23 @@ def test_recorded_events_that_matter(sample: str, cause: str) -> None:
         ("12", "it is the echo of the hub's own write"),
         ("13", "it is the echo of the hub's own write"),
         ("14", "nothing that matters has changed"),
-        ("22", "its object is no invoice with an id"),
         ("24", "events of type customer.updated need nothing done"),
         ("27", "its object is no invoice with an id"),
     ],
 )
 def test_recorded_events_of_no_concern(sample: str, reason: str) -> None:
     assert decide(load_sample_event(sample)) == reason
+
+
+@pytest.mark.parametrize(("sample", "event_type"), [("22", "credit_note.created"), ("23", "credit_note.voided")])
+def test_a_credit_note_is_about_its_invoice(sample: str, event_type: str) -> None:
+    event = load_sample_event(sample)
+    message = decide(event)
+
+    assert isinstance(message, StripeEventReceived)
+    assert (message.object_id, message.event_type) == (event.data.object.invoice, event_type)
+    assert message.object_id.startswith("in_")
+    assert event_type in list_event_types(HUB_PREFIX.settings)
 
 
 def test_an_event_from_the_future_happened_now() -> None:
