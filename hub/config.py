@@ -82,6 +82,12 @@ class HubConfig(BaseSettings):
         "After the last: failed. A blocked connection uses up none.",
     )
     catch_up_seconds: float = Field(default=30, gt=0, description="Seconds between two looks at Stripe's Events API.")
+    sweep_hours: float = Field(
+        default=24,
+        ge=0,
+        description="Hours between two sweeps, which compare Stripe's invoices with the ledger and Business Central; "
+        "0: none.",
+    )
     bc_requests: int = Field(
         default=5900,
         ge=300,

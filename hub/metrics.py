@@ -28,6 +28,7 @@ WAITING = Gauge("hub_waiting_messages", "Invoices in the waiting set", ["connect
 OUTCOMES = Counter("hub_invoice_outcomes_total", "Invoice outcomes recorded", ["outcome"])
 # Drafts beyond an invoice's first, by what became of them.
 DOUBLES = Counter("hub_double_documents_total", "Second documents of one invoice that a sweep found", ["fate"])
+SWEPT = Counter("hub_sweep_findings_total", "Invoices that a sweep found not as they should be", ["finding"])
 WRITES = Counter("hub_remote_writes_total", "Writes to Stripe and Business Central", ["system", "what"])
 # Fields that a person changed in Business Central and Stripe changed too, when they were first seen.
 CUSTOMER_DIFFERENCES = Counter("hub_customer_differences_total", "Differences left alone, by field", ["field"])

@@ -15,6 +15,8 @@ from schemas.topics import INVOICES_RESULTS
 
 # Told by ingest when a person asks for a replay, before it begins; the replay's own result follows.
 REPLAY_REQUESTED = "replay.requested"
+# A second document of one invoice is left, which a person has to judge.
+DOUBLED = "invoice.doubled"
 
 
 @dataclass(frozen=True)

@@ -143,13 +143,18 @@ def usage_months_key(connection: str) -> str:
 
 
 def role_lease_key(connection: str, role: str) -> str:
-    """String with expiry: the one replica that does `role` (waker, catch-up) for the connection."""
+    """String with expiry: the one replica that does `role` (waker, catch-up, sweep) for the connection."""
     return f"hub:{{{connection}}}:role:{role}"
 
 
 def cursor_key(connection: str) -> str:
     """String: how far catch-up has read the Events API, Unix seconds, and the life of the ledger it read it for."""
     return f"hub:{{{connection}}}:cursor"
+
+
+def swept_key(connection: str) -> str:
+    """String: how far the sweep has come, Unix seconds of draft creation, and the life of the ledger it was in."""
+    return f"hub:{{{connection}}}:swept"
 
 
 def build_redis(url: str) -> Any:

@@ -159,6 +159,13 @@ class RedisWaitingSet:
         found = cast("list[str | None]", await run(self.redis.hmget(waiting_entries_key(connection), ids)))
         return [WaitingEntry.model_validate_json(entry) for entry in found if entry is not None]
 
+    async def find(self, connection: str, object_ids: Sequence[str]) -> set[str]:
+        """Return which of these wait, or were woken and have not been heard of since."""
+        if not object_ids:
+            return set()
+        found = await run(self.redis.hmget(waiting_entries_key(connection), list(object_ids)))
+        return {one for one, entry in zip(object_ids, found, strict=True) if entry is not None}
+
     async def count(self, connection: str) -> int:
         """Count what waits."""
         return int(await run(self.redis.zcard(waiting_key(connection))))

@@ -10,6 +10,7 @@ from hub.cli import (
     errors,
     events,
     preview,
+    reconcile,
     replay,
     run,
     settings,
@@ -27,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for module in (run, up, demo, simulate, preview, replay, waiting, doctor, errors):
+for module in (run, up, demo, simulate, preview, replay, reconcile, waiting, doctor, errors):
     app.command(module.NAME, context_settings=getattr(module, "CONTEXT_SETTINGS", None))(module.command)
 for group in (topics, connections, contacts, settings, events, dead, usage):
     app.add_typer(group.app, name=group.NAME)

@@ -6,6 +6,8 @@ from hub.app import Foundation, Service
 from hub.refused_signatures import RefusedSignatures
 from services.ingest.catch_up import CatchUp
 from services.ingest.head import Head, Turns
+from services.ingest.sweep import Sweep
+from services.ingest.sweeper import Announcer
 from services.ingest.waker import Waker
 from services.ingest.webhooks import PREFIX, Webhooks
 
@@ -42,4 +44,15 @@ def build_app(foundation: Foundation) -> Service:
         redis=foundation.redis,
         clock=foundation.clock,
     )
-    return Service("ingest", foundation, loops=(catch_up.run, waker.run), direct={PREFIX: webhooks})
+    sweep = Sweep(
+        directory=foundation.directory,
+        ledger=foundation.ledger,
+        clients=foundation.clients,
+        waiting=foundation.waiting,
+        announcer=Announcer(foundation.ledger, foundation.publisher, foundation.clock),
+        gate=foundation.gate,
+        redis=foundation.redis,
+        clock=foundation.clock,
+        interval=timedelta(hours=foundation.config.sweep_hours),
+    )
+    return Service("ingest", foundation, loops=(catch_up.run, waker.run, sweep.run), direct={PREFIX: webhooks})

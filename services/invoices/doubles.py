@@ -12,12 +12,12 @@ from connectors.business_central.models import SalesInvoice, SalesInvoiceLine
 from hub.clock import Clock
 from hub.ledger import InvoiceOutcome
 from hub.metrics import DOUBLES
+from hub.outcomes import DOUBLED
 from mapping.sales_documents import LINES_FIELD, MappedDocument
 from schemas.messages import Attempt
 from services.invoices.decide import is_left_draft, is_ours
 from services.invoices.ports import BcInvoices
 
-DOUBLED = "invoice.doubled"
 Fate = Literal["deleted", "gone", "changed", "different", "posted"]
 
 _WHY_KEPT: dict[Fate, str] = {

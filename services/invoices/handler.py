@@ -9,7 +9,7 @@ from hub.credits import CREDIT_EVENTS, call_for_credit, find_credit
 from hub.directory import Directory, Snapshot
 from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.mapper import DocumentMapper
-from hub.outcomes import Outcomes, Told
+from hub.outcomes import DOUBLED, Outcomes, Told
 from hub.stage.ports import Failure, Outgoing
 from hub.usage import Usage
 from mapping.eligibility import Closed
@@ -18,7 +18,7 @@ from schemas.errors import HubError, Queued
 from schemas.messages import SWEPT, SWEPT_DOUBLED, BcDocument, ContactResolved, CustomerMatch, Wakeup
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
-from services.invoices.doubles import DOUBLED, DoubleRemover, call_for_doubles
+from services.invoices.doubles import DoubleRemover, call_for_doubles
 from services.invoices.ports import Remotes
 from services.invoices.protocol import DraftProtocol, HeldInvoice, Wanted
 

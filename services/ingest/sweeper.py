@@ -1,0 +1,138 @@
+"""The sweeper: reads what Stripe, the ledger and Business Central say of many invoices, and tells what it finds.
+
+It repairs nothing by itself: a finding is published to the head topic, and repair is the normal path. Costs one request
+to Business Central for each 50 invoices, and one more for each whose document has lost its number, or is gone.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Protocol
+
+from connectors.business_central.models import SalesInvoice
+from hub.clock import Clock
+from hub.directory import Snapshot
+from hub.ledger import Ledger
+from hub.stage.ports import Outgoing, Publisher
+from hub.trace import begin_trace
+from hub.waiting import RedisWaitingSet
+from mapping.document_header import build_external_document_number
+from mapping.eligibility import GoOn, decide_due, get_issue_time
+from schemas.errors import Refused
+from schemas.ids import build_message_key
+from schemas.messages import DocumentKind, StripeEventReceived
+from schemas.stripe_objects import Invoice
+from schemas.topics import STRIPE_EVENTS
+from services.ingest.findings import Finding, Views, compare, get_last_change, is_sent
+
+# Four full look-ups: what history may have under way at once.
+_AT_ONCE = 200
+
+
+class BcReader(Protocol):
+    """Looks documents up."""
+
+    async def find_invoices(self, external_document_number: str, *, kind: DocumentKind) -> tuple[SalesInvoice, ...]:
+        """Return all documents of a kind with this external document number; many at once travel together."""
+        ...
+
+    async def fetch_invoice(self, id: str, *, kind: DocumentKind) -> SalesInvoice | None:  # noqa: A002
+        """Return the document, or None if it does not exist (any more)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sweeper:
+    """Compares the invoices of one connection."""
+
+    snapshot: Snapshot
+    bc: BcReader
+    ledger: Ledger
+    waiting: RedisWaitingSet
+    clock: Clock
+    settling: timedelta = timedelta(0)
+    """An invoice that has changed since is left out: it is on its way."""
+
+    async def sweep(self, invoices: AsyncIterator[Invoice]) -> AsyncIterator[Finding]:
+        """Yield a finding for each invoice, fine or not; drafts in Stripe are left out."""
+        batch: list[Invoice] = []
+        async for invoice in invoices:
+            if invoice.status != "draft" and get_last_change(invoice) <= self.clock.now() - self.settling:
+                batch.append(invoice)
+            if len(batch) == _AT_ONCE:
+                for finding in await self._compare_all(batch):
+                    yield finding
+                batch = []
+        for finding in await self._compare_all(batch):
+            yield finding
+
+    async def _compare_all(self, batch: Sequence[Invoice]) -> list[Finding]:
+        waits = await self.waiting.find(self.snapshot.connection.id, [invoice.id for invoice in batch])
+        read = await asyncio.gather(*(self._read(invoice, waits=invoice.id in waits) for invoice in batch))
+        # All at once, so that the look-ups travel together.
+        views = await asyncio.gather(*(self._look(one) for one in read))
+        prefix, dry_run = self.snapshot.settings.metadata_prefix, self.snapshot.connection.dry_run
+        return [compare(one, prefix=prefix, dry_run=dry_run) for one in views]
+
+    async def _read(self, invoice: Invoice, *, waits: bool) -> Views:
+        record = await self.ledger.load_invoice(self.snapshot.connection.id, invoice.id)
+        due = decide_due(
+            invoice,
+            self.snapshot.settings,
+            was_sent=is_sent(invoice, record, self.clock.now()),
+            go_live=self.snapshot.connection.go_live,
+        )
+        return Views(invoice, record, due, waits)
+
+    async def _look(self, views: Views) -> Views:
+        """Look into Business Central, where something of the invoice can be there."""
+        document = views.record.state.document
+        if views.waits or (document is None and not isinstance(views.due, GoOn)):
+            return views
+        documents = await self._find(views.invoice)
+        if document is None:
+            return replace(views, documents=documents)
+        known = next((one for one in documents if one.id.lower() == document.id.lower()), None)
+        # Its number may have been changed there, or the settings that it is made by.
+        known = known or await self.bc.fetch_invoice(document.id, kind=document.kind)
+        return replace(views, documents=documents, known=known)
+
+    async def _find(self, invoice: Invoice) -> tuple[SalesInvoice, ...]:
+        try:
+            number = build_external_document_number(invoice, self.snapshot.settings.invoices)
+        except Refused:
+            return ()  # no document can carry it
+        return await self.bc.find_invoices(number, kind="credit_memo" if invoice.total < 0 else "invoice")
+
+
+@dataclass(frozen=True)
+class Announcer:
+    """Has findings looked at, by the path that everything takes."""
+
+    ledger: Ledger
+    publisher: Publisher
+    clock: Clock
+
+    async def announce(self, snapshot: Snapshot, finding: Finding) -> bool:
+        """Publish a finding, if something follows from it. What only an event had told is recorded first: it was sent.
+
+        Raises:
+            RetrySoon: ledger or broker did not take it.
+        """
+        if finding.event_type is None:
+            return False
+        connection, invoice, now = snapshot.connection.id, finding.invoice, self.clock.now()
+        record = await self.ledger.load_invoice(connection, invoice.id)
+        if record.sent_at is None and is_sent(invoice, record, now):
+            await self.ledger.record_sent(connection, invoice.id, get_issue_time(invoice))
+        message = StripeEventReceived(
+            connection=connection,
+            cause="sweep",
+            object_id=invoice.id,
+            event_type=finding.event_type,
+            occurred_at=now,
+        )
+        begin_trace()
+        await self.publisher.publish(Outgoing(STRIPE_EVENTS, build_message_key(connection, invoice.id), message))
+        return True
