@@ -193,6 +193,8 @@ def _sum_http(tally: Mapping[str, int], prefixes: tuple[str, ...]) -> int:
 
 def _name_seeds(results: Sequence[Result]) -> str:
     seeds = [one.seed for one in results]
+    if len(seeds) < _SEEDS:
+        return f"1-{_SEEDS}"
     if seeds == list(range(seeds[0], seeds[-1] + 1)):
         return f"{seeds[0]}-{seeds[-1]}"
     return ",".join(map(str, seeds))
