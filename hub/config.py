@@ -95,6 +95,19 @@ class HubConfig(BaseSettings):
         "premises the "
         "server's configuration decides.",
     )
+    alert_webhook_url: SecretStr | None = Field(
+        default=None, description="Where alerts are posted, as Slack takes them: an incoming webhook's address."
+    )
+    alert_smtp_url: SecretStr | None = Field(
+        default=None, description="Mail server of alerts, smtp://user:password@host:587 or smtps://."
+    )
+    alert_email_to: str = Field(
+        default="", description="Who gets alerts by e-mail, comma-separated; the first is the sender, too."
+    )
+    alert_silence_hours: float = Field(
+        default=4, gt=0, description="Hours without any success, while invoices are due, after which it is an alert."
+    )
+    alert_failures: int = Field(default=10, ge=1, description="Failed invoices within an hour that are an alert.")
     lease_seconds: float = Field(
         default=120, gt=0, description="Life of an invoice's lease; longer than the deadline of any request (60 s)."
     )

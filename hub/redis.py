@@ -62,6 +62,11 @@ def replays_key(connection: str, invoice_id: str) -> str:
     return f"hub:{{{connection}}}:replays:{invoice_id}"
 
 
+def alerts_key(connection: str) -> str:
+    """Hash: the alerts that were told and are not over, by kind."""
+    return f"hub:{{{connection}}}:alerts"
+
+
 def failed_key(connection: str) -> str:
     """Sorted set: failed invoices by the time of failure, for `hub replay --failed`."""
     return f"hub:{{{connection}}}:failed"

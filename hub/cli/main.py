@@ -3,6 +3,7 @@
 import typer
 
 from hub.cli import (
+    alerts,
     connections,
     contacts,
     dead,
@@ -30,7 +31,7 @@ app = typer.Typer(
 )
 for module in (run, up, demo, simulate, preview, replay, reconcile, waiting, doctor, errors):
     app.command(module.NAME, context_settings=getattr(module, "CONTEXT_SETTINGS", None))(module.command)
-for group in (topics, connections, contacts, settings, events, dead, usage):
+for group in (alerts, topics, connections, contacts, settings, events, dead, usage):
     app.add_typer(group.app, name=group.NAME)
 
 

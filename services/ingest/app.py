@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
+from hub.alerts import AlertChannels
 from hub.app import Foundation, Service
 from hub.refused_signatures import RefusedSignatures
+from services.ingest.alerting import Alerting, Limits
 from services.ingest.catch_up import CatchUp
 from services.ingest.head import Head, Turns
 from services.ingest.sweep import Sweep
@@ -55,4 +57,13 @@ def build_app(foundation: Foundation) -> Service:
         clock=foundation.clock,
         interval=timedelta(hours=foundation.config.sweep_hours),
     )
-    return Service("ingest", foundation, loops=(catch_up.run, waker.run, sweep.run), direct={PREFIX: webhooks})
+    alerting = Alerting(
+        directory=foundation.directory,
+        waiting=foundation.waiting,
+        channels=AlertChannels.from_config(foundation.config),
+        limits=Limits(timedelta(hours=foundation.config.alert_silence_hours), foundation.config.alert_failures),
+        redis=foundation.redis,
+        clock=foundation.clock,
+    )
+    loops = (catch_up.run, waker.run, sweep.run, alerting.run)
+    return Service("ingest", foundation, loops=loops, direct={PREFIX: webhooks})

@@ -1,0 +1,122 @@
+"""Alerts for people without a dashboard: each told once when it begins and once when it ends."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from hub.alerts import AlertChannels, AlertNotSent
+from hub.clock import Clock
+from hub.directory import Directory
+from hub.lease import try_role
+from hub.ledger import name_month
+from hub.log import get_logger
+from hub.redis import alerts_key, failed_key, role_lease_key, run, usage_key
+from hub.waiting import RedisWaitingSet
+from schemas.connections import BlockedState
+from schemas.errors import HubError
+
+_INTERVAL = timedelta(minutes=1)
+# What ends within this was an outage that nobody has to do anything about.
+_BROKEN_AFTER = timedelta(minutes=10)
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When something is worth an alert."""
+
+    silence: timedelta
+    failures_per_hour: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one connection looks like now."""
+
+    name: str
+    blocks: Mapping[str, BlockedState]
+    failed_last_hour: int
+    failed_in_silence: int
+    """Failures within the time that silence may last."""
+    oldest_wait: datetime | None
+    has_success: bool
+    """Whether an invoice was synced within that time."""
+
+
+def decide_alerts(seen: Seen, limits: Limits, now: datetime) -> dict[str, str]:
+    """Say what is wrong with a connection, by kind."""
+    alerts = {
+        f"blocked.{system}": f"{seen.name}: no invoice goes through since {state.since:%Y-%m-%d %H:%M} UTC. "
+        f"{state.message}"
+        for system, state in seen.blocks.items()
+        if now - state.since >= _BROKEN_AFTER
+    }
+    if seen.failed_last_hour >= limits.failures_per_hour:
+        alerts["failures"] = f"{seen.name}: many invoices fail. See hub replay --failed --dry-run."
+    is_due = seen.failed_in_silence > 0 or (seen.oldest_wait is not None and now - seen.oldest_wait >= limits.silence)
+    if is_due and not seen.has_success:
+        hours = limits.silence.total_seconds() / 3600
+        alerts["silence"] = f"{seen.name}: invoices are due, and none was synced for {hours:g} hours. See hub doctor."
+    return alerts
+
+
+@dataclass
+class Alerting:
+    """Looks at all connections each minute, one replica at a time by lease."""
+
+    directory: Directory
+    waiting: RedisWaitingSet
+    channels: AlertChannels
+    limits: Limits
+    redis: Any
+    clock: Clock
+    _token: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    async def run(self) -> None:
+        """Go round for ever; without a channel there is nobody to tell."""
+        while True:
+            if self.channels.names:
+                for connection in await self.directory.list_ids():
+                    await self._look_safely(connection)
+            await asyncio.sleep(_INTERVAL.total_seconds())
+
+    async def _look_safely(self, connection: str) -> None:
+        """One connection's trouble is not the others', and what was not sent is sent with the next look."""
+        try:
+            if await try_role(self.redis, role_lease_key(connection, "alerts"), self._token, 3 * _INTERVAL):
+                await self.look(connection)
+        except (HubError, AlertNotSent) as error:
+            get_logger().warning("ingest.alerts.retried", connection=connection, why=str(error))
+
+    async def look(self, connection: str) -> None:
+        """Tell what has begun and what has ended since the last look."""
+        alerts = decide_alerts(await self._see(connection), self.limits, self.clock.now())
+        key = alerts_key(connection)
+        told: dict[str, str] = await run(self.redis.hgetall(key))
+        for kind in alerts.keys() - told.keys():
+            await self.channels.send(alerts[kind])
+            await run(self.redis.hset(key, kind, alerts[kind]))
+        for kind in told.keys() - alerts.keys():
+            await self.channels.send(f"Over: {told[kind]}")
+            await run(self.redis.hdel(key, kind))
+
+    async def _see(self, connection: str) -> Seen:
+        snapshot = await self.directory.get(connection)
+        now = self.clock.now()
+        since = (now - self.limits.silence).timestamp()
+        successes = [
+            await run(self.redis.zcount(usage_key(connection, month), since, "+inf"))
+            for month in {name_month(now), name_month(now - self.limits.silence)}
+        ]
+        waits = await self.waiting.list_entries(connection)
+        return Seen(
+            name=f"{snapshot.connection.stripe_account} → {snapshot.connection.bc_company}",
+            blocks=snapshot.blocks,
+            failed_last_hour=await run(self.redis.zcount(failed_key(connection), (now - _HOUR).timestamp(), "+inf")),
+            failed_in_silence=await run(self.redis.zcount(failed_key(connection), since, "+inf")),
+            oldest_wait=min((entry.since for entry in waits), default=None),
+            has_success=any(successes),
+        )
