@@ -176,7 +176,6 @@ def build_kafka(broker: Broker) -> KafkaBroker:
             "HUB_KAFKA_BOOTSTRAP": broker.bootstrap,
             "HUB_REDIS_URL": "redis://unused",
             "HUB_SECRET_KEYS": "0123456789abcdef",
-            "HUB_KAFKA_IDEMPOTENCE": str(broker.is_kafka).lower(),
         }
     )
     return build_broker(config, "benchmark")

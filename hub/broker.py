@@ -24,12 +24,11 @@ MAX_DEAD_BYTES = 6_000_000
 
 
 def build_broker(config: HubConfig, service: str) -> KafkaBroker:
-    """Build the broker: acks=all, and idempotent where the cluster can."""
+    """Build the broker: acks=all. Not idempotent, for what that prevents is borne (decision 0011)."""
     return KafkaBroker(
         config.kafka_bootstrap.split(","),
         client_id=f"hub-{service}",
         acks="all",
-        enable_idempotence=config.kafka_idempotence,
         partitioner=choose_partition,
         max_request_size=MAX_DEAD_BYTES,
         # aiokafka fills one batch per partition at a time: at its default of 16 kB, senders queue for it.

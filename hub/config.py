@@ -65,9 +65,6 @@ class HubConfig(BaseSettings):
         default=Path(".hub"),
         description="What the embedded parts keep; other hub commands find a running hub up by it.",
     )
-    kafka_idempotence: bool = Field(
-        default=True, description="Idempotent producer. Off only for a broker without it, as the embedded one."
-    )
     kafka_session_seconds: float = Field(
         default=10,
         ge=1,

@@ -29,7 +29,6 @@ _WORST_CLOCK = timedelta(seconds=60)
 # Redis 6.2 is the oldest that the tests run on.
 _OLDEST_REDIS = (6, 2)
 _PATIENCE = 10
-_INIT_PRODUCER_ID = 22
 _WORST_LAG = 1_000
 
 
@@ -85,20 +84,10 @@ async def _examine_kafka(config: HubConfig) -> list[Check]:
 class _KafkaLooks:
     config: HubConfig
 
-    async def reachable(self) -> str | Check:
+    async def reachable(self) -> str:
         async with open_admin(self.config.kafka_bootstrap) as admin:
             await _ask(admin.list_topics)
-            can_be_idempotent = await _offers_idempotence(admin)
-        if self.config.kafka_idempotence and can_be_idempotent is False:
-            raise Refused(
-                "The broker has no idempotent producer.",
-                code="broker.features",
-                fix="Use Apache Kafka, or set HUB_KAFKA_IDEMPOTENCE=false for a broker without it.",
-            )
-        if not self.config.kafka_idempotence:
-            words = "reachable; the idempotent producer is off, as the embedded broker needs it"
-            return Check("Kafka", "ok", words)
-        return "reachable, idempotent producer on"
+        return "reachable"
 
     async def topics(self) -> str:
         problems = await check_topics(self.config.kafka_bootstrap)
@@ -226,14 +215,6 @@ async def _examine_connection(foundation: Foundation, connection: str) -> list[C
     if failed:
         found.append(Check("Failed", "warning", f"{failed} invoices failed", "hub replay --failed --dry-run"))
     return [replace(one, subject=connection) for one in found]
-
-
-async def _offers_idempotence(admin: Any) -> bool | None:
-    """Whether the broker knows InitProducerId; None where the client does not tell."""
-    connections = getattr(getattr(admin, "_client", None), "_conns", {})
-    versions = [getattr(one, "_versions", None) for one in connections.values()]
-    told = [one for one in versions if one]
-    return any(_INIT_PRODUCER_ID in one for one in told) if told else None
 
 
 async def _count_members(admin: Any, group: str) -> int | None:

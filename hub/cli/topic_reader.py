@@ -118,7 +118,6 @@ async def open_writer(config: HubConfig) -> AsyncGenerator["RawWriter"]:
         partitioner=choose_partition,  # pyright: ignore[reportArgumentType] - any callable of this form is taken
         bootstrap_servers=config.kafka_bootstrap,
         acks="all",
-        enable_idempotence=config.kafka_idempotence,
         max_request_size=MAX_DEAD_BYTES,
         request_timeout_ms=10_000,
     )

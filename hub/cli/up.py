@@ -18,8 +18,8 @@ from hub.log import configure_logging
 from hub.port import open_port
 
 NAME = "up"
-# What the embedded broker lacks or needs (hub/embedded.py).
-EMBEDDED_BROKER_ENVIRONMENT = {"HUB_KAFKA_IDEMPOTENCE": "false", "HUB_KAFKA_SESSION_SECONDS": "3"}
+# What the embedded broker needs (hub/embedded.py).
+EMBEDDED_BROKER_ENVIRONMENT = {"HUB_KAFKA_SESSION_SECONDS": "3"}
 
 _EMBEDDED_WARNING = (
     "[bold yellow]The message broker is the embedded one: what is in flight is lost when it stops.[/] "

@@ -111,8 +111,7 @@ class PartitionQueue:
         if sender is None:
             raise RuntimeError("an empty batch has no room for a message")
         if batch.size > self._largest:
-            # Not left to the broker: the idempotent producer numbers what it sends, and what is refused leaves a gap,
-            # after which the broker takes nothing more of this producer for the partition.
+            # Not left to the broker, which would refuse the whole request.
             batch.end(MessageSizeTooLargeError())
         else:
             self._waiting.append(batch)

@@ -4,12 +4,6 @@ from schemas.catalogue.entry import WAIT, Entry, Page
 
 ENTRIES: tuple[Entry, ...] = (
     Entry(
-        "broker.features",
-        "The broker lacks something that the hub is set to use.",
-        "Use Apache Kafka, or set HUB_KAFKA_IDEMPOTENCE=false for a broker without it.",
-        Page.HUB_ENVIRONMENT,
-    ),
-    Entry(
         "broker.message.size",
         "A message is too large for the hub's message broker.",
         "Split the invoice in Stripe.",

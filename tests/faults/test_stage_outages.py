@@ -82,7 +82,6 @@ async def test_a_publish_without_an_answer_is_said_to_be_worth_another_try(broke
 async def test_what_is_too_large_is_refused_and_stops_neither_its_neighbours_nor_what_follows(
     broker: Broker, unique: str
 ) -> None:
-    """Had Kafka refused it, it would take nothing more of this idempotent producer: a number would be missing."""
     place = await Place(broker, unique).create()
     async with running(place, FakeHandler()) as rig:
         publisher = KafkaPublisher(rig.kafka)

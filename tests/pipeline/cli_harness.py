@@ -54,14 +54,13 @@ class HubProcess:
         )
 
 
-def build_environment(bootstrap: str, redis_url: str, directory: Path, *, idempotent: bool = False) -> dict[str, str]:
+def build_environment(bootstrap: str, redis_url: str, directory: Path) -> dict[str, str]:
     """Build the least that commands need; the test's own HUB_ names stay outside."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
     return {
         **own,
         "COLUMNS": "200",
         "HUB_KAFKA_BOOTSTRAP": bootstrap,
-        "HUB_KAFKA_IDEMPOTENCE": str(idempotent).lower(),
         "HUB_REDIS_URL": redis_url,
         "HUB_SECRET_KEYS": "a-key-for-the-pipeline-tests",
         "HUB_DATA_DIR": str(directory),

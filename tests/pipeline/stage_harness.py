@@ -163,7 +163,6 @@ class Rig:
                 "HUB_KAFKA_BOOTSTRAP": self.place.broker.bootstrap,
                 "HUB_REDIS_URL": "redis://unused",
                 "HUB_SECRET_KEYS": "0123456789abcdef",
-                "HUB_KAFKA_IDEMPOTENCE": str(self.place.broker.is_kafka).lower(),
             }
         )
         self.kafka = build_broker(config, "test")

@@ -216,7 +216,6 @@ async def test_while_the_broker_is_down_stripe_is_asked_to_come_again(
         "HUB_KAFKA_BOOTSTRAP": broker.bootstrap,
         "HUB_REDIS_URL": redis_url,
         "HUB_SECRET_KEYS": "a key for the pipeline tests",
-        "HUB_KAFKA_IDEMPOTENCE": "true" if broker.is_kafka else "false",
     }
     kafka = build_broker(load_config(environment), f"tests-{unique}")
     publisher = KafkaPublisher(kafka, deadline=timedelta(seconds=3))

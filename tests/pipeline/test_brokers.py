@@ -27,10 +27,8 @@ async def create_topic(broker: Broker, name: str, partitions: int = 1) -> None:
 
 
 async def produce(broker: Broker, topic: str, *values: bytes) -> None:
-    """Produce as the hub does: idempotent where the broker can."""
-    async with AIOKafkaProducer(
-        bootstrap_servers=broker.bootstrap, acks="all", enable_idempotence=broker.is_kafka
-    ) as producer:
+    """Produce as the hub does."""
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap, acks="all") as producer:
         for value in values:
             await producer.send_and_wait(topic, value, key=b"key")
 

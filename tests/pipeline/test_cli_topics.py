@@ -25,7 +25,7 @@ async def hub(broker: Broker, redis_url: str, tmp_path: Path) -> HubProcess:
     """The command line on a broker that has all topics, perhaps with messages of other tests."""
     await remove_wrong_topics(broker)
     await apply_topics(broker.bootstrap)
-    return HubProcess(build_environment(broker.bootstrap, redis_url, tmp_path, idempotent=broker.is_kafka))
+    return HubProcess(build_environment(broker.bootstrap, redis_url, tmp_path))
 
 
 async def remove_wrong_topics(broker: Broker) -> None:
@@ -40,9 +40,7 @@ async def remove_wrong_topics(broker: Broker) -> None:
 
 
 async def send(broker: Broker, topic: str, key: bytes | None, value: bytes) -> None:
-    async with AIOKafkaProducer(
-        bootstrap_servers=broker.bootstrap, acks="all", enable_idempotence=broker.is_kafka
-    ) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap, acks="all") as producer:
         await producer.send_and_wait(topic, value, key=key, headers=[("traceparent", b"00-\xff")])
 
 

@@ -196,7 +196,6 @@ async def test_whatever_the_producer_raises_is_told_and_the_next_batch_is_sent()
 
 
 async def test_what_is_larger_than_the_topic_takes_is_refused_unsent_and_its_neighbours_arrive() -> None:
-    """A refusal by the broker would leave a gap in what the idempotent producer numbers, and stop the partition."""
     producer = FakeProducer(prompt=True)
     first, large, last = begin(build_publisher(producer), b"1", b"x" * MAX_MESSAGE_BYTES, b"2")
     await asyncio.gather(first, last)
