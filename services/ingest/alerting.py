@@ -2,10 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from hub.alerts import AlertChannels, AlertNotSent
 from hub.clock import Clock
@@ -22,6 +22,8 @@ _INTERVAL = timedelta(minutes=1)
 # What ends within this was an outage that nobody has to do anything about.
 _BROKEN_AFTER = timedelta(minutes=10)
 _HOUR = timedelta(hours=1)
+# Whose alerts those are that belong to no connection: no id of one has this form.
+_WHOLE_HUB = "*"
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,23 @@ def decide_alerts(seen: Seen, limits: Limits, now: datetime) -> dict[str, str]:
     return alerts
 
 
+class DeadMessages(Protocol):
+    """Counts what nobody could read or carry out."""
+
+    async def count_since(self, since: datetime) -> int:
+        """Count the dead messages that are younger than this."""
+        ...
+
+
 @dataclass
 class Alerting:
-    """Looks at all connections each minute, one replica at a time by lease."""
+    """Looks at all connections and at the dead topic each minute, one replica at a time by lease."""
 
     directory: Directory
     waiting: RedisWaitingSet
     channels: AlertChannels
     limits: Limits
+    dead: DeadMessages
     redis: Any
     clock: Clock
     _token: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -80,21 +91,30 @@ class Alerting:
         while True:
             if self.channels.names:
                 for connection in await self.directory.list_ids():
-                    await self._look_safely(connection)
+                    await self._look_safely(connection, self.look)
+                await self._look_safely(_WHOLE_HUB, self.look_at_dead)
             await asyncio.sleep(_INTERVAL.total_seconds())
 
-    async def _look_safely(self, connection: str) -> None:
+    async def _look_safely(self, whose: str, look: Callable[[str], Awaitable[None]]) -> None:
         """One connection's trouble is not the others', and what was not sent is sent with the next look."""
         try:
-            if await try_role(self.redis, role_lease_key(connection, "alerts"), self._token, 3 * _INTERVAL):
-                await self.look(connection)
+            if await try_role(self.redis, role_lease_key(whose, "alerts"), self._token, 3 * _INTERVAL):
+                await look(whose)
         except (HubError, AlertNotSent) as error:
-            get_logger().warning("ingest.alerts.retried", connection=connection, why=str(error))
+            get_logger().warning("ingest.alerts.retried", connection=whose, why=str(error))
 
     async def look(self, connection: str) -> None:
         """Tell what has begun and what has ended since the last look."""
-        alerts = decide_alerts(await self._see(connection), self.limits, self.clock.now())
-        key = alerts_key(connection)
+        await self._tell(connection, decide_alerts(await self._see(connection), self.limits, self.clock.now()))
+
+    async def look_at_dead(self, whose: str = _WHOLE_HUB) -> None:
+        """As `look`, at the dead messages of all connections: over when none has come for an hour."""
+        count = await self.dead.count_since(self.clock.now() - _HOUR)
+        words = "Messages could not be read or carried out, and went to the dead topic. See hub dead list."
+        await self._tell(whose, {"dead": words} if count else {})
+
+    async def _tell(self, whose: str, alerts: Mapping[str, str]) -> None:
+        key = alerts_key(whose)
         told: dict[str, str] = await run(self.redis.hgetall(key))
         for kind in alerts.keys() - told.keys():
             await self.channels.send(alerts[kind])

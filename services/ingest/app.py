@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from hub.alerts import AlertChannels
 from hub.app import Foundation, Service
+from hub.dead_topic import DeadTopic
 from hub.refused_signatures import RefusedSignatures
 from services.ingest.alerting import Alerting, Limits
 from services.ingest.catch_up import CatchUp
@@ -62,6 +63,7 @@ def build_app(foundation: Foundation) -> Service:
         waiting=foundation.waiting,
         channels=AlertChannels.from_config(foundation.config),
         limits=Limits(timedelta(hours=foundation.config.alert_silence_hours), foundation.config.alert_failures),
+        dead=DeadTopic(foundation.config.kafka_bootstrap),
         redis=foundation.redis,
         clock=foundation.clock,
     )

@@ -1,7 +1,9 @@
 """Alerts: what is worth one, told once when it begins and once when it ends, by webhook and by mail."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -67,14 +69,44 @@ class Inbox:
         return web.Response(status=self.status)
 
 
-async def test_an_alert_is_told_once_when_it_begins_and_once_when_it_ends(world: World) -> None:
-    inbox, app = Inbox(), web.Application()
+class FakeDead:
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def count_since(self, since: datetime) -> int:
+        return self.count
+
+
+@asynccontextmanager
+async def watching(world: World, inbox: Inbox, dead: FakeDead) -> AsyncGenerator[Alerting]:
+    app = web.Application()
     app.router.add_post("/hook", inbox.take)
     async with TestServer(app) as server:
-        channels = AlertChannels(str(server.make_url("/hook")), None, ())
-        alerting = Alerting(
-            world.directory, RedisWaitingSet(world.plain_redis), channels, LIMITS, world.plain_redis, world.clock
+        yield Alerting(
+            directory=world.directory,
+            waiting=RedisWaitingSet(world.plain_redis),
+            channels=AlertChannels(str(server.make_url("/hook")), None, ()),
+            limits=LIMITS,
+            dead=dead,
+            redis=world.plain_redis,
+            clock=world.clock,
         )
+
+
+async def test_dead_messages_are_told_once_until_none_has_come_for_an_hour(world: World) -> None:
+    inbox, dead = Inbox(), FakeDead()
+    async with watching(world, inbox, dead) as alerting:
+        for dead.count in (0, 1, 3, 0, 0):
+            await alerting.look_at_dead()
+
+    begun, over = inbox.texts
+    assert "hub dead list" in begun
+    assert over == f"Over: {begun}"
+
+
+async def test_an_alert_is_told_once_when_it_begins_and_once_when_it_ends(world: World) -> None:
+    inbox = Inbox()
+    async with watching(world, inbox, FakeDead()) as alerting:
         connection = world.connection.id
         await world.directory.save_block(connection, "bc", build_block(timedelta(hours=1))["bc"])
         inbox.status = 500
