@@ -23,6 +23,7 @@ from connectors.business_central.transport import build_http_client
 
 TENANT = "6f1c2c1e-93a4-4f0a-8d55-1b5a7c0f9e21"
 COMPANY_NAME = "CRONUS International Ltd."
+_POSTING_GROUPS = ("genBusPostingGroup", "vatBusPostingGroup", "customerPostingGroup")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,11 @@ def simulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simu
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        yield Simulator(ready["api_base"], ready["authority"], Path(ready["ca_bundle"]), ready["admin"])
+        simulator = Simulator(ready["api_base"], ready["authority"], Path(ready["ca_bundle"]), ready["admin"])
+        # As one is that was made while no configuration template fitted its country.
+        bare = {"number": "50000", "displayName": "No groups", "posting": dict.fromkeys(_POSTING_GROUPS, "")}
+        simulator.control("seed", {"companies": [{"name": COMPANY_NAME, "customers": [bare]}]})
+        yield simulator
         process.terminate()
 
 

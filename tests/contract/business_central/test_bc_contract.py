@@ -186,6 +186,9 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("10000", line(lineType="Item", lineObjectNumber="NONE"), "bc.item.unknown"),
     ("10000", line(lineType="Item", lineObjectNumber="SVC-900"), "bc.item.blocked"),
     ("10000", line(taxCode="NONE"), "bc.tax_code.unknown"),
+    ("10000", line(taxCode="SPECIAL"), "bc.posting_setup.missing"),
+    ("10000", {"currencyCode": "MXN"} | line(), "bc.currency.rate_missing"),
+    ("50000", {}, "bc.customer.posting_group"),
     ("10000", line(description="X" * 101), "bc.text.too_long"),
 ]
 
