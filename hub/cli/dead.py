@@ -25,7 +25,9 @@ app = typer.Typer(help="Look at dead messages, and send them round again.", no_a
 DeadReason = Literal["poison", "unexpected"]
 Stage = Annotated[StageName | None, typer.Option(help="Only of this service.")]
 Reason = Annotated[DeadReason | None, typer.Option(help="Only of this reason.")]
+Of = Annotated[str | None, typer.Option("--connection", help="Only of this connection, con_….")]
 Since = Annotated[str | None, typer.Option(metavar="DATE", help="Only since this date or date-time, UTC.")]
+Until = Annotated[str | None, typer.Option(metavar="DATE", help="Only before this.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for scripts.")]
 # A body can have megabytes; --json gives it whole.
 _SHOWN_CHARACTERS = 4_000
@@ -38,16 +40,53 @@ class DeadRecord:
     id: str
     message: DeadMessage
 
-    def fits(self, stage: StageName | None, reason: DeadReason | None, since: datetime | None) -> bool:
-        """Tell whether it passes the filters."""
-        one = self.message
-        return stage in {None, one.stage} and reason in {None, one.reason} and (since is None or one.at >= since)
+
+@dataclass(frozen=True)
+class Filters:
+    """Which dead messages are asked for; all of these must fit."""
+
+    stage: StageName | None = None
+    reason: DeadReason | None = None
+    connection: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @classmethod
+    def read(
+        cls,
+        stage: StageName | None,
+        reason: DeadReason | None,
+        connection: str | None,
+        since: str | None,
+        until: str | None,
+    ) -> "Filters":
+        """Read them as they were typed."""
+        begin = parse_moment(since, "--since") if since else None
+        end = parse_moment(until, "--until") if until else None
+        return cls(stage, reason, connection, begin, end)
+
+    def fit(self, one: DeadMessage) -> bool:
+        """Tell whether a message is meant. Whose it is stands in its key, `connection/invoice`."""
+        return (
+            self.stage in {None, one.stage}
+            and self.reason in {None, one.reason}
+            and (self.connection is None or (_bytes(one.key) or b"").startswith(f"{self.connection}/".encode()))
+            and (self.since is None or one.at >= self.since)
+            and (self.until is None or one.at < self.until)
+        )
 
 
 @app.command("list")
-def list_(stage: Stage = None, reason: Reason = None, since: Since = None, as_json: AsJson = False) -> None:
+def list_(
+    stage: Stage = None,
+    reason: Reason = None,
+    connection: Of = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: AsJson = False,
+) -> None:
     """List dead messages, oldest first. They stay 30 days, also after a replay."""
-    found = _select(run_command(_load()), stage, reason, since)
+    found = _select(run_command(_load()), Filters.read(stage, reason, connection, since, until))
     if as_json:
         print_json([_to_row(one) for one in found])
     elif not found:
@@ -81,7 +120,9 @@ def replay(
     all_: Annotated[bool, typer.Option("--all", help="All that pass the filters.")] = False,
     stage: Stage = None,
     reason: Reason = None,
+    connection: Of = None,
     since: Since = None,
+    until: Until = None,
     rate: Annotated[float, typer.Option(min=0.1, help="Messages per second at most.")] = 20,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")] = False,
     as_json: AsJson = False,
@@ -89,8 +130,9 @@ def replay(
     """Publish the original bytes, with key and headers, to the topic they came from. Twice does no harm."""
     if bool(ids) == all_:
         fail("Give ids, or --all with or without filters.", Exit.USAGE)
+    filters = Filters.read(stage, reason, connection, since, until)
     dead = run_command(_load())
-    found = _select(_find(dead, ids) if ids else dead, stage, reason, since)
+    found = _select(_find(dead, ids) if ids else dead, filters)
     if found and not yes:
         confirm(f"Publish {len(found)} messages again?")
     run_command(_replay(found, rate))
@@ -115,11 +157,8 @@ def _parse(record: StoredRecord) -> DeadRecord | None:
         return None
 
 
-def _select(
-    found: Iterable[DeadRecord], stage: StageName | None, reason: DeadReason | None, since: str | None
-) -> list[DeadRecord]:
-    moment = parse_moment(since, "--since") if since else None
-    return [one for one in found if one.fits(stage, reason, moment)]
+def _select(found: Iterable[DeadRecord], filters: Filters) -> list[DeadRecord]:
+    return [one for one in found if filters.fit(one.message)]
 
 
 def _find(dead: Iterable[DeadRecord], ids: Iterable[str]) -> list[DeadRecord]:

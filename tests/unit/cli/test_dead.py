@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import typer
 
-from hub.cli.dead import DeadReason, DeadRecord, send_again
+from hub.cli.dead import Filters, send_again
 from hub.cli.topic_reader import RawWriter
-from schemas.messages import DeadMessage, StageName
+from schemas.messages import DeadMessage
 
 AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
@@ -68,17 +68,26 @@ async def test_a_topic_that_is_not_the_hubs_is_refused() -> None:
     assert producer.sent == []
 
 
+LATER = AT + timedelta(seconds=1)
+
+
 @pytest.mark.parametrize(
-    ("stage", "reason", "since", "fits"),
+    ("filters", "fit"),
     [
-        (None, None, None, True),
-        ("contacts", "poison", AT, True),
-        ("invoices", None, None, False),
-        (None, "unexpected", None, False),
-        (None, None, AT + timedelta(seconds=1), False),
+        (Filters(), True),
+        (Filters("contacts", "poison", "con_1", AT, LATER), True),
+        (Filters(stage="invoices"), False),
+        (Filters(reason="unexpected"), False),
+        (Filters(connection="con_"), False),
+        (Filters(connection="con_2"), False),
+        (Filters(since=LATER), False),
+        (Filters(until=AT), False),
     ],
+    ids=str,
 )
-def test_filters_go_together(
-    stage: StageName | None, reason: DeadReason | None, since: datetime | None, fits: bool
-) -> None:
-    assert DeadRecord("3-42", build_dead()).fits(stage, reason, since) is fits
+def test_filters_go_together(filters: Filters, fit: bool) -> None:
+    assert filters.fit(build_dead()) is fit
+
+
+def test_what_has_no_key_is_of_no_connection() -> None:
+    assert not Filters(connection="con_1").fit(build_dead(key=None))
