@@ -104,7 +104,11 @@ class HubConfig(BaseSettings):
     alert_silence_hours: float = Field(
         default=4, gt=0, description="Hours without any success, while invoices are due, after which it is an alert."
     )
-    alert_failures: int = Field(default=10, ge=1, description="Failed invoices within an hour that are an alert.")
+    alert_failures: int = Field(
+        default=10,
+        ge=1,
+        description="Failed invoices within an hour that are an alert; three are if they outnumber what is synced.",
+    )
     lease_seconds: float = Field(
         default=120, gt=0, description="Life of an invoice's lease; longer than the deadline of any request (60 s)."
     )

@@ -22,6 +22,7 @@ _INTERVAL = timedelta(minutes=1)
 # What ends within this was an outage that nobody has to do anything about.
 _BROKEN_AFTER = timedelta(minutes=10)
 _HOUR = timedelta(hours=1)
+_FEWEST = 3
 # Whose alerts those are that belong to no connection: no id of one has this form.
 _WHOLE_HUB = "*"
 
@@ -41,6 +42,7 @@ class Seen:
     name: str
     blocks: Mapping[str, BlockedState]
     failed_last_hour: int
+    synced_last_hour: int
     failed_in_silence: int
     """Failures within the time that silence may last."""
     oldest_wait: datetime | None
@@ -56,13 +58,18 @@ def decide_alerts(seen: Seen, limits: Limits, now: datetime) -> dict[str, str]:
         for system, state in seen.blocks.items()
         if now - state.since >= _BROKEN_AFTER
     }
-    if seen.failed_last_hour >= limits.failures_per_hour:
+    if _are_many(seen.failed_last_hour, seen.synced_last_hour, limits):
         alerts["failures"] = f"{seen.name}: many invoices fail. See hub replay --failed --dry-run."
     is_due = seen.failed_in_silence > 0 or (seen.oldest_wait is not None and now - seen.oldest_wait >= limits.silence)
     if is_due and not seen.has_success:
         hours = limits.silence.total_seconds() / 3600
         alerts["silence"] = f"{seen.name}: invoices are due, and none was synced for {hours:g} hours. See hub doctor."
     return alerts
+
+
+def _are_many(failed: int, synced: int, limits: Limits) -> bool:
+    """A number of failures, or fewer where they outnumber what succeeds: one or two of few are everyday work."""
+    return failed >= limits.failures_per_hour or (failed >= _FEWEST and failed > synced)
 
 
 class DeadMessages(Protocol):
@@ -127,16 +134,20 @@ class Alerting:
         snapshot = await self.directory.get(connection)
         now = self.clock.now()
         since = (now - self.limits.silence).timestamp()
-        successes = [
-            await run(self.redis.zcount(usage_key(connection, month), since, "+inf"))
-            for month in {name_month(now), name_month(now - self.limits.silence)}
-        ]
         waits = await self.waiting.list_entries(connection)
         return Seen(
             name=f"{snapshot.connection.stripe_account} → {snapshot.connection.bc_company}",
             blocks=snapshot.blocks,
             failed_last_hour=await run(self.redis.zcount(failed_key(connection), (now - _HOUR).timestamp(), "+inf")),
+            synced_last_hour=await self._count_synced(connection, now - _HOUR),
             failed_in_silence=await run(self.redis.zcount(failed_key(connection), since, "+inf")),
             oldest_wait=min((entry.since for entry in waits), default=None),
-            has_success=any(successes),
+            has_success=bool(await self._count_synced(connection, now - self.limits.silence)),
         )
+
+    async def _count_synced(self, connection: str, since: datetime) -> int:
+        months = {name_month(self.clock.now()), name_month(since)}
+        counts = [
+            await run(self.redis.zcount(usage_key(connection, month), since.timestamp(), "+inf")) for month in months
+        ]
+        return sum(counts)
