@@ -296,12 +296,23 @@ async def open_shop(hub: Hub, settings: Settings = SETTINGS, **connection: Any) 
         joined = Connection.model_validate(values | connection)
         shop = Shop(hub, foundation, http, joined.stripe_account, key, secret, joined)
         await shop.change_connection(settings, bc_company_id=await _find_company(shop, settings))
+        await _outgrow_birth(foundation)
         try:
             yield shop
         finally:
             await shop.change_connection(settings, paused=True)
             await foundation.clients.close()
             await foundation.redis.aclose(close_connection_pool=True)
+
+
+async def _outgrow_birth(foundation: Foundation) -> None:
+    """Wait until Stripe's whole seconds are past the ledger's birth: what is older than it waits for a doubt window."""
+    born_at = (await foundation.ledger.load_incarnation()).born_at
+
+    async def is_over() -> bool:
+        return datetime.now(UTC).replace(microsecond=0) > born_at
+
+    await wait_for(is_over, "the second of the ledger's birth to end")
 
 
 async def _find_company(shop: Shop, settings: Settings) -> str:
