@@ -12,7 +12,7 @@ from mapping.sale import Sale, read_sale
 from mapping.sheet import put_countries_first
 from mapping.taxes import LearnedVat
 from mapping.text import Notes
-from mapping.totals import Totals, predict_draft, predict_posted, predict_taxes
+from mapping.totals import Totals, add_up, predict_draft, predict_posted, predict_taxes
 from schemas.errors import Refused
 from schemas.invoice_settings import InvoiceSettings
 from schemas.messages import DocumentKind
@@ -85,6 +85,8 @@ def build_document(
     if rounding:
         lines.append(maker.build_rounding(rounding))
         notes.add(f"A line of {rounding} takes what Stripe and Business Central round differently.")
+    vat, gross = list_vat(lines), maker.form == "gross"
+    taxes = predict_taxes(vat, gross_prices=gross, decimals=maker.decimals)
     return MappedDocument(
         kind=kind,
         payload=put_countries_first(header.sheet.fields) | {LINES_FIELD[kind]: [line.fields for line in lines]},
@@ -95,8 +97,8 @@ def build_document(
         form=maker.form,
         lines=tuple(lines),
         header_sources=header.sheet.sources,
-        predicted=predict_draft(list_vat(lines), gross_prices=maker.form == "gross", decimals=maker.decimals),
-        taxes=predict_taxes(list_vat(lines), gross_prices=maker.form == "gross", decimals=maker.decimals),
+        predicted=add_up(vat, sum(taxes.values(), Decimal(0)), gross_prices=gross),
+        taxes=taxes,
         rounding=rounding,
         dimensions=header.dimensions,
     )

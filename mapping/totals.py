@@ -46,7 +46,7 @@ def predict_draft(lines: Sequence[VatLine], *, gross_prices: bool, decimals: int
         decimals: Of amounts in the document's currency.
     """
     taxes = predict_taxes(lines, gross_prices=gross_prices, decimals=decimals)
-    return _add_up(lines, sum(taxes.values(), Decimal(0)), gross_prices=gross_prices)
+    return add_up(lines, sum(taxes.values(), Decimal(0)), gross_prices=gross_prices)
 
 
 def predict_taxes(lines: Iterable[VatLine], *, gross_prices: bool, decimals: int) -> Mapping[str, Decimal]:
@@ -71,13 +71,14 @@ def predict_posted(lines: Sequence[VatLine], *, gross_prices: bool, decimals: in
         rounded = round_half_up(exact, decimals)
         carried = Decimal(0) if gross_prices else exact - rounded
         tax += rounded + round_half_up(carried + _get_tax(above, percent, gross_prices=gross_prices), decimals)
-    return _add_up(lines, tax, gross_prices=gross_prices)
+    return add_up(lines, tax, gross_prices=gross_prices)
 
 
 def _get_tax(amount: Decimal, percent: Decimal, *, gross_prices: bool) -> Decimal:
     return amount * percent / (_HUNDRED + percent if gross_prices else _HUNDRED)
 
 
-def _add_up(lines: Sequence[VatLine], tax: Decimal, *, gross_prices: bool) -> Totals:
+def add_up(lines: Sequence[VatLine], tax: Decimal, *, gross_prices: bool) -> Totals:
+    """Return the totals of lines whose tax is known."""
     amounts = sum((line.amount for line in lines), Decimal(0))
     return Totals(amounts - tax if gross_prices else amounts, tax)
