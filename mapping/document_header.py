@@ -28,6 +28,11 @@ class Header:
     dimensions: tuple[tuple[str, str], ...] = ()
 
 
+def get_document_kind(invoice: Invoice) -> DocumentKind:
+    """Return what an invoice is booked as: what it gives back, as a credit memo."""
+    return "credit_memo" if invoice.total < 0 else "invoice"
+
+
 def build_external_document_number(invoice: Invoice, settings: InvoiceSettings) -> str:
     """Build the number that the draft is found by. Business Central stores it in upper case.
 

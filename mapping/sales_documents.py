@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from mapping.document_header import HeaderMaker
+from mapping.document_header import HeaderMaker, get_document_kind
 from mapping.document_lines import DraftLine, Form, LineMaker, list_vat
 from mapping.materials import Materials
 from mapping.sale import Sale, read_sale
@@ -122,8 +122,9 @@ def describe_difference(expected: Decimal, actual: Decimal, currency: str, numbe
 def _read(invoice: Invoice, settings: InvoiceSettings, materials: Materials) -> tuple[Sale, DocumentKind]:
     """Read the sale; of a negative total as what is given back."""
     sale = read_sale(invoice, materials)
-    if invoice.total >= 0:
-        return sale, "invoice"
+    kind = get_document_kind(invoice)
+    if kind == "invoice":
+        return sale, kind
     if settings.negative_total == "stop":
         total = format_amount(to_decimal(invoice.total, invoice.currency), invoice.currency)
         raise Refused(
@@ -131,7 +132,7 @@ def _read(invoice: Invoice, settings: InvoiceSettings, materials: Materials) -> 
             code="invoice.total.negative",
             fix="Enter it by hand as a sales credit memo, or set invoices.negative_total to credit_memo; then replay.",
         )
-    return sale.negate(), "credit_memo"
+    return sale.negate(), kind
 
 
 def _find_rounding(invoice: Invoice, sale: Sale, lines: Sequence[DraftLine], maker: LineMaker) -> Decimal:

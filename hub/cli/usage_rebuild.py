@@ -13,7 +13,7 @@ from hub.cli.replay import find_in_window
 from hub.directory import Snapshot
 from hub.ledger import Ledger
 from hub.usage import Counted, Usage
-from mapping.document_header import build_external_document_number
+from mapping.document_header import build_external_document_number, get_document_kind
 from schemas.errors import Refused
 from schemas.messages import DocumentKind
 from schemas.stripe_objects import Invoice
@@ -91,7 +91,7 @@ class UsageRebuilder:
 
     async def _is_proved(self, invoice: Invoice, told: Told) -> bool:
         """Metadata can be copied, or edited: the document they name must be there, and be named after the invoice."""
-        kind: DocumentKind = "credit_memo" if invoice.total < 0 else "invoice"
+        kind = get_document_kind(invoice)
         # By number first, for many numbers travel in one request. The settings may have changed since.
         with suppress(Refused):
             number = build_external_document_number(invoice, self.snapshot.settings.invoices)

@@ -17,7 +17,7 @@ from hub.ledger import Ledger
 from hub.stage.ports import Outgoing, Publisher
 from hub.trace import begin_trace
 from hub.waiting import RedisWaitingSet
-from mapping.document_header import build_external_document_number
+from mapping.document_header import build_external_document_number, get_document_kind
 from mapping.eligibility import GoOn, decide_due, get_issue_time
 from schemas.errors import Refused
 from schemas.ids import build_message_key
@@ -103,7 +103,7 @@ class Sweeper:
             number = build_external_document_number(invoice, self.snapshot.settings.invoices)
         except Refused:
             return ()  # no document can carry it
-        return await self.bc.find_invoices(number, kind="credit_memo" if invoice.total < 0 else "invoice")
+        return await self.bc.find_invoices(number, kind=get_document_kind(invoice))
 
 
 @dataclass(frozen=True)
