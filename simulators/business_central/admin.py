@@ -81,12 +81,12 @@ class AdminApi:
 
     def _state(self, _given: Json) -> Json:
         companies = self._world.companies()
-        invoices = [row for company in companies for row in company.table("salesInvoices").rows.values()]
-        posted = sum(document_of(row).posted for row in invoices)
+        drafts = {company.id: _count_drafts(company) for company in companies}
         tally = self._api.throttle.tally
         return {
-            "drafts": len(invoices) - posted,
-            "posted": posted,
+            "drafts": sum(drafts.values()),
+            "drafts_by_company": drafts,
+            "posted": sum(len(company.table("salesInvoices").rows) for company in companies) - sum(drafts.values()),
             "credit_memos": sum(len(company.table("salesCreditMemos").rows) for company in companies),
             "customers": sum(len(company.table("customers").rows) for company in companies),
             "items": sum(len(company.table("items").rows) for company in companies),
@@ -197,3 +197,7 @@ class AdminApi:
 
     def _change_document(self, given: Json) -> Json:
         return change_document(self._company({"company": given.get("company")}), given)
+
+
+def _count_drafts(company: Company) -> int:
+    return sum(not document_of(row).posted for row in company.table("salesInvoices").rows.values())

@@ -12,12 +12,13 @@ from simulators.stripe.accounts import add_account
 from simulators.stripe.errors import ApiError
 from simulators.stripe.events import dump_json, render_event
 from simulators.stripe.seed import BulkMaker, BulkOrder
-from simulators.stripe.state import Endpoint, Event, Json, Realm, World
+from simulators.stripe.state import Account, Endpoint, Event, Json, Realm, World
 from simulators.stripe.subscriptions import bill_subscription
 from simulators.stripe.webhook_faults import WebhookFaults, parse_webhook_faults
 from simulators.stripe.webhooks import Outbox
 from simulators.stripe.wire import Reply, Request
 
+_STATUSES = ("draft", "open", "paid", "uncollectible", "void")
 _SETTABLE = frozenset({"auto_send", "retry_base_ms", "max_attempts", "timeout_ms"})
 
 
@@ -83,9 +84,13 @@ class AdminApi:
 
     def _state(self, _given: Json) -> Json:
         tally, realms = self._world.tally, self._realms()
-        statuses = Counter(invoice["status"] for realm in realms for invoice in realm.invoices)
+        by_account = {account.id: _count_statuses(account) for account in self._world.accounts.values()}
+        statuses = sum(by_account.values(), Counter[str]())
         return {
-            "invoices": {name: statuses[name] for name in ("draft", "open", "paid", "uncollectible", "void")},
+            "invoices": {name: statuses[name] for name in _STATUSES},
+            "invoices_by_account": {
+                account: {name: counted[name] for name in _STATUSES} for account, counted in by_account.items()
+            },
             "customers": sum(len(realm.customers) for realm in realms),
             "events": sum(len(realm.events) for realm in realms),
             "webhook_deliveries": {
@@ -101,12 +106,9 @@ class AdminApi:
             "meter_events": sum(len(realm.meter_events) for realm in realms),
         }
 
-    def _dump(self, _given: Json) -> Json:
-        return {
-            "accounts": {
-                account.id: self._dump_account(account.test, account.live) for account in self._world.accounts.values()
-            }
-        }
+    def _dump(self, given: Json) -> Json:
+        wanted = [self._world.accounts[given["id"]]] if "id" in given else self._world.accounts.values()
+        return {"accounts": {account.id: self._dump_account(account.test, account.live) for account in wanted}}
 
     def _dump_account(self, *realms: Realm) -> Json:
         return {
@@ -222,6 +224,10 @@ class AdminApi:
             async with asyncio.timeout(float(given.get("timeout_seconds", 10))):
                 await self._outbox.idle.wait()
         return {"waiting": self._outbox.backlog}
+
+
+def _count_statuses(account: Account) -> Counter[str]:
+    return Counter(invoice["status"] for realm in (account.test, account.live) for invoice in realm.invoices)
 
 
 def _whole_invoice(realm: Realm, invoice: Json) -> Json:

@@ -5,6 +5,7 @@ import random
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from typing import Any, Literal, get_args
 
 from simulators.stripe import invoice_items, invoices, lifecycle
@@ -47,6 +48,8 @@ class BulkOrder:
     max_lines: int = 5
     country: str | None = None
     """Where all customers live; None spreads them. Tax elsewhere depends on it, so totals do."""
+    reuse: bool = False
+    """Take the first customers that the account has, as far as there are enough of them."""
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode) or not is_known_currency(self.currency):
@@ -123,8 +126,8 @@ class BulkMaker:
         return Context(self._world, realm, self._world.ids.short("req"), self._world.ids.token(36))
 
     async def _customers(self, realm: Realm, order: BulkOrder, rng: random.Random) -> list[Json]:
-        made: list[Json] = []
-        for number in range(order.customers):
+        made: list[Json] = list(islice(realm.customers, order.customers)) if order.reuse else []
+        for number in range(len(made), order.customers):
             made.append(add_customer(self._context(realm), _customer_params(number, rng, order.country)))
             await _breathe(number)
         return made

@@ -42,12 +42,13 @@ class Simulators:
 
     async def dump_stripe(self, account: str | None = None) -> list[dict[str, Any]]:
         """Return all invoices of an account of the Stripe simulator: of its first one unless named."""
-        dump = await self.call(self.stripe, "GET", "dump")
-        return cast("list[dict[str, Any]]", dump["accounts"][account or self.stripe["account"]]["invoices"])
+        wanted = account or self.stripe["account"]
+        dump = await self.call(self.stripe, "GET", f"dump/{wanted}")
+        return cast("list[dict[str, Any]]", dump["accounts"][wanted]["invoices"])
 
-    async def dump_bc(self) -> dict[str, list[dict[str, Any]]]:
-        """Return customers and sales invoices of the Business Central simulator."""
-        return cast("dict[str, list[dict[str, Any]]]", await self.call(self.bc, "GET", f"dump/{BC_COMPANY}"))
+    async def dump_bc(self, company: str = BC_COMPANY) -> dict[str, list[dict[str, Any]]]:
+        """Return customers and sales invoices of a company, by name or id, of the Business Central simulator."""
+        return cast("dict[str, list[dict[str, Any]]]", await self.call(self.bc, "GET", f"dump/{company}"))
 
     async def register_webhook(self, url: str, secret: str, key: str) -> None:
         """Let the Stripe simulator deliver all events of the key's account to an address."""

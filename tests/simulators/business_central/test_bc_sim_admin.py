@@ -34,6 +34,7 @@ async def test_a_seed_adds_companies_tenants_and_apps(books: Books) -> None:
     body = {"customerNumber": "10000", "salesInvoiceLines": [PLAIN | {"unitPrice": 100.5}]}
     invoice = (await books.http.post(f"{base}/salesInvoices", json=body, headers=headers)).json()
     assert (invoice["currencyCode"], invoice["totalAmountIncludingTax"]) == ("JPY", 126)
+    assert (await books.control("GET", "state"))["drafts_by_company"][made[0]["id"]] == 1
 
 
 async def test_a_seed_extends_a_company_and_refuses_what_it_does_not_know(books: Books) -> None:

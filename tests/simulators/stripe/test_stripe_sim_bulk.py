@@ -46,6 +46,24 @@ def test_bulk_can_send_and_pay(sim: Simulator, mode: str, status: str, last: str
     assert sim.event_types()[-1] == last
 
 
+def test_bulk_reuses_customers_as_far_as_there_are_enough(sim: Simulator) -> None:
+    first = sim.admin("POST", "bulk", {"invoices": 1, "customers": 2, "wait": True})
+    more = sim.admin("POST", "bulk", {"invoices": 1, "customers": 3, "reuse": True, "wait": True})
+    assert more["customers"][:2] == first["customers"]
+    assert sim.admin("GET", "state")["customers"] == 3
+
+
+def test_invoices_are_counted_and_dumped_by_account(sim: Simulator) -> None:
+    second = sim.admin("POST", "accounts", {"name": "Second"})["account"]
+    sim.admin("POST", "bulk", {"invoices": 2, "wait": True})
+    sim.admin("POST", "bulk", {"invoices": 3, "wait": True, "account": second})
+    state = sim.admin("GET", "state")
+    assert state["invoices"]["open"] == 5
+    assert state["invoices_by_account"][second]["open"] == 3
+    dumped = sim.admin("GET", f"dump/{second}")["accounts"]
+    assert [(account, len(kept["invoices"])) for account, kept in dumped.items()] == [(second, 3)]
+
+
 def test_a_background_job_reports_its_progress(sim: Simulator) -> None:
     made = sim.admin("POST", "bulk", {"invoices": 5, "per_second": 200})
     assert len(made["ids"]) == 5
