@@ -14,7 +14,7 @@ from hub.metrics import WAITING
 from hub.redis import role_lease_key
 from hub.stage.ports import Outgoing, Publisher
 from hub.trace import begin_trace
-from hub.waiting import RedisWaitingSet
+from hub.waiting import RedisWaitingSet, WaitingEntry
 from schemas.errors import HubError
 from schemas.ids import build_message_key
 from schemas.topics import STRIPE_EVENTS
@@ -64,12 +64,18 @@ class Waker:
         if room == 0:
             return 0
         entries = await self.waiting.wake(connection, self.clock.now(), at_most=room)
-        for entry in entries:
-            begin_trace()
-            message = entry.build_message(connection)
-            key = build_message_key(connection, message.object_id)
-            await self.publisher.publish(Outgoing(STRIPE_EVENTS, key, message))
+        # Together, so that they share batches: one after the other, each answer of the broker would hold up all others.
+        endings = await asyncio.gather(*(self._publish(connection, one) for one in entries), return_exceptions=True)
+        for failure in endings:
+            if failure is not None:
+                raise failure
         return len(entries)
+
+    async def _publish(self, connection: str, entry: WaitingEntry) -> None:
+        begin_trace()
+        message = entry.build_message(connection)
+        key = build_message_key(connection, message.object_id)
+        await self.publisher.publish(Outgoing(STRIPE_EVENTS, key, message))
 
     def _find_room(self, snapshot: Snapshot) -> int | None:
         """Nothing while paused or blocked; one to try when a blocked connection's time has come."""

@@ -287,6 +287,39 @@ async def test_what_the_broker_did_not_take_comes_again(world: World, waker: Wak
     assert await wake(world, waker) == 1
 
 
+class SlowPublisher(FakePublisher):
+    """Acknowledges nothing before it has so many messages."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._all_here = asyncio.Barrier(number)
+
+    async def publish(self, outgoing: Outgoing) -> None:
+        await super().publish(outgoing)
+        await self._all_here.wait()
+
+
+async def test_what_is_woken_goes_to_the_broker_together_and_in_order(world: World) -> None:
+    publisher = SlowPublisher(3)
+    waker = Waker(world.directory, RedisWaitingSet(world.plain_redis), publisher, world.plain_redis, world.clock)
+    for age in (1, 3, 2):
+        await park(world, waker, f"in_{age}", NOW - timedelta(minutes=age))
+    async with asyncio.timeout(5):
+        assert await wake(world, waker) == 3
+    assert [message.object_id for message in publisher.on(TOPIC)] == ["in_3", "in_2", "in_1"]
+
+
+async def test_one_that_the_broker_does_not_take_leaves_the_others(
+    world: World, waker: Waker, publisher: FakePublisher
+) -> None:
+    await park(world, waker)
+    await park(world, waker, "in_2")
+    publisher.fail_next(RetrySoon("Too large a batch.", code="broker.publish"))
+    with pytest.raises(RetrySoon):
+        await wake(world, waker)
+    assert len(publisher.on(TOPIC)) == 1
+
+
 async def test_a_paused_connection_sleeps(world: World, waker: Waker) -> None:
     await park(world, waker)
     await world.directory.set_paused(world.connection.id, paused=True)
