@@ -3,6 +3,7 @@
 import asyncio
 import smtplib
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
@@ -12,6 +13,7 @@ import httpx
 from hub.config import HubConfig
 
 _DEADLINE = 10.0
+_PROBLEMS = (httpx.HTTPError, httpx.InvalidURL, smtplib.SMTPException, OSError, ValueError)
 
 
 class AlertNotSent(Exception):  # noqa: N818 - says what was not done
@@ -43,19 +45,38 @@ class AlertChannels:
         return tuple(name for name, has in named if has)
 
     async def send(self, text: str) -> None:
-        """Send to all channels, within ten seconds each.
+        """Send to all channels.
 
         Raises:
             AlertNotSent: one of them did not take it; the others have it.
         """
+        await self.reach_all(lambda name: self.send_by(name, text))
+
+    async def reach_all(self, tell: Callable[[str], Awaitable[None]]) -> None:
+        """Do something for every channel: one that fails keeps no other from it.
+
+        Raises:
+            AlertNotSent: one or more failed.
+        """
         problems: list[str] = []
         for name in self.names:
             try:
-                await (self._post(text) if name == "webhook" else asyncio.to_thread(self._mail, text))
-            except (httpx.HTTPError, httpx.InvalidURL, smtplib.SMTPException, OSError, ValueError) as error:
-                problems.append(f"{name} ({type(error).__name__})")
+                await tell(name)
+            except AlertNotSent as error:
+                problems.append(str(error))
         if problems:
-            raise AlertNotSent(f"Not taken by: {', '.join(problems)}.")
+            raise AlertNotSent(" ".join(problems))
+
+    async def send_by(self, name: str, text: str) -> None:
+        """Send by one channel; each of its steps may take ten seconds.
+
+        Raises:
+            AlertNotSent: the channel did not take it.
+        """
+        try:
+            await (self._post(text) if name == "webhook" else asyncio.to_thread(self._mail, text))
+        except _PROBLEMS as error:
+            raise AlertNotSent(f"The {name} channel did not take it ({_describe(error)}).") from None
 
     async def _post(self, text: str) -> None:
         async with httpx.AsyncClient(timeout=_DEADLINE) as http:
@@ -69,8 +90,22 @@ class AlertChannels:
         message.set_content(text)
         with _connect(parts.scheme, parts.hostname or "", parts.port) as smtp:
             if parts.username:
+                _require_encryption(smtp)
                 smtp.login(unquote(parts.username), unquote(parts.password or ""))
             smtp.send_message(message)
+
+
+def _describe(error: Exception) -> str:
+    """Say what went wrong without any text of the server's, which may repeat an address or a secret."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"HTTP {error.response.status_code}"
+    code = f" {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
+    return type(error).__name__ + code
+
+
+def _require_encryption(smtp: smtplib.SMTP) -> None:
+    if not isinstance(smtp.sock, ssl.SSLSocket):
+        raise AlertNotSent("The mail server offers no encryption, and without it no password is sent.")
 
 
 def _connect(scheme: str, host: str, port: int | None) -> smtplib.SMTP:

@@ -96,7 +96,9 @@ class HubConfig(BaseSettings):
         default=None, description="Where alerts are posted, as Slack takes them: an incoming webhook's address."
     )
     alert_smtp_url: SecretStr | None = Field(
-        default=None, description="Mail server of alerts, smtp://user:password@host:587 or smtps://."
+        default=None,
+        description="Mail server of alerts, smtp://user:password@host:587 or smtps://. "
+        "A password is only sent encrypted.",
     )
     alert_email_to: str = Field(
         default="", description="Who gets alerts by e-mail, comma-separated; the first is the sender, too."

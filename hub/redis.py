@@ -63,7 +63,7 @@ def replays_key(connection: str, invoice_id: str) -> str:
 
 
 def alerts_key(connection: str) -> str:
-    """Hash: the alerts that were told and are not over, by kind."""
+    """Hash: the alerts that were told and are not over, by channel and kind."""
     return f"hub:{{{connection}}}:alerts"
 
 

@@ -24,5 +24,5 @@ def test() -> None:
     try:
         run_command(channels.send("This is a trial of the hub's alerts. Nothing is wrong."))
     except AlertNotSent as error:
-        fail(str(error), Exit.PROBLEM)
+        fail(f"{error} Check its HUB_ALERT_… settings; every other channel has it.", Exit.PROBLEM)
     say(f"Sent by {' and '.join(channels.names)}.")

@@ -121,14 +121,19 @@ class Alerting:
         await self._tell(whose, {"dead": words} if count else {})
 
     async def _tell(self, whose: str, alerts: Mapping[str, str]) -> None:
-        key = alerts_key(whose)
-        told: dict[str, str] = await run(self.redis.hgetall(key))
+        """Bring each channel up to date by itself: one that fails makes no other repeat what it has told."""
+        await self.channels.reach_all(lambda channel: self._tell_by(channel, whose, alerts))
+
+    async def _tell_by(self, channel: str, whose: str, alerts: Mapping[str, str]) -> None:
+        key, prefix = alerts_key(whose), f"{channel} "
+        stored: dict[str, str] = await run(self.redis.hgetall(key))
+        told = {name.removeprefix(prefix): text for name, text in stored.items() if name.startswith(prefix)}
         for kind in alerts.keys() - told.keys():
-            await self.channels.send(alerts[kind])
-            await run(self.redis.hset(key, kind, alerts[kind]))
+            await self.channels.send_by(channel, alerts[kind])
+            await run(self.redis.hset(key, prefix + kind, alerts[kind]))
         for kind in told.keys() - alerts.keys():
-            await self.channels.send(f"Over: {told[kind]}")
-            await run(self.redis.hdel(key, kind))
+            await self.channels.send_by(channel, f"Over: {told[kind]}")
+            await run(self.redis.hdel(key, prefix + kind))
 
     async def _see(self, connection: str) -> Seen:
         snapshot = await self.directory.get(connection)

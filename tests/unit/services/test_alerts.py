@@ -1,20 +1,20 @@
 """Alerts: what is worth one, told once when it begins and once when it ends, by webhook and by mail."""
 
-import asyncio
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
+import trustme
 
 from hub.alerts import AlertChannels, AlertNotSent
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
 from services.ingest.alerting import Alerting, Limits, Seen, decide_alerts
+from tests.alert_receivers import Inbox, MailServer
 from tests.builders import NOW
 from tests.service_fakes import World
 
@@ -60,19 +60,6 @@ def test_what_is_worth_an_alert(changes: dict[str, Any], kinds: set[str]) -> Non
     assert decide_alerts(build_seen(**changes), LIMITS, NOW).keys() == kinds
 
 
-class Inbox:
-    """A webhook receiver."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.status = 200
-
-    async def take(self, request: web.Request) -> web.Response:
-        if self.status == 200:
-            self.texts.append((await request.json())["text"])
-        return web.Response(status=self.status)
-
-
 class FakeDead:
     def __init__(self) -> None:
         self.count = 0
@@ -82,16 +69,17 @@ class FakeDead:
 
 
 @asynccontextmanager
-async def watching(world: World, inbox: Inbox, dead: FakeDead) -> AsyncGenerator[Alerting]:
-    app = web.Application()
-    app.router.add_post("/hook", inbox.take)
-    async with TestServer(app) as server:
+async def watching(
+    world: World, inbox: Inbox, dead: FakeDead | None = None, smtp: str | None = None
+) -> AsyncGenerator[Alerting]:
+    waiting = RedisWaitingSet(world.plain_redis)
+    async with inbox.open() as address:
         yield Alerting(
             directory=world.directory,
-            waiting=RedisWaitingSet(world.plain_redis),
-            channels=AlertChannels(str(server.make_url("/hook")), None, ()),
+            waiting=waiting,
+            channels=AlertChannels(address, smtp, ("ops@example.com",)),
             limits=LIMITS,
-            dead=dead,
+            dead=dead or FakeDead(),
             redis=world.plain_redis,
             clock=world.clock,
         )
@@ -110,7 +98,7 @@ async def test_dead_messages_are_told_once_until_none_has_come_for_an_hour(world
 
 async def test_an_alert_is_told_once_when_it_begins_and_once_when_it_ends(world: World) -> None:
     inbox = Inbox()
-    async with watching(world, inbox, FakeDead()) as alerting:
+    async with watching(world, inbox) as alerting:
         connection = world.connection.id
         await world.directory.save_block(connection, "bc", build_block(timedelta(hours=1))["bc"])
         inbox.status = 500
@@ -129,28 +117,87 @@ async def test_an_alert_is_told_once_when_it_begins_and_once_when_it_ends(world:
     assert inbox.texts == [begun, f"Over: {begun}"]
 
 
-async def serve_mail(mails: list[str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Speak as much SMTP as a mail needs."""
-    writer.write(b"220 mail\r\n")
-    while line := (await reader.readline()).decode().strip():
-        if line.lower() == "data":
-            writer.write(b"354 go on\r\n")
-            mails.append((await reader.readuntil(b"\r\n.\r\n")).decode())
-        writer.write(b"221 bye\r\n" if line.lower() == "quit" else b"250 ok\r\n")
-    writer.close()
+BLOCK = build_block(timedelta(hours=1))["bc"]
+
+
+async def test_one_channel_that_fails_makes_no_other_repeat_itself(world: World) -> None:
+    inbox, mail = Inbox(), MailServer()
+    await world.directory.save_block(world.connection.id, "bc", BLOCK)
+    async with mail.open() as smtp, watching(world, inbox, smtp=f"smtp://{smtp}") as alerting:
+        inbox.status = 500
+        for _ in range(3):
+            with pytest.raises(AlertNotSent, match=r"webhook channel did not take it .HTTP 500"):
+                await alerting.look(world.connection.id)
+        assert (len(mail.mails), inbox.texts) == (1, [])
+        inbox.status = 200
+        await alerting.look(world.connection.id)
+
+    assert (len(mail.mails), len(inbox.texts)) == (1, 1)
 
 
 async def test_an_alert_goes_by_mail() -> None:
-    mails: list[str] = []
-    server = await asyncio.start_server(partial(serve_mail, mails), "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        channels = AlertChannels(None, f"smtp://127.0.0.1:{port}", ("ops@example.com", "cfo@example.com"))
+    server = MailServer()
+    async with server.open() as address:
+        channels = AlertChannels(None, f"smtp://{address}", ("ops@example.com", "cfo@example.com"))
         await channels.send("No invoice goes through.")
 
-    (mail,) = mails
+    (mail,) = server.mails
     assert "To: ops@example.com, cfo@example.com" in mail
     assert "No invoice goes through." in mail
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A certificate that this machine trusts."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+async def test_mail_and_password_travel_encrypted(scheme: str, certificate: ssl.SSLContext) -> None:
+    server = MailServer(certificate, is_smtps=scheme == "smtps", password="p@ss/word")
+    async with server.open() as address:
+        channels = AlertChannels(None, f"{scheme}://hub:p%40ss%2Fword@{address}", ("ops@example.com",))
+        await channels.send("No invoice goes through.")
+
+    assert len(server.mails) == 1
+    assert {"auth encrypted", "data encrypted"} <= set(server.heard)
+    assert not {"auth", "data"} & set(server.heard)
+
+
+async def test_a_wrong_password_is_told_without_it(certificate: ssl.SSLContext) -> None:
+    server = MailServer(certificate, password="another")
+    async with server.open() as address:
+        channels = AlertChannels(None, f"smtp://hub:secret@{address}", ("ops@example.com",))
+        with pytest.raises(AlertNotSent, match=r"e-mail .*SMTPAuthenticationError 535") as raised:
+            await channels.send("Trial.")
+
+    assert "secret" not in str(raised.value)
+
+
+async def test_no_password_is_sent_without_encryption() -> None:
+    server = MailServer()
+    async with server.open() as address:
+        channels = AlertChannels(None, f"smtp://hub:secret@{address}", ("ops@example.com",))
+        with pytest.raises(AlertNotSent, match="offers no encryption"):
+            await channels.send("Trial.")
+
+    assert "auth" not in server.heard
+
+
+async def test_a_mail_server_that_nobody_vouches_for_gets_nothing() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server = MailServer(context)
+    async with server.open() as address:
+        channels = AlertChannels(None, f"smtp://{address}", ("ops@example.com",))
+        with pytest.raises(AlertNotSent, match="SSLCertVerificationError"):
+            await channels.send("Trial.")
+
+    assert server.mails == []
 
 
 async def test_a_channel_that_is_away_is_named_without_its_address() -> None:
