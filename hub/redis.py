@@ -67,6 +67,11 @@ def alerts_key(connection: str) -> str:
     return f"hub:{{{connection}}}:alerts"
 
 
+def stranded_key(connection: str) -> str:
+    """String with expiry: when Stripe was last asked for due invoices that the hub does nothing about, and for one."""
+    return f"hub:{{{connection}}}:stranded"
+
+
 def failed_key(connection: str) -> str:
     """Sorted set: failed invoices by the time of failure, for `hub replay --failed`."""
     return f"hub:{{{connection}}}:failed"

@@ -3,13 +3,13 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from hub.alerts import AlertChannels, AlertNotSent
 from hub.clock import Clock
-from hub.directory import Directory
+from hub.directory import Directory, Snapshot
 from hub.lease import try_role
 from hub.ledger import name_month
 from hub.log import get_logger
@@ -17,6 +17,7 @@ from hub.redis import alerts_key, failed_key, role_lease_key, run, usage_key
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
 from schemas.errors import HubError
+from services.ingest.stranded import StrandedInvoices
 
 _INTERVAL = timedelta(minutes=1)
 # What ends within this was an outage that nobody has to do anything about.
@@ -48,6 +49,13 @@ class Seen:
     oldest_wait: datetime | None
     has_success: bool
     """Whether an invoice was synced within that time."""
+    stranded: str = ""
+    """An invoice that is due in Stripe as long, and that the hub does nothing about."""
+
+    def has_due(self, limits: Limits, now: datetime) -> bool:
+        """Tell whether the hub's own ledger says that something is due."""
+        has_waited = self.oldest_wait is not None and now - self.oldest_wait >= limits.silence
+        return has_waited or self.failed_in_silence > 0
 
 
 def decide_alerts(seen: Seen, limits: Limits, now: datetime) -> dict[str, str]:
@@ -60,11 +68,17 @@ def decide_alerts(seen: Seen, limits: Limits, now: datetime) -> dict[str, str]:
     }
     if _are_many(seen.failed_last_hour, seen.synced_last_hour, limits):
         alerts["failures"] = f"{seen.name}: many invoices fail. See hub replay --failed --dry-run."
-    is_due = seen.failed_in_silence > 0 or (seen.oldest_wait is not None and now - seen.oldest_wait >= limits.silence)
-    if is_due and not seen.has_success:
+    if not seen.has_success and (cause := _find_due(seen, limits, now)):
         hours = limits.silence.total_seconds() / 3600
-        alerts["silence"] = f"{seen.name}: invoices are due, and none was synced for {hours:g} hours. See hub doctor."
+        words = f"{seen.name}: {cause}, and none was synced for {hours:g} hours."
+        alerts["silence"] = f"{words} See hub doctor and hub reconcile."
     return alerts
+
+
+def _find_due(seen: Seen, limits: Limits, now: datetime) -> str:
+    if seen.has_due(limits, now):
+        return "invoices are due"
+    return f"{seen.stranded} is due in Stripe with nothing under way for it" if seen.stranded else ""
 
 
 def _are_many(failed: int, synced: int, limits: Limits) -> bool:
@@ -89,6 +103,7 @@ class Alerting:
     channels: AlertChannels
     limits: Limits
     dead: DeadMessages
+    stranded: StrandedInvoices
     redis: Any
     clock: Clock
     _token: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -112,7 +127,11 @@ class Alerting:
 
     async def look(self, connection: str) -> None:
         """Tell what has begun and what has ended since the last look."""
-        await self._tell(connection, decide_alerts(await self._see(connection), self.limits, self.clock.now()))
+        snapshot = await self.directory.get(connection)
+        seen, now = await self._see(snapshot), self.clock.now()
+        if not seen.has_success and not seen.has_due(self.limits, now):
+            seen = replace(seen, stranded=await self.stranded.find(snapshot, self.limits.silence))
+        await self._tell(connection, decide_alerts(seen, self.limits, now))
 
     async def look_at_dead(self, whose: str = _WHOLE_HUB) -> None:
         """As `look`, at the dead messages of all connections: over when none has come for an hour."""
@@ -135,9 +154,8 @@ class Alerting:
             await self.channels.send_by(channel, f"Over: {told[kind]}")
             await run(self.redis.hdel(key, prefix + kind))
 
-    async def _see(self, connection: str) -> Seen:
-        snapshot = await self.directory.get(connection)
-        now = self.clock.now()
+    async def _see(self, snapshot: Snapshot) -> Seen:
+        connection, now = snapshot.connection.id, self.clock.now()
         since = (now - self.limits.silence).timestamp()
         waits = await self.waiting.list_entries(connection)
         return Seen(

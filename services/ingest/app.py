@@ -9,6 +9,7 @@ from hub.refused_signatures import RefusedSignatures
 from services.ingest.alerting import Alerting, Limits
 from services.ingest.catch_up import CatchUp
 from services.ingest.head import Head, Turns
+from services.ingest.stranded import StrandedInvoices
 from services.ingest.sweep import Sweep
 from services.ingest.sweeper import Announcer
 from services.ingest.waker import Waker
@@ -64,6 +65,9 @@ def build_app(foundation: Foundation) -> Service:
         channels=AlertChannels.from_config(foundation.config),
         limits=Limits(timedelta(hours=foundation.config.alert_silence_hours), foundation.config.alert_failures),
         dead=DeadTopic(foundation.config.kafka_bootstrap),
+        stranded=StrandedInvoices(
+            foundation.clients, foundation.ledger, foundation.waiting, foundation.redis, foundation.clock
+        ),
         redis=foundation.redis,
         clock=foundation.clock,
     )

@@ -1,7 +1,7 @@
 """Alerts: what is worth one, told once when it begins and once when it ends, by webhook and by mail."""
 
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,11 +11,17 @@ import pytest
 import trustme
 
 from hub.alerts import AlertChannels, AlertNotSent
+from hub.directory import Snapshot
+from hub.ledger import InvoiceOutcome
+from hub.stage.ports import Parked
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
+from schemas.errors import HubError, RetrySoon
+from schemas.stripe_objects import Invoice
 from services.ingest.alerting import Alerting, Limits, Seen, decide_alerts
+from services.ingest.stranded import StrandedInvoices
 from tests.alert_receivers import Inbox, MailServer
-from tests.builders import NOW
+from tests.builders import NOW, build_connection, build_head, build_invoice
 from tests.service_fakes import World
 
 LIMITS = Limits(timedelta(hours=4), 10)
@@ -54,6 +60,8 @@ def build_seen(**changes: Any) -> Seen:
         ({"oldest_wait": NOW - timedelta(hours=3)}, set[str]()),
         ({"oldest_wait": NOW - timedelta(hours=4)}, {"silence"}),
         ({"oldest_wait": NOW - timedelta(hours=4), "has_success": True}, set[str]()),
+        ({"stranded": "HUB-0001 of 2026-11-24"}, {"silence"}),
+        ({"stranded": "HUB-0001 of 2026-11-24", "has_success": True}, set[str]()),
     ],
 )
 def test_what_is_worth_an_alert(changes: dict[str, Any], kinds: set[str]) -> None:
@@ -68,9 +76,32 @@ class FakeDead:
         return self.count
 
 
+class FakeList:
+    """Stripe's list of invoices, newest first; all connections have the same."""
+
+    def __init__(self, invoices: Iterable[Invoice] = ()) -> None:
+        self.invoices = list(invoices)
+        self.error: HubError | None = None
+        self.asked = 0
+        self.given = 0
+
+    def stripe(self, snapshot: Snapshot) -> "FakeList":
+        del snapshot
+        return self
+
+    async def list_invoices(self, *, created_lt: int) -> AsyncGenerator[Invoice]:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        for invoice in sorted(self.invoices, key=lambda one: -one.created):
+            if invoice.created < created_lt:
+                self.given += 1
+                yield invoice
+
+
 @asynccontextmanager
 async def watching(
-    world: World, inbox: Inbox, dead: FakeDead | None = None, smtp: str | None = None
+    world: World, inbox: Inbox, dead: FakeDead | None = None, listed: FakeList | None = None, smtp: str | None = None
 ) -> AsyncGenerator[Alerting]:
     waiting = RedisWaitingSet(world.plain_redis)
     async with inbox.open() as address:
@@ -80,6 +111,7 @@ async def watching(
             channels=AlertChannels(address, smtp, ("ops@example.com",)),
             limits=LIMITS,
             dead=dead or FakeDead(),
+            stranded=StrandedInvoices(listed or FakeList(), world.ledger, waiting, world.plain_redis, world.clock),
             redis=world.plain_redis,
             clock=world.clock,
         )
@@ -117,7 +149,126 @@ async def test_an_alert_is_told_once_when_it_begins_and_once_when_it_ends(world:
     assert inbox.texts == [begun, f"Over: {begun}"]
 
 
+AGO = NOW - timedelta(hours=5)
 BLOCK = build_block(timedelta(hours=1))["bc"]
+
+
+async def look(world: World, listed: FakeList, *, times: int = 1) -> list[str]:
+    """Look so many times, a minute apart; returns what was told."""
+    inbox = Inbox()
+    async with watching(world, inbox, listed=listed) as alerting:
+        for _ in range(times):
+            await alerting.look(world.connection.id)
+            world.clock.move(timedelta(minutes=1))
+    return inbox.texts
+
+
+async def test_a_hub_that_hears_nothing_is_told_by_what_stripe_has_due(world: World) -> None:
+    """Webhook and catch-up broken: nothing waits, nothing fails, and without a look at Stripe all seems well."""
+    listed = FakeList([build_invoice(at=AGO)])
+    (begun,) = await look(world, listed)
+    assert "HUB-0001 of 2026-11-24 is due in Stripe" in begun
+    assert "none was synced for 4 hours" in begun
+
+    world.stripe.put(listed.invoices[0])
+    await world.settle(build_head(connection=world.connection))
+    assert await look(world, listed) == [f"Over: {begun}"]
+
+
+async def test_stripe_is_asked_four_times_within_the_silence_at_most(world: World) -> None:
+    listed = FakeList([build_invoice(at=AGO)])
+    assert len(await look(world, listed, times=60)) == 1
+    assert listed.asked == 1
+    world.clock.move(timedelta(minutes=1))
+    await look(world, listed)
+    assert listed.asked == 2
+
+
+async def test_no_more_than_one_page_of_stripes_list_is_looked_at(world: World) -> None:
+    drafts = [build_invoice(id=f"in_{at}", status="draft", at=AGO) for at in range(150)]
+    listed = FakeList(drafts)
+    assert await look(world, listed) == []
+    assert listed.given == 100
+
+
+async def test_stripe_is_not_asked_where_the_ledger_can_tell(world: World) -> None:
+    listed = FakeList([build_invoice(at=AGO)])
+    world.stripe.put(build_invoice(id="in_2", number="HUB-0002"))
+    await world.settle(build_head("in_2", connection=world.connection))
+    assert await look(world, listed) == []
+    assert listed.asked == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "draft"},
+        {"status": "void"},
+        {"at": NOW - timedelta(hours=3)},
+        {"at": NOW - timedelta(days=61)},  # before the go-live
+        {"metadata": {"bc_skip": "true"}},
+        {"status_transitions": {"finalized_at": int((NOW - timedelta(hours=1)).timestamp())}},
+    ],
+)
+async def test_what_is_not_due_for_so_long_is_no_alert(world: World, changes: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"at": AGO} | changes
+    assert await look(world, FakeList([build_invoice(**given)])) == []
+
+
+async def test_what_was_left_alone_by_the_hub_is_not_stranded(world: World) -> None:
+    invoice = build_invoice(at=AGO)
+    skipped = InvoiceOutcome(outcome="skipped", reason="The plan's limit.", decided_at=AGO)
+    await world.ledger.record_outcome(world.connection.id, build_head().build_wakeup(), skipped)
+    listed = FakeList([invoice])
+    assert await look(world, listed) == []
+    assert listed.asked == 1
+
+
+async def test_what_has_only_just_begun_to_wait_is_not_stranded(world: World) -> None:
+    waiting, head = RedisWaitingSet(world.plain_redis), build_head(connection=world.connection)
+    await waiting.park(Parked(head, NOW, "bc.x", "x", "contacts", counts_as_attempt=True))
+    # It waits since now, by the machine's clock; everything else is as long ago as ever.
+    (entry,) = await waiting.list_entries(world.connection.id)
+    world.clock.moment = entry.since
+    begin = entry.since - timedelta(days=60)
+    await world.open(build_connection(created_at=begin, go_live=begin), born=begin)
+    listed = FakeList([build_invoice(at=entry.since - timedelta(hours=5))])
+    assert await look(world, listed) == []
+    assert listed.asked == 1
+
+
+@pytest.mark.parametrize("is_ledger_new", [True, False])
+async def test_a_history_that_is_only_just_coming_in_is_no_alert(world: World, *, is_ledger_new: bool) -> None:
+    if is_ledger_new:
+        await world.begin_life(AGO)
+    listed = FakeList([build_invoice(at=AGO - timedelta(hours=9))])
+    world.clock.moment = AGO + timedelta(hours=3) if is_ledger_new else world.connection.created_at
+    assert await look(world, listed) == []
+    assert listed.asked == 0
+
+
+async def test_a_stripe_that_does_not_answer_stops_no_other_alert(world: World) -> None:
+    listed = FakeList()
+    listed.error = RetrySoon("Stripe did not answer in time.", code="stripe.connection.timeout")
+    assert await look(world, listed) == []
+    assert listed.asked == 1
+    world.clock.move(timedelta(hours=1))
+    await world.directory.save_block(world.connection.id, "bc", BLOCK)
+    (told,) = await look(world, listed)
+    assert "Connect it again." in told
+
+
+async def test_an_alert_stands_while_stripe_does_not_answer_or_the_connection_is_blocked(world: World) -> None:
+    listed = FakeList([build_invoice(at=AGO)])
+    (begun,) = await look(world, listed)
+    listed.error = RetrySoon("Stripe did not answer in time.", code="stripe.connection.timeout")
+    world.clock.move(timedelta(hours=1))
+    assert await look(world, listed) == []
+    await world.directory.save_block(world.connection.id, "bc", BLOCK)
+    world.clock.move(timedelta(hours=1))
+    texts = await look(world, listed)
+    assert listed.asked == 2
+    assert f"Over: {begun}" not in texts
 
 
 async def test_one_channel_that_fails_makes_no_other_repeat_itself(world: World) -> None:
