@@ -25,6 +25,7 @@ from hub.redis import (
     invoice_lease_key,
     run,
     translate_redis_errors,
+    untold_key,
     usage_key,
     usage_months_key,
     waiting_entries_key,
@@ -260,6 +261,18 @@ class Ledger:
         """Remember what Stripe's metadata say by our hand."""
         value = _MetadataField(value=written).model_dump_json()
         await run(self.redis.hset(invoice_key(connection, invoice_id), "metadata", value))
+
+    async def record_untold(self, connection: str, invoice_id: str, why: str) -> None:
+        """Remember that Stripe does not say what became of the invoice, and why the hub could not make it."""
+        await run(self.redis.hset(untold_key(connection), invoice_id, why))
+
+    async def forget_untold(self, connection: str, invoice_id: str) -> None:
+        """The invoice has been told after all, or there is nothing to tell any more."""
+        await run(self.redis.hdel(untold_key(connection), invoice_id))
+
+    async def load_untold(self, connection: str) -> dict[str, str]:
+        """Load the invoices that Stripe says nothing of, or nothing true any more, and why."""
+        return await run(self.redis.hgetall(untold_key(connection)))
 
     async def record_customer(self, connection: str, invoice_id: str, stripe_customer: str) -> None:
         """Remember whose invoice it is, for whoever tells something of the customer."""

@@ -77,6 +77,11 @@ def failed_key(connection: str) -> str:
     return f"hub:{{{connection}}}:failed"
 
 
+def untold_key(connection: str) -> str:
+    """Hash: invoices whose metadata can't be brought up to date -> why not."""
+    return f"hub:{{{connection}}}:untold"
+
+
 def customer_link_key(connection: str) -> str:
     """Hash: Stripe customer -> its BC customer."""
     return f"hub:{{{connection}}}:customers"

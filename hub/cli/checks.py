@@ -1,7 +1,7 @@
 """Checks: one sentence each, and how to fix what is wrong. What a connection needs; `hub doctor` adds the rest."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -97,6 +97,15 @@ def judge_webhooks(secrets: int, refusals: Refusals | None) -> Check:
     return Check(
         "Webhook secret", "warning", words, "Check this machine's clock, and what holds webhooks up on the way."
     )
+
+
+def judge_untold(untold: Mapping[str, str]) -> Check:
+    """Say whether Stripe's metadata tell what became of each invoice; what they do not, only the hub knows."""
+    if not untold:
+        return Check("Metadata", "ok", "Stripe takes what became of the invoices")
+    invoice, why = next(iter(untold.items()))
+    words = f"{len(untold)} invoices do not say what became of them, one is {invoice}: {why}"
+    return Check("Metadata", "warning", words, f"Remove the cause, then: hub replay {invoice}")
 
 
 async def tell_count(found: AsyncIterator[object]) -> str:

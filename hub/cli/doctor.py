@@ -14,7 +14,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from hub.app import Foundation
 from hub.broker import check_topics, open_admin
-from hub.cli.checks import Check, check_connection, count_problems, show_checks, try_check
+from hub.cli.checks import Check, check_connection, count_problems, judge_untold, show_checks, try_check
 from hub.cli.context import Exit, err, find_environment, open_foundation, tell_redis
 from hub.cli.context import run_command as run_work
 from hub.cli.topic_reader import open_reader, quiet_kafka
@@ -212,6 +212,7 @@ async def _examine_connection(foundation: Foundation, connection: str) -> list[C
     waiting = await foundation.waiting.count(connection)
     failed = len(await foundation.ledger.list_failed(connection))
     found.append(Check("Waiting", "ok", f"{waiting} invoices wait"))
+    found.append(judge_untold(await foundation.ledger.load_untold(connection)))
     if failed:
         found.append(Check("Failed", "warning", f"{failed} invoices failed", "hub replay --failed --dry-run"))
     return [replace(one, subject=connection) for one in found]

@@ -13,7 +13,7 @@ from hub.directory import Directory, Snapshot
 from hub.lease import try_role
 from hub.ledger import name_month
 from hub.log import get_logger
-from hub.redis import alerts_key, failed_key, role_lease_key, run, usage_key
+from hub.redis import alerts_key, failed_key, role_lease_key, run, untold_key, usage_key
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
 from schemas.errors import HubError
@@ -49,6 +49,8 @@ class Seen:
     oldest_wait: datetime | None
     has_success: bool
     """Whether an invoice was synced within that time."""
+    untold: int = 0
+    """Invoices whose metadata in Stripe can't be brought up to date."""
     stranded: str = ""
     """An invoice that is due in Stripe as long, and that the hub does nothing about."""
 
@@ -68,6 +70,8 @@ def decide_alerts(seen: Seen, limits: Limits, now: datetime) -> dict[str, str]:
     }
     if _are_many(seen.failed_last_hour, seen.synced_last_hour, limits):
         alerts["failures"] = f"{seen.name}: many invoices fail. See hub replay --failed --dry-run."
+    if seen.untold:
+        alerts["untold"] = f"{seen.name}: Stripe does not take what became of an invoice. See hub doctor."
     if not seen.has_success and (cause := _find_due(seen, limits, now)):
         hours = limits.silence.total_seconds() / 3600
         words = f"{seen.name}: {cause}, and none was synced for {hours:g} hours."
@@ -165,6 +169,7 @@ class Alerting:
             synced_last_hour=await self._count_synced(connection, now - _HOUR),
             failed_in_silence=await run(self.redis.zcount(failed_key(connection), since, "+inf")),
             oldest_wait=min((entry.since for entry in waits), default=None),
+            untold=await run(self.redis.hlen(untold_key(connection))),
             has_success=bool(await self._count_synced(connection, now - self.limits.silence)),
         )
 

@@ -63,6 +63,7 @@ class MetadataHandler:
         told: list[MetadataUpdated] = []
         while not told or (told[-1].written and len(told) < _ROUNDS):
             told.append(await self._bring_up_to_date(message, snapshot, told[-1].outcome if told else None))
+        await self.ledger.forget_untold(message.connection, message.invoice_id)
         await self._tell_number(message, snapshot)
         key = build_message_key(message.connection, message.invoice_id)
         return [Outgoing(METADATA_UPDATED, key, one) for one in told if one.written or len(told) == 1]
@@ -75,10 +76,11 @@ class MetadataHandler:
             await self.numbers.tell(snapshot, record.customer, self.remotes.stripe(snapshot))
 
     async def report(self, message: InvoiceResult, failure: Failure) -> Sequence[Outgoing]:
-        """Metadata that can't be written have no other place to say so than the topic and the log."""
+        """Metadata that can't be written can't say so: the topic does, `hub doctor`, an alert, and the log."""
         get_logger().warning("metadata_writer.invoice.not_written", code=failure.detail.code)
         if failure.retry_at is not None:
             return []
+        await self.ledger.record_untold(message.connection, message.invoice_id, failure.detail.text)
         updated = self._tell(message, _restore(message), reason=failure.detail.text)
         return [Outgoing(METADATA_UPDATED, build_message_key(message.connection, message.invoice_id), updated)]
 

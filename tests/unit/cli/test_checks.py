@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hub.cli.checks import Check, Verdict, count_problems, judge_webhooks, tell_count, try_check
+from hub.cli.checks import Check, Verdict, count_problems, judge_untold, judge_webhooks, tell_count, try_check
 from hub.cli.doctor import examine_redis, judge_clock
 from hub.refused_signatures import Refusals
 from schemas.errors import Blocked, Refused
@@ -63,6 +63,23 @@ async def test_a_redis_that_does_not_answer_ends_the_questions() -> None:
 )
 def test_a_clock_that_is_off_by_more_than_a_minute_is_a_problem(seconds: int, verdict: Verdict, words: str) -> None:
     check = judge_clock(timedelta(seconds=seconds))
+
+    assert check.verdict == verdict
+    assert words in check.words
+
+
+@pytest.mark.parametrize(
+    ("untold", "verdict", "words"),
+    [
+        ({}, "ok", "Stripe takes"),
+        ({"in_1": "No room. Delete some.", "in_2": "Gone."}, "warning", "2 invoices do not say what became of them"),
+        ({"in_1": "No room. Delete some.", "in_2": "Gone."}, "warning", "one is in_1: No room. Delete some."),
+    ],
+)
+def test_invoices_that_stripe_says_nothing_of_are_a_warning(
+    untold: dict[str, str], verdict: Verdict, words: str
+) -> None:
+    check = judge_untold(untold)
 
     assert check.verdict == verdict
     assert words in check.words

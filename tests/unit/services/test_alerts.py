@@ -60,6 +60,7 @@ def build_seen(**changes: Any) -> Seen:
         ({"oldest_wait": NOW - timedelta(hours=3)}, set[str]()),
         ({"oldest_wait": NOW - timedelta(hours=4)}, {"silence"}),
         ({"oldest_wait": NOW - timedelta(hours=4), "has_success": True}, set[str]()),
+        ({"untold": 1, "has_success": True}, {"untold"}),
         ({"stranded": "HUB-0001 of 2026-11-24"}, {"silence"}),
         ({"stranded": "HUB-0001 of 2026-11-24", "has_success": True}, set[str]()),
     ],
@@ -269,6 +270,16 @@ async def test_an_alert_stands_while_stripe_does_not_answer_or_the_connection_is
     texts = await look(world, listed)
     assert listed.asked == 2
     assert f"Over: {begun}" not in texts
+
+
+async def test_an_invoice_that_stripe_has_no_room_for_is_told_until_it_has(world: World) -> None:
+    connection = world.connection.id
+    await world.ledger.record_untold(connection, "in_1", "There is no room.")
+    (begun,) = await look(world, FakeList(), times=2)
+    assert "Stripe does not take what became of an invoice" in begun
+
+    await world.ledger.forget_untold(connection, "in_1")
+    assert await look(world, FakeList()) == [f"Over: {begun}"]
 
 
 async def test_one_channel_that_fails_makes_no_other_repeat_itself(world: World) -> None:

@@ -164,6 +164,35 @@ async def test_what_stripe_refuses_for_good_is_told_on_the_topic(world: World) -
     assert await world.metadata.report(build_result(world), waiting) == []
 
 
+async def test_an_invoice_without_room_is_known_as_untold_until_it_is_told(world: World) -> None:
+    world.stripe.put(build_invoice(metadata={f"own_{at}": "x" for at in range(50)}))
+    full = Refused("There is no room.", code="stripe.metadata.too_many_keys", fix="Delete some.")
+    world.stripe.fail_next("update_invoice_metadata", full)
+    await world.settle(build_head())
+    assert await world.ledger.load_untold(world.connection.id) == {"in_1": "There is no room. Delete some."}
+    assert len(world.stripe.invoices["in_1"].metadata) == 50
+
+    world.stripe.change("in_1", metadata={"own_1": "x"})
+    await world.settle(build_head(cause="replay"))
+    assert world.stripe.invoices["in_1"].metadata["bc_status"] == "synced"
+    assert await world.ledger.load_untold(world.connection.id) == {}
+
+
+async def test_what_comes_round_again_by_itself_is_not_untold(world: World) -> None:
+    later = Failure(describe(RetryLater("Slow.", code="stripe.rate.limited")), NOW)
+    await world.metadata.report(build_result(world), later)
+
+    assert await world.ledger.load_untold(world.connection.id) == {}
+
+
+async def test_an_untold_invoice_that_is_gone_has_nothing_to_be_told(world: World) -> None:
+    await world.ledger.record_untold(world.connection.id, "in_1", "There is no room.")
+    await record(world, "skipped")
+    await handle(world, build_result(world))
+
+    assert await world.ledger.load_untold(world.connection.id) == {}
+
+
 async def test_a_rate_limit_of_stripe_comes_round_without_a_request_to_business_central(world: World) -> None:
     world.stripe.put(build_invoice())
     limited = RetryLater("Slow.", code="stripe.rate.limited", retry_after=timedelta(seconds=1))
