@@ -30,5 +30,9 @@ OUTCOMES = Counter("hub_invoice_outcomes_total", "Invoice outcomes recorded", ["
 DOUBLES = Counter("hub_double_documents_total", "Second documents of one invoice that a sweep found", ["fate"])
 SWEPT = Counter("hub_sweep_findings_total", "Invoices that a sweep found not as they should be", ["finding"])
 WRITES = Counter("hub_remote_writes_total", "Writes to Stripe and Business Central", ["system", "what"])
+# From the record of an outcome in the ledger to the write that says it in Stripe; what is told again does not count.
+METADATA_DELAY = Histogram(
+    "hub_metadata_delay_seconds", "Seconds from a change in the ledger until Stripe's metadata say so", buckets=_AGES
+)
 # Fields that a person changed in Business Central and Stripe changed too, when they were first seen.
 CUSTOMER_DIFFERENCES = Counter("hub_customer_differences_total", "Differences left alone, by field", ["field"])

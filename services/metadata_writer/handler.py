@@ -10,7 +10,7 @@ from hub.clock import Clock
 from hub.directory import Directory, Snapshot
 from hub.ledger import InvoiceOutcome, Ledger
 from hub.log import get_logger
-from hub.metrics import WRITES
+from hub.metrics import METADATA_DELAY, WRITES
 from hub.outcomes import REPLAY_REQUESTED
 from hub.stage.ports import Failure, Outgoing
 from schemas.errors import Refused
@@ -107,7 +107,10 @@ class MetadataHandler:
             changes = build_changes(record.metadata, wanted)
         if not changes:
             return self._tell(message, outcome, reason="Stripe says so already.")
-        return await self._write(message, snapshot, outcome, wanted, changes)
+        told = await self._write(message, snapshot, outcome, wanted, changes)
+        if told.written and wanted != record.metadata:
+            METADATA_DELAY.observe(max((self.clock.now() - outcome.decided_at).total_seconds(), 0))
+        return told
 
     async def _write(
         self,

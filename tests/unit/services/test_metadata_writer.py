@@ -4,6 +4,9 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+from prometheus_client import REGISTRY
+
 from hub.ledger import InvoiceOutcome
 from hub.stage.ports import Failure, describe
 from schemas.errors import Refused, RetryLater
@@ -203,6 +206,39 @@ async def test_a_rate_limit_of_stripe_comes_round_without_a_request_to_business_
 
     assert world.bc.calls == []
     assert world.stripe.invoices["in_1"].metadata["bc_status"] == "synced"
+
+
+def read_delays() -> tuple[float, float]:
+    """How many changes were told, and after how many seconds in all."""
+    names = "hub_metadata_delay_seconds_count", "hub_metadata_delay_seconds_sum"
+    count, total = (REGISTRY.get_sample_value(name) or 0 for name in names)
+    return count, total
+
+
+async def test_it_is_measured_how_long_after_the_ledger_stripe_says_so(world: World) -> None:
+    """What was told before and is told again, for a replay or a sweep, was not late."""
+    world.stripe.put(build_invoice())
+    count, total = read_delays()
+    await record(world, "skipped", "Voided.")
+    world.clock.move(timedelta(seconds=2))
+    await handle(world, build_result(world))
+    assert read_delays() == (count + 1, pytest.approx(total + 2))
+
+    world.clock.move(timedelta(hours=1))
+    await handle(world, build_result(world))
+    await handle(world, build_result(world, cause="replay"))
+    assert read_delays() == (count + 1, pytest.approx(total + 2))
+    assert len(world.stripe.writes) == 2
+
+
+async def test_a_clock_behind_makes_no_negative_delay(world: World) -> None:
+    world.stripe.put(build_invoice())
+    count, total = read_delays()
+    await record(world, "skipped")
+    world.own_clock.ahead = -timedelta(minutes=1)
+    await handle(world, build_result(world))
+
+    assert read_delays() == (count + 1, pytest.approx(total))
 
 
 async def test_two_writers_at_once_agree(world: World) -> None:
