@@ -263,7 +263,7 @@ class Ledger:
         await run(self.redis.hset(invoice_key(connection, invoice_id), "metadata", value))
 
     async def record_untold(self, connection: str, invoice_id: str, why: str) -> None:
-        """Remember that Stripe does not say what became of the invoice, and why the hub could not make it."""
+        """Remember that Stripe does not say, or not in full, what became of the invoice, and why."""
         await run(self.redis.hset(untold_key(connection), invoice_id, why))
 
     async def forget_untold(self, connection: str, invoice_id: str) -> None:
@@ -271,7 +271,7 @@ class Ledger:
         await run(self.redis.hdel(untold_key(connection), invoice_id))
 
     async def load_untold(self, connection: str) -> dict[str, str]:
-        """Load the invoices that Stripe says nothing of, or nothing true any more, and why."""
+        """Load the invoices of which Stripe does not say all, and why."""
         return await run(self.redis.hgetall(untold_key(connection)))
 
     async def record_customer(self, connection: str, invoice_id: str, stripe_customer: str) -> None:

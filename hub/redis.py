@@ -78,7 +78,7 @@ def failed_key(connection: str) -> str:
 
 
 def untold_key(connection: str) -> str:
-    """Hash: invoices whose metadata can't be brought up to date -> why not."""
+    """Hash: invoices whose metadata don't say all there is to say -> why not."""
     return f"hub:{{{connection}}}:untold"
 
 

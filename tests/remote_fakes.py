@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from connectors.business_central.models import Answer, Customer, CustomerPage, SalesInvoice
 from connectors.stripe.client import MetadataWritten
+from connectors.stripe.metadata import MAX_KEYS
 from schemas.errors import HubError, InDoubt, Refused
 from schemas.messages import DocumentKind
 from schemas.money import round_half_up
@@ -229,9 +230,11 @@ class FakeStripe(_Remote):
         await self._enter("update_invoice_metadata")
         if invoice_id not in self.invoices:
             raise Refused("It does not exist.", code="stripe.invoice.missing")
+        kept = {key: value for key, value in {**self.invoices[invoice_id].metadata, **changes}.items() if value}
+        if len(kept) > MAX_KEYS:
+            raise Refused("There is no room.", code="stripe.metadata.too_many_keys", fix="Delete some.")
         self.writes.append(dict(changes))
-        kept = {**self.invoices[invoice_id].metadata, **changes}
-        self.change(invoice_id, metadata={key: value for key, value in kept.items() if value})
+        self.change(invoice_id, metadata=kept)
         self._leave("update_invoice_metadata")
         return MetadataWritten(self.invoices[invoice_id].metadata, "req_1")
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from connectors.stripe.metadata import limit_value
 from hub.ledger import InvoiceOutcome, InvoiceRecord
+from schemas.catalogue import get_entry
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,15 @@ class MetadataKeys:
         if outcome.outcome == "pending" and record.state.document is None:
             del built[f"{self.prefix}invoice"], built[f"{self.prefix}invoice_id"]
         return built
+
+    def build_short(self, outcome: InvoiceOutcome) -> dict[str, str]:
+        """Build the least that must be said, for an invoice whose other keys leave little room: two keys."""
+        words = _say(outcome)
+        if outcome.document is not None and not words:
+            entry = get_entry("stripe.metadata.too_many_keys")
+            words = limit_value(f"The draft is {outcome.document.number}. {entry.cause}", entry.fix)
+        short = {"status": outcome.outcome, "error": words, "invoice": "", "invoice_id": ""}
+        return {f"{self.prefix}{name}": value for name, value in short.items()}
 
     def answer_replay(self, wanted: dict[str, str], outcome: InvoiceOutcome) -> dict[str, str]:
         """Build the answer to a person's replay: everything anew, and the request cleared once it has its end."""

@@ -8,11 +8,11 @@ from connectors.stripe.client import MetadataWritten
 from connectors.stripe.metadata import build_changes
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
-from hub.ledger import InvoiceOutcome, Ledger
+from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.log import get_logger
 from hub.metrics import METADATA_DELAY, WRITES
 from hub.outcomes import REPLAY_REQUESTED
-from hub.stage.ports import Failure, Outgoing
+from hub.stage.ports import Failure, Outgoing, describe
 from schemas.errors import Refused
 from schemas.ids import build_message_key
 from schemas.messages import SWEPT_UNTOLD, InvoiceResult, MetadataUpdated, Outcome
@@ -44,6 +44,32 @@ class Remotes(Protocol):
 
 
 @dataclass(frozen=True)
+class _Turn:
+    """One look at the ledger, for one message."""
+
+    message: InvoiceResult
+    snapshot: Snapshot
+    record: InvoiceRecord
+    outcome: InvoiceOutcome
+    before: Outcome | None
+    """What this message has written a moment ago."""
+
+    @property
+    def keys(self) -> MetadataKeys:
+        return MetadataKeys(self.snapshot.settings.metadata_prefix)
+
+    def find_changes(self, wanted: dict[str, str]) -> dict[str, str]:
+        """Return what to write; empty when Stripe says it already."""
+        is_news = self.before is None or (self.before == "pending" and self.outcome.outcome != "pending")
+        if is_news and self.message.received.cause == "replay":
+            return self.keys.answer_replay(wanted, self.outcome)
+        if self.before is None and self.message.received.event_type == SWEPT_UNTOLD:
+            # Stripe was read just now, and does not say what the hub remembers to have written.
+            return wanted
+        return build_changes(self.record.metadata, wanted)
+
+
+@dataclass(frozen=True)
 class MetadataHandler:
     """Handles invoice results."""
 
@@ -63,7 +89,6 @@ class MetadataHandler:
         told: list[MetadataUpdated] = []
         while not told or (told[-1].written and len(told) < _ROUNDS):
             told.append(await self._bring_up_to_date(message, snapshot, told[-1].outcome if told else None))
-        await self.ledger.forget_untold(message.connection, message.invoice_id)
         await self._tell_number(message, snapshot)
         key = build_message_key(message.connection, message.invoice_id)
         return [Outgoing(METADATA_UPDATED, key, one) for one in told if one.written or len(told) == 1]
@@ -95,34 +120,23 @@ class MetadataHandler:
             return self._tell(message, outcome, reason="Dry run: nothing is written to Stripe.")
         if message.code == REPLAY_REQUESTED and outcome.code != REPLAY_REQUESTED:
             return self._tell(message, outcome, reason="The replay has come further meanwhile; its result follows.")
-        keys = MetadataKeys(snapshot.settings.metadata_prefix)
-        wanted = keys.build(record, outcome)
-        is_news = before is None or (before == "pending" and outcome.outcome != "pending")
-        if is_news and message.received.cause == "replay":
-            changes = keys.answer_replay(wanted, outcome)
-        elif before is None and message.received.event_type == SWEPT_UNTOLD:
-            # Stripe was read just now, and does not say what the hub remembers to have written.
-            changes = wanted
-        else:
-            changes = build_changes(record.metadata, wanted)
-        if not changes:
-            return self._tell(message, outcome, reason="Stripe says so already.")
-        told = await self._write(message, snapshot, outcome, wanted, changes)
-        if told.written and wanted != record.metadata:
-            METADATA_DELAY.observe(max((self.clock.now() - outcome.decided_at).total_seconds(), 0))
+        turn = _Turn(message, snapshot, record, outcome, before)
+        try:
+            told = await self._write(turn, turn.keys.build(record, outcome))
+        except Refused as error:
+            if error.code == "stripe.metadata.too_many_keys":
+                return await self._write_short(turn, error)
+            raise
+        await self.ledger.forget_untold(message.connection, message.invoice_id)
         return told
 
-    async def _write(
-        self,
-        message: InvoiceResult,
-        snapshot: Snapshot,
-        outcome: InvoiceOutcome,
-        wanted: dict[str, str],
-        changes: dict[str, str],
-    ) -> MetadataUpdated:
-        stripe = self.remotes.stripe(snapshot)
+    async def _write(self, turn: _Turn, wanted: dict[str, str]) -> MetadataUpdated:
+        """Write what of this Stripe does not say yet."""
+        message, outcome, changes = turn.message, turn.outcome, turn.find_changes(wanted)
+        if not changes:
+            return self._tell(message, outcome, reason="Stripe says so already.")
         try:
-            written = await stripe.update_invoice_metadata(
+            written = await self.remotes.stripe(turn.snapshot).update_invoice_metadata(
                 message.invoice_id, changes, idempotency_key=build_idempotency_key()
             )
         except Refused as error:
@@ -130,8 +144,19 @@ class MetadataHandler:
                 raise
             return self._tell(message, outcome, reason="The invoice does not exist in Stripe any more.")
         WRITES.labels("stripe", "metadata").inc()
+        if wanted != turn.record.metadata:
+            METADATA_DELAY.observe(max((self.clock.now() - outcome.decided_at).total_seconds(), 0))
         await self.ledger.record_metadata(message.connection, message.invoice_id, wanted)
         return self._tell(message, outcome, written=changes, request_id=written.request_id)
+
+    async def _write_short(self, turn: _Turn, error: Refused) -> MetadataUpdated:
+        """Say the least there is to say, so that no untrue status stands where the merchant's keys leave little room.
+
+        Raises:
+            Refused: there is no room for that either.
+        """
+        await self.ledger.record_untold(turn.message.connection, turn.message.invoice_id, describe(error).text)
+        return await self._write(turn, turn.keys.build_short(turn.outcome))
 
     def _tell(
         self,
