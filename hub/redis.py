@@ -158,7 +158,7 @@ def usage_months_key(connection: str) -> str:
 
 
 def role_lease_key(connection: str, role: str) -> str:
-    """String with expiry: the one replica that does `role` (waker, catch-up, sweep) for the connection."""
+    """String with expiry: the one replica that does a duty (waker, catch_up, sweep) for the connection."""
     return f"hub:{{{connection}}}:role:{role}"
 
 

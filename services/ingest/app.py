@@ -45,6 +45,7 @@ def build_app(foundation: Foundation) -> Service:
         directory=foundation.directory,
         waiting=foundation.waiting,
         publisher=foundation.publisher,
+        gate=foundation.gate,
         redis=foundation.redis,
         clock=foundation.clock,
     )

@@ -5,10 +5,6 @@ become visible slightly out of order; the replica remembers what it has dealt wi
 may publish some of it again, which changes nothing.
 """
 
-import asyncio
-import contextlib
-import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,17 +13,14 @@ from connectors.stripe.client import StripeApi
 from hub.clients import Clients
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
-from hub.ending import end_all
-from hub.lease import try_role
 from hub.ledger import Ledger
-from hub.log import get_logger
-from hub.redis import cursor_key, role_lease_key, run
-from hub.stage.ports import Closed, Gate
+from hub.redis import cursor_key
+from hub.stage.ports import Gate
 from hub.trace import begin_trace
-from schemas.errors import Blocked, HubError
 from schemas.messages import StripeEventReceived
 from schemas.stripe_objects import Event
 from services.ingest.decide import decide_event, is_settled, list_event_types
+from services.ingest.duty import Duty, load_cursor, save_cursor
 from services.ingest.head import Head
 
 _OVERLAP = timedelta(minutes=2)
@@ -63,55 +56,26 @@ class CatchUp:
     redis: Any
     clock: Clock
     interval: timedelta
-    _token: str = field(default_factory=lambda: secrets.token_hex(16))
+    _duty: Duty = field(init=False)
     _seen: dict[str, _Seen] = field(default_factory=dict[str, _Seen])
 
-    async def run(self) -> None:
-        """Look at all connections again and again, each at its own pace: a long history holds up nobody else."""
-        looks: dict[str, asyncio.Task[None]] = {}
-        try:
-            while True:
-                for connection in await self._list_safely():
-                    if connection not in looks or looks[connection].done():
-                        looks[connection] = asyncio.create_task(self._look_safely(connection))
-                await asyncio.sleep(self.interval.total_seconds())
-        finally:
-            await end_all(looks.values())
-
-    async def _list_safely(self) -> Sequence[str]:
-        try:
-            found = await self.directory.list_ids()
-        except HubError as error:
-            get_logger().warning("ingest.catch_up.retried", code=error.code, why=error.message)
-            return ()
-        for removed in set(self._seen).difference(found):
-            del self._seen[removed]
-        return found
-
-    async def _look_safely(self, connection: str) -> None:
-        """One connection's trouble is not the others'."""
-        try:
-            await self._look_if_ours(connection)
-        except Blocked as error:
-            await self._block(connection, error)
-        except HubError as error:
-            get_logger().warning("ingest.catch_up.retried", connection=connection, code=error.code, why=error.message)
-        except Exception as error:  # noqa: BLE001 - a defect that one connection's data bring out must not end the loop
-            get_logger().error("ingest.catch_up.failed", connection=connection, exc_info=error)
-
-    async def _look_if_ours(self, connection: str) -> None:
+    def __post_init__(self) -> None:
+        """Claim the duty under a name of its own."""
         life = max(self.interval * 3, timedelta(seconds=30))
-        if not await try_role(self.redis, role_lease_key(connection, "catch-up"), self._token, life):
-            return
-        if isinstance(admission := await self.gate.enter(connection, _TOUCHES), Closed):
-            return
-        await self.look(await self.directory.get(connection))
-        await self.gate.passed(admission)
+        self._duty = Duty("catch_up", life, self.redis, self.gate, _TOUCHES)
 
-    async def _block(self, connection: str, error: Blocked) -> None:
-        get_logger().error("ingest.catch_up.blocked", connection=connection, code=error.code, why=error.message)
-        with contextlib.suppress(HubError):
-            await self.gate.block(connection, error)
+    async def run(self) -> None:
+        """Look at all connections again and again."""
+        await self._duty.go_round(self.directory, self._look_if_open, self.interval, self._forget)
+
+    def _forget(self, connection: str) -> None:
+        self._seen.pop(connection, None)
+
+    async def _look_if_open(self, connection: str) -> None:
+        await self._duty.pass_gate(connection, self._look)
+
+    async def _look(self, connection: str) -> None:
+        await self.look(await self.directory.get(connection))
 
     async def look(self, snapshot: Snapshot) -> int:
         """Publish what is new for one connection, oldest first; returns how much that was."""
@@ -137,16 +101,14 @@ class CatchUp:
 
     async def _save_cursor(self, connection: str, seen: _Seen, newest: datetime) -> None:
         """Save how far the look has come, and for which ledger: one that was lost meanwhile knows nothing of it."""
-        await run(self.redis.set(cursor_key(connection), f"{int(newest.timestamp())} {seen.life}"))
+        await save_cursor(self.redis, cursor_key(connection), newest, seen.life)
         seen.forget((newest - 2 * _OVERLAP).timestamp())
 
     async def _load_cursor(self, snapshot: Snapshot, seen: _Seen) -> datetime:
         """Where the last look ended; without one, at the connection's beginning, or as far back as Stripe remembers."""
         oldest = self.clock.now() - _LONGEST_LOOK_BACK
-        stored: str = await run(self.redis.get(cursor_key(snapshot.connection.id))) or ""
-        seconds, _, life = stored.partition(" ")
-        begin = datetime.fromtimestamp(int(seconds), tz=UTC) if life == seen.life else snapshot.connection.go_live
-        return max(begin, oldest)
+        begin = await load_cursor(self.redis, cursor_key(snapshot.connection.id), seen.life)
+        return max(begin or snapshot.connection.go_live, oldest)
 
     async def _take(self, snapshot: Snapshot, event: Event, seen: _Seen) -> int:
         if event.id in seen.events:

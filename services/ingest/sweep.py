@@ -5,24 +5,21 @@ the last sweep ended, for this life of the ledger, else at the go-live; day by d
 """
 
 import asyncio
-import contextlib
-import secrets
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from hub.clients import Clients
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
-from hub.lease import try_role
 from hub.ledger import Ledger
 from hub.log import get_logger
 from hub.metrics import SWEPT
-from hub.redis import role_lease_key, run, swept_key
-from hub.stage.ports import Closed, Gate
+from hub.redis import swept_key
+from hub.stage.ports import Gate
 from hub.waiting import RedisWaitingSet
-from schemas.errors import Blocked, HubError
+from services.ingest.duty import Duty, load_cursor, save_cursor
 from services.ingest.sweeper import Announcer, Sweeper
 
 # Stripe lists by the creation of drafts: most are finalized within the hour, some by hand after days.
@@ -50,39 +47,25 @@ class Sweep:
     clock: Clock
     interval: timedelta
     """Between two sweeps of a connection; zero: none."""
-    _token: str = field(default_factory=lambda: secrets.token_hex(16))
+    _duty: Duty = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Claim the duty under a name of its own."""
+        self._duty = Duty("sweep", _ROLE_LIFE, self.redis, self.gate, _TOUCHES)
 
     async def run(self) -> None:
         """See again and again whose sweep is due. The first time after a while: catch-up comes first."""
-        pace = _SETTLING
-        while True:
-            await asyncio.sleep(pace.total_seconds())
-            pace = _PACE
-            for connection in await self.directory.list_ids() if self.interval else ():
-                await self._sweep_safely(connection)
+        await asyncio.sleep(_SETTLING.total_seconds())
+        await self._duty.go_round(self.directory, self._sweep_if_due, _PACE)
 
-    async def _sweep_safely(self, connection: str) -> None:
-        """One connection's trouble is not the others'."""
-        try:
-            await self._sweep_if_ours(connection)
-        except Blocked as error:
-            get_logger().error("ingest.sweep.blocked", connection=connection, code=error.code, why=error.message)
-            with contextlib.suppress(HubError):
-                await self.gate.block(connection, error)
-        except HubError as error:
-            get_logger().warning("ingest.sweep.retried", connection=connection, code=error.code, why=error.message)
-        except Exception as error:  # noqa: BLE001 - a defect that one connection's data bring out must not end the loop
-            get_logger().error("ingest.sweep.failed", connection=connection, exc_info=error)
+    async def _sweep_if_due(self, connection: str) -> None:
+        if self.interval and await self._load_begin(await self.directory.get(connection)) is not None:
+            await self._duty.pass_gate(connection, self._sweep)
 
-    async def _sweep_if_ours(self, connection: str) -> None:
-        if not await self._keep_role(connection):
-            return
+    async def _sweep(self, connection: str) -> None:
         snapshot = await self.directory.get(connection)
-        begin = await self._load_begin(snapshot)
-        if begin is None or isinstance(admission := await self.gate.enter(connection, _TOUCHES), Closed):
-            return
-        await self.sweep(snapshot, begin)
-        await self.gate.passed(admission)
+        if (begin := await self._load_begin(snapshot)) is not None:
+            await self.sweep(snapshot, begin)
 
     async def sweep(self, snapshot: Snapshot, begin: datetime) -> Counter[str]:
         """Sweep from a moment on until now, and publish what is found; returns how many of each kind."""
@@ -92,9 +75,9 @@ class Sweep:
         while begin < now:
             end = min(begin + _DAY, now)
             found += await self._sweep_day(snapshot, begin, end)
-            await run(self.redis.set(swept_key(snapshot.connection.id), f"{int(end.timestamp())} {life}"))
+            await save_cursor(self.redis, swept_key(snapshot.connection.id), end, life)
             begin = end
-            if not await self._keep_role(snapshot.connection.id):
+            if not await self._duty.keep(snapshot.connection.id):
                 break
         get_logger().info("ingest.sweep.ended", connection=snapshot.connection.id, **found)
         return found
@@ -117,14 +100,10 @@ class Sweep:
             await self.announcer.announce(snapshot, finding)
         return found
 
-    async def _keep_role(self, connection: str) -> bool:
-        return await try_role(self.redis, role_lease_key(connection, "sweep"), self._token, _ROLE_LIFE)
-
     async def _load_begin(self, snapshot: Snapshot) -> datetime | None:
         """Where the last sweep ended; None if that was not long ago."""
-        stored: str = await run(self.redis.get(swept_key(snapshot.connection.id))) or ""
-        seconds, _, life = stored.partition(" ")
-        if life != (await self.ledger.load_incarnation()).id:
+        life = (await self.ledger.load_incarnation()).id
+        swept = await load_cursor(self.redis, swept_key(snapshot.connection.id), life)
+        if swept is None:
             return snapshot.connection.go_live
-        swept = datetime.fromtimestamp(int(seconds), tz=UTC)
         return swept if self.clock.now() - swept >= self.interval else None

@@ -1,23 +1,18 @@
 """The waker: publishes to the head topic what has waited long enough, at the rate its connection can take."""
 
-import asyncio
-import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
-from hub.lease import try_role
-from hub.log import get_logger
 from hub.metrics import WAITING
-from hub.redis import role_lease_key
-from hub.stage.ports import Outgoing, Publisher
+from hub.stage.ports import Gate, Outgoing, Publisher
 from hub.trace import begin_trace
 from hub.waiting import RedisWaitingSet, WaitingEntry
-from schemas.errors import HubError
 from schemas.ids import build_message_key
 from schemas.topics import STRIPE_EVENTS
+from services.ingest.duty import Duty
 
 _ROLE_LIFE = timedelta(seconds=5)
 
@@ -29,33 +24,23 @@ class Waker:
     directory: Directory
     waiting: RedisWaitingSet
     publisher: Publisher
+    gate: Gate
     redis: Any
     clock: Clock
     interval: timedelta = timedelta(milliseconds=250)
-    _token: str = field(default_factory=lambda: secrets.token_hex(16))
+    _duty: Duty = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Claim the duty under a name of its own."""
+        self._duty = Duty("waker", _ROLE_LIFE, self.redis, self.gate)
 
     async def run(self) -> None:
         """Go round the connections, for ever."""
-        known: set[str] = set()
-        while True:
-            found = await self.directory.list_ids()
-            for removed in known.difference(found):
-                WAITING.remove(removed)
-            known = set(found)
-            for connection in found:
-                await self._wake_safely(connection)
-            await asyncio.sleep(self.interval.total_seconds())
+        await self._duty.go_round(self.directory, self._wake, self.interval, WAITING.remove)
 
-    async def _wake_safely(self, connection: str) -> None:
-        """One connection's trouble is not the others'."""
-        try:
-            if await try_role(self.redis, role_lease_key(connection, "waker"), self._token, _ROLE_LIFE):
-                await self.wake(await self.directory.get(connection))
-                WAITING.labels(connection).set(await self.waiting.count(connection))
-        except HubError as error:
-            get_logger().warning("ingest.waker.retried", connection=connection, code=error.code, why=error.message)
-        except Exception as error:  # noqa: BLE001 - a defect that one connection's data bring out must not stop the rest
-            get_logger().error("ingest.waker.failed", connection=connection, exc_info=error)
+    async def _wake(self, connection: str) -> None:
+        await self.wake(await self.directory.get(connection))
+        WAITING.labels(connection).set(await self.waiting.count(connection))
 
     async def wake(self, snapshot: Snapshot) -> int:
         """Publish what is due for one connection; returns how much that was."""

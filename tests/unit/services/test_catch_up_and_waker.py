@@ -242,7 +242,9 @@ async def test_one_connections_trouble_is_not_the_others(
 
 @pytest.fixture
 def waker(world: World, publisher: FakePublisher) -> Waker:
-    return Waker(world.directory, RedisWaitingSet(world.plain_redis), publisher, world.plain_redis, world.clock)
+    waiting = RedisWaitingSet(world.plain_redis)
+    gate = ConnectionGate(world.directory, world.clock, Answers(), waiting)
+    return Waker(world.directory, waiting, publisher, gate, world.plain_redis, world.clock)
 
 
 async def park(world: World, waker: Waker, object_id: str = "in_1", due: datetime = NOW, **changes: Any) -> None:

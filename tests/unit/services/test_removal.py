@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 
 from hub.directory import Directory
 from hub.ending import end_all
+from hub.gate import Answers, ConnectionGate
 from hub.stage.ports import Parked
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
@@ -117,10 +118,12 @@ async def test_added_again_it_knows_its_old_settings_but_nothing_of_what_blocked
 
 
 async def test_its_waiting_count_leaves_the_metrics(world: World) -> None:
+    waiting = RedisWaitingSet(world.plain_redis)
     waker = Waker(
         directory=world.directory,
-        waiting=RedisWaitingSet(world.plain_redis),
+        waiting=waiting,
         publisher=FakePublisher(),
+        gate=ConnectionGate(world.directory, world.clock, Answers(), waiting),
         redis=world.plain_redis,
         clock=world.clock,
         interval=timedelta(milliseconds=1),

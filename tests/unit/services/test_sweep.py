@@ -1,6 +1,7 @@
 """The sweep, by hand: on a real ledger, with fakes of Stripe's list, of Business Central and of the broker."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -77,7 +78,8 @@ def sweep(world: World, clients: FakeClients, publisher: FakePublisher) -> Sweep
 
 
 async def run(world: World, sweep: Sweep) -> None:
-    await sweep._sweep_if_ours(world.connection.id)
+    if await sweep._duty.keep(world.connection.id):
+        await sweep._sweep_if_due(world.connection.id)
 
 
 def find(publisher: FakePublisher) -> dict[str, str]:
@@ -223,8 +225,7 @@ async def test_a_paused_connection_is_not_swept(world: World, sweep: Sweep, clie
 
 
 async def test_another_replica_leaves_the_sweep_to_whom_it_is(world: World, sweep: Sweep, clients: FakeClients) -> None:
-    await sweep._keep_role(world.connection.id)
-    sweep._token = "another replica"
+    await replace(sweep._duty, token="another replica").keep(world.connection.id)
     await run(world, sweep)
 
     assert clients.windows == []
