@@ -9,6 +9,7 @@ from hub.clock import Clock, SystemClock
 from hub.redis import (
     CONNECTIONS,
     account_key,
+    backfill_key,
     connection_key,
     cursor_key,
     run,
@@ -268,6 +269,7 @@ def _list_forgotten_keys(connection: str) -> tuple[str, ...]:
         tokens_key(connection),
         cursor_key(connection),
         swept_key(connection),
+        backfill_key(connection),
         waiting_key(connection),
         waiting_entries_key(connection),
         woken_key(connection),

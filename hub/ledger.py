@@ -128,6 +128,8 @@ class InvoiceRecord(Contract):
     state: InvoiceState = InvoiceState()
     outcome: InvoiceOutcome | None = None
     sent_at: Moment | None = None
+    backfilled_at: Moment | None = None
+    """When a person asked for it although it is older than the go-live date."""
     closed_at: Moment | None = None
     """When the invoice was last seen voided, written off or deleted in Stripe; None while it stands."""
     metadata: dict[str, str] | None = None
@@ -246,6 +248,10 @@ class Ledger:
         """Remember that Stripe sent the invoice: only events tell, the invoice itself does not."""
         await run(self.redis.hsetnx(invoice_key(connection, invoice_id), "sent_at", at.isoformat()))
 
+    async def record_backfilled(self, connection: str, invoice_id: str, at: datetime) -> None:
+        """Remember that a person asked for the invoice, however old it is."""
+        await run(self.redis.hset(invoice_key(connection, invoice_id), "backfilled_at", at.isoformat()))
+
     async def record_closed(self, connection: str, invoice_id: str, at: datetime | None) -> None:
         """Remember that the invoice does not stand any more in Stripe, or (None) that it does again.
 
@@ -335,6 +341,7 @@ def _parse_record(fields: dict[str, str]) -> InvoiceRecord:
         state=InvoiceState.model_validate_json(fields["state"]) if "state" in fields else InvoiceState(),
         outcome=InvoiceOutcome.model_validate_json(fields["outcome"]) if "outcome" in fields else None,
         sent_at=datetime.fromisoformat(fields["sent_at"]) if "sent_at" in fields else None,
+        backfilled_at=datetime.fromisoformat(fields["backfilled_at"]) if "backfilled_at" in fields else None,
         closed_at=datetime.fromisoformat(fields["closed_at"]) if "closed_at" in fields else None,
         metadata=_MetadataField.model_validate_json(fields["metadata"]).value if "metadata" in fields else None,
         customer=fields.get("customer"),

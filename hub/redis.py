@@ -158,7 +158,7 @@ def usage_months_key(connection: str) -> str:
 
 
 def role_lease_key(connection: str, role: str) -> str:
-    """String with expiry: the one replica that does a duty (waker, catch_up, sweep) for the connection."""
+    """String with expiry: the one replica that does a duty (waker, catch_up, sweep, backfill) for the connection."""
     return f"hub:{{{connection}}}:role:{role}"
 
 
@@ -170,6 +170,11 @@ def cursor_key(connection: str) -> str:
 def swept_key(connection: str) -> str:
     """String: how far the sweep has come, Unix seconds of draft creation, and the life of the ledger it was in."""
     return f"hub:{{{connection}}}:swept"
+
+
+def backfill_key(connection: str) -> str:
+    """String: the backfill that was asked for last, and how far it has come, as JSON."""
+    return f"hub:{{{connection}}}:backfill"
 
 
 def build_redis(url: str) -> Any:

@@ -1,7 +1,7 @@
 """Is an invoice due? Not yet, left alone with a reason, closed, or go on."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from schemas.invoice_settings import MetadataCondition, SkipRules
 from schemas.settings import Settings, Trigger
@@ -39,6 +39,9 @@ class GoOn:
     trigger: Trigger
 
 
+# Stripe lists by the draft's creation: what was issued in a period may have been drafted so much earlier.
+LONGEST_DRAFT = timedelta(days=60)
+
 DueDecision = NotYet | LeftAlone | Closed | GoOn
 
 _WAITS_FOR: dict[Trigger, str] = {"finalized": "finalized", "sent": "sent", "paid": "paid"}
@@ -49,13 +52,18 @@ _CLOSED = {
 DELETED = Closed("The invoice was deleted in Stripe.", code="invoice.closed.deleted")
 
 
-def decide_due(invoice: Invoice, settings: Settings, *, was_sent: bool, go_live: datetime) -> DueDecision:
-    """Decide by the invoice's current state; only *sent* is known from events alone."""
+def decide_due(
+    invoice: Invoice, settings: Settings, *, was_sent: bool, go_live: datetime, is_backfilled: bool = False
+) -> DueDecision:
+    """Decide by the invoice's current state; only *sent* is known from events alone.
+
+    What is older than the go-live date is left alone, unless a person asked for it (`is_backfilled`).
+    """
     if invoice.status == "draft":
         return NotYet("The invoice is still a draft in Stripe.", code="invoice.not_due.draft")
     if invoice.status in _CLOSED:
         return _CLOSED[invoice.status]
-    if (exemption := _find_exemption(invoice, settings, go_live)) is not None:
+    if (exemption := _find_exemption(invoice, settings, None if is_backfilled else go_live)) is not None:
         return exemption
     for trigger in settings.triggers:
         if _has_fired(trigger, invoice, was_sent=was_sent):
@@ -70,11 +78,18 @@ def get_issue_time(invoice: Invoice) -> datetime:
     return datetime.fromtimestamp(seconds, tz=UTC)
 
 
-def _find_exemption(invoice: Invoice, settings: Settings, go_live: datetime) -> LeftAlone | None:
+def is_issued_within(invoice: Invoice, begin: datetime | None, end: datetime | None) -> bool:
+    """Tell whether it was issued in a period, its end left out; a draft was not issued."""
+    issued = get_issue_time(invoice)
+    is_within = (begin is None or issued >= begin) and (end is None or issued < end)
+    return is_within and invoice.status != "draft"
+
+
+def _find_exemption(invoice: Invoice, settings: Settings, go_live: datetime | None) -> LeftAlone | None:
     skip = f"{settings.metadata_prefix}skip"
     if invoice.metadata.get(skip, "").strip().lower() in {"1", "true", "yes"}:
         return LeftAlone(f"The invoice's metadata say {skip}.", code="invoice.left_alone.skip_key")
-    if get_issue_time(invoice) < go_live:
+    if go_live is not None and get_issue_time(invoice) < go_live:
         words = f"The invoice was finalized before the go-live date, {go_live:%Y-%m-%d %H:%M} UTC."
         return LeftAlone(words, code="invoice.left_alone.go_live")
     if invoice.total == 0 and settings.invoices.zero_total == "skip":

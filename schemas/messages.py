@@ -29,6 +29,7 @@ StageName = Literal["ingest", "contacts", "invoices", "metadata_writer"]
 
 
 # Types of the messages that no event of Stripe stands behind. What a sweep found says what to look at.
+BACKFILL = "hub.backfill"
 SWEPT = "hub.sweep."
 SWEPT_MISSING = "hub.sweep.missing"
 SWEPT_UNTOLD = "hub.sweep.untold"

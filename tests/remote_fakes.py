@@ -5,16 +5,17 @@ the work is done or after, or does it late. `Steps` lets a process die at any ca
 """
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
 from connectors.business_central.models import Answer, Customer, CustomerPage, SalesInvoice
 from connectors.stripe.client import MetadataWritten
 from connectors.stripe.metadata import MAX_KEYS
-from schemas.errors import HubError, InDoubt, Refused
+from hub.directory import Snapshot
+from schemas.errors import HubError, InDoubt, Refused, RetrySoon
 from schemas.messages import DocumentKind
 from schemas.money import round_half_up
 from schemas.stripe_objects import CreditNote, Invoice, Price, Product, TaxRate
@@ -486,3 +487,33 @@ class FakeBc(_Remote):
                 "totalAmountIncludingTax": net + tax,
             }
         )
+
+
+class FakeListing:
+    """Gives the world's remote systems to duties; Stripe lists by the creation of drafts, newest first."""
+
+    def __init__(self, stripe: FakeStripe, bc: FakeBc) -> None:
+        self.fake = stripe
+        self.bc = bc
+        self.windows: list[tuple[datetime, datetime]] = []
+        self._good: int | None = None
+
+    def fail_after(self, lists: int | None) -> None:
+        """Answer so many lists from the beginning on, and fail each after them; None: never fail."""
+        self._good = lists
+
+    def stripe(self, _snapshot: Snapshot) -> "FakeListing":
+        return self
+
+    def business_central(self, _snapshot: Snapshot, *, live: bool) -> FakeBc:
+        assert not live
+        return self.bc
+
+    async def list_invoices(self, *, created_gte: int, created_lt: int) -> AsyncGenerator[Invoice]:
+        begin, end = (datetime.fromtimestamp(at, tz=UTC) for at in (created_gte, created_lt))
+        self.windows.append((begin, end))
+        if self._good is not None and len(self.windows) > self._good:
+            raise RetrySoon("Reset.", code="stripe.connection.failed")
+        for invoice in sorted(self.fake.invoices.values(), key=lambda one: -one.created):
+            if created_gte <= invoice.created < created_lt:
+                yield invoice

@@ -4,6 +4,7 @@ import typer
 
 from hub.cli import (
     alerts,
+    backfill,
     connections,
     contacts,
     dead,
@@ -29,7 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for module in (run, up, demo, simulate, preview, replay, reconcile, waiting, doctor, errors):
+for module in (run, up, demo, simulate, preview, replay, reconcile, backfill, waiting, doctor, errors):
     app.command(module.NAME, context_settings=getattr(module, "CONTEXT_SETTINGS", None))(module.command)
 for group in (alerts, topics, connections, contacts, settings, events, dead, usage):
     app.add_typer(group.app, name=group.NAME)

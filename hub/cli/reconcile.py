@@ -13,17 +13,16 @@ from hub.cli.context import (
     choose_connection,
     err,
     fail,
-    load_cli_config,
     open_foundation,
     print_json,
     run_command,
 )
 from hub.cli.moments import parse_moment
 from hub.cli.replay import find_in_window
-from hub.cli.topic_reader import quiet_kafka
 from hub.cli.wording import say, show_table
 from hub.directory import Snapshot
 from services.ingest.findings import Finding
+from services.ingest.history import History
 from services.ingest.sweeper import Announcer, Sweeper
 
 NAME = "reconcile"
@@ -58,8 +57,7 @@ def command(
 
 
 async def _reconcile(since: datetime, until: datetime | None, wanted: str | None, *, fix: bool, as_json: bool) -> None:
-    quiet_kafka()
-    async with open_foundation(load_cli_config(), publishes=fix) as foundation:
+    async with open_foundation() as foundation:
         snapshot = await foundation.directory.load(await choose_connection(foundation, wanted))
         found, looked = await _find_all(foundation, snapshot, since, until, quiet=as_json)
         sent = await _announce_all(foundation, snapshot, found) if fix else set[str]()
@@ -97,7 +95,7 @@ async def _find_all(
 
 
 async def _announce_all(foundation: Foundation, snapshot: Snapshot, found: Sequence[Finding]) -> set[str]:
-    announcer = Announcer(foundation.ledger, foundation.publisher, foundation.clock)
+    announcer = Announcer(foundation.ledger, History(foundation.waiting), foundation.clock)
     return {one.invoice.id for one in found if await announcer.announce(snapshot, one)}
 
 

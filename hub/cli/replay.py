@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Protocol
 
@@ -34,7 +34,7 @@ from hub.redis import INCARNATION, run
 from hub.stage.ports import Outgoing
 from hub.trace import begin_trace
 from hub.usage import Usage
-from mapping.eligibility import get_issue_time
+from mapping.eligibility import LONGEST_DRAFT, is_issued_within
 from schemas.errors import Refused
 from schemas.ids import build_message_key
 from schemas.messages import StripeEventReceived
@@ -49,8 +49,6 @@ EVENT_TYPE = "hub.replay"
 _AT_ONCE = 64
 # Business Central serves five at once, and production needs some of them.
 _PLANNED_AT_ONCE = 3
-# Stripe lists by the draft's creation: what was finalized in the window may have been drafted so much earlier.
-_LONGEST_DRAFT = timedelta(days=60)
 _COLOURS: dict[Verdict, str] = {"create": "green", "adopt": "green", "fail": "bold red", "attention": "bold magenta"}
 
 
@@ -194,12 +192,10 @@ async def find_in_window(
     stripe: StripeReader, since: datetime | None, until: datetime | None
 ) -> AsyncIterator[Invoice]:
     """Yield what was finalized (or, never finalized, made) in the window; drafts are left out."""
-    created_gte = int((since - _LONGEST_DRAFT).timestamp()) if since else None
+    created_gte = int((since - LONGEST_DRAFT).timestamp()) if since else None
     created_lt = int(until.timestamp()) if until else None
     async for invoice in stripe.list_invoices(created_gte=created_gte, created_lt=created_lt):
-        issued = get_issue_time(invoice)
-        is_within = (since is None or issued >= since) and (until is None or issued < until)
-        if is_within and invoice.status != "draft":
+        if is_issued_within(invoice, since, until):
             yield invoice
 
 
@@ -243,7 +239,20 @@ async def _tell(selection: Selection, wanted: str | None, *, recreate: bool, as_
         ids = [str(event.data.object.id) for event in events]
         ids += await list_invoice_ids(selection, foundation, snapshot, stripe)
         planner = build_planner(foundation, snapshot, recreate=recreate)
-        planned = await _plan_all(planner, list(dict.fromkeys(ids)), quiet=as_json)
+        await _plan_and_show(planner, list(dict.fromkeys(ids)), as_json=as_json)
+
+
+async def plan_window(
+    foundation: Foundation, snapshot: Snapshot, since: datetime, until: datetime, *, as_json: bool
+) -> None:
+    """Tell what a backfill would do with all that was finalized in a period."""
+    stripe = foundation.clients.stripe(snapshot)
+    ids = [invoice.id async for invoice in find_in_window(stripe, since, until)]
+    await _plan_and_show(build_planner(foundation, snapshot, is_backfill=True), ids, as_json=as_json)
+
+
+async def _plan_and_show(planner: ReplayPlanner, ids: Sequence[str], *, as_json: bool) -> None:
+    planned, snapshot = await _plan_all(planner, ids, quiet=as_json), planner.snapshot
     if as_json:
         print_json({"connection": snapshot.connection.id, "invoices": [asdict(one) for one in planned]})
     else:
@@ -252,7 +261,9 @@ async def _tell(selection: Selection, wanted: str | None, *, recreate: bool, as_
         raise typer.Exit(int(Exit.PROBLEM))
 
 
-def build_planner(foundation: Foundation, snapshot: Snapshot, *, recreate: bool = False) -> ReplayPlanner:
+def build_planner(
+    foundation: Foundation, snapshot: Snapshot, *, recreate: bool = False, is_backfill: bool = False
+) -> ReplayPlanner:
     """Build what foretells: it reads as the services do, and writes nothing."""
     return ReplayPlanner(
         snapshot=snapshot,
@@ -267,6 +278,7 @@ def build_planner(foundation: Foundation, snapshot: Snapshot, *, recreate: bool 
         clock=foundation.clock,
         asked_at=foundation.clock.now(),
         recreate=recreate,
+        is_backfill=is_backfill,
     )
 
 

@@ -26,6 +26,7 @@ from services.contacts.claims import Held
 from services.contacts.decide import use_customer
 from services.contacts.ports import CustomerReader
 from services.contacts.search import CustomerSearch, check_linked
+from services.ingest.findings import is_sent
 from services.invoices.decide import (
     Ending,
     build_deleted_refusal,
@@ -135,6 +136,8 @@ class ReplayPlanner:
     asked_at: datetime
     """Customers who were in Business Central then are found."""
     recreate: bool = False
+    is_backfill: bool = False
+    """What is older than the go-live date is not left alone for that."""
 
     async def plan(self, invoice_id: str) -> PlannedInvoice:
         """Tell what would happen.
@@ -156,8 +159,13 @@ class ReplayPlanner:
             return PlannedInvoice(invoice_id, "unknown", f"can't be told now: {error.message}")
 
     def _decide(self, invoice: Invoice, record: InvoiceRecord) -> DueDecision:
-        go_live = self.snapshot.connection.go_live
-        return decide_due(invoice, self.snapshot.settings, was_sent=record.sent_at is not None, go_live=go_live)
+        return decide_due(
+            invoice,
+            self.snapshot.settings,
+            was_sent=record.sent_at is not None or (self.is_backfill and is_sent(invoice, record, self.clock.now())),
+            go_live=self.snapshot.connection.go_live,
+            is_backfilled=self.is_backfill or record.backfilled_at is not None,
+        )
 
     async def _plan_invoice(self, invoice: Invoice, record: InvoiceRecord) -> PlannedInvoice:
         decision = self._decide(invoice, record)

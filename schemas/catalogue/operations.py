@@ -68,6 +68,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_ENVIRONMENT,
     ),
     Entry(
+        "history.queued",
+        "The invoice is of the past: a backfill or the sweep has it looked at, behind what happens now.",
+        WAIT,
+        Page.HUB_WAITING,
+    ),
+    Entry(
         "http.port.unavailable",
         "Another process listens on the port.",
         "End it, or set HUB_HTTP_PORT to a free one.",

@@ -82,6 +82,7 @@ class ContactsHandler:
             snapshot.settings,
             was_sent=record.sent_at is not None,
             go_live=snapshot.connection.go_live,
+            is_backfilled=record.backfilled_at is not None,
         )
         if record.closed_at is not None and not isinstance(decision, Closed):
             # Written off and paid after all: it stands again.

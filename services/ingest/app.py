@@ -7,8 +7,10 @@ from hub.app import Foundation, Service
 from hub.dead_topic import DeadTopic
 from hub.refused_signatures import RefusedSignatures
 from services.ingest.alerting import Alerting, Limits
+from services.ingest.backfill import BackfillDuty
 from services.ingest.catch_up import CatchUp
 from services.ingest.head import Head, Turns
+from services.ingest.history import History
 from services.ingest.stranded import StrandedInvoices
 from services.ingest.sweep import Sweep
 from services.ingest.sweeper import Announcer
@@ -54,11 +56,20 @@ def build_app(foundation: Foundation) -> Service:
         ledger=foundation.ledger,
         clients=foundation.clients,
         waiting=foundation.waiting,
-        announcer=Announcer(foundation.ledger, foundation.publisher, foundation.clock),
+        announcer=Announcer(foundation.ledger, History(foundation.waiting), foundation.clock),
         gate=foundation.gate,
         redis=foundation.redis,
         clock=foundation.clock,
         interval=timedelta(hours=foundation.config.sweep_hours),
+    )
+    backfill = BackfillDuty(
+        directory=foundation.directory,
+        ledger=foundation.ledger,
+        clients=foundation.clients,
+        waiting=foundation.waiting,
+        gate=foundation.gate,
+        redis=foundation.redis,
+        clock=foundation.clock,
     )
     alerting = Alerting(
         directory=foundation.directory,
@@ -72,5 +83,5 @@ def build_app(foundation: Foundation) -> Service:
         redis=foundation.redis,
         clock=foundation.clock,
     )
-    loops = (catch_up.run, waker.run, sweep.run, alerting.run)
+    loops = (catch_up.run, waker.run, sweep.run, backfill.run, alerting.run)
     return Service("ingest", foundation, loops=loops, direct={PREFIX: webhooks})

@@ -1,6 +1,6 @@
 """The sweeper: reads what Stripe, the ledger and Business Central say of many invoices, and tells what it finds.
 
-It repairs nothing by itself: a finding is published to the head topic, and repair is the normal path. Costs one request
+It repairs nothing by itself: a finding comes to the head topic, and repair is the normal path. Costs one request
 to Business Central for each 50 invoices, and one more for each whose document has lost its number, or is gone.
 """
 
@@ -14,17 +14,14 @@ from connectors.business_central.models import SalesInvoice
 from hub.clock import Clock
 from hub.directory import Snapshot
 from hub.ledger import Ledger
-from hub.stage.ports import Outgoing, Publisher
-from hub.trace import begin_trace
 from hub.waiting import RedisWaitingSet
 from mapping.document_header import build_external_document_number, get_document_kind
 from mapping.eligibility import GoOn, decide_due, get_issue_time
 from schemas.errors import Refused
-from schemas.ids import build_message_key
-from schemas.messages import DocumentKind, StripeEventReceived
+from schemas.messages import DocumentKind
 from schemas.stripe_objects import Invoice
-from schemas.topics import STRIPE_EVENTS
 from services.ingest.findings import Finding, Views, compare, get_last_change, is_sent
+from services.ingest.history import History, Look
 
 # Four full look-ups: what history may have under way at once.
 _AT_ONCE = 200
@@ -82,6 +79,7 @@ class Sweeper:
             self.snapshot.settings,
             was_sent=is_sent(invoice, record, self.clock.now()),
             go_live=self.snapshot.connection.go_live,
+            is_backfilled=record.backfilled_at is not None,
         )
         return Views(invoice, record, due, waits)
 
@@ -111,14 +109,14 @@ class Announcer:
     """Has findings looked at, by the path that everything takes."""
 
     ledger: Ledger
-    publisher: Publisher
+    history: History
     clock: Clock
 
     async def announce(self, snapshot: Snapshot, finding: Finding) -> bool:
-        """Publish a finding, if something follows from it. What only an event had told is recorded first: it was sent.
+        """Bring a finding, if something follows from it. What only an event had told is recorded first: it was sent.
 
         Raises:
-            RetrySoon: ledger or broker did not take it.
+            RetrySoon: the ledger did not take it.
         """
         if finding.event_type is None:
             return False
@@ -126,13 +124,5 @@ class Announcer:
         record = await self.ledger.load_invoice(connection, invoice.id)
         if record.sent_at is None and is_sent(invoice, record, now):
             await self.ledger.record_sent(connection, invoice.id, get_issue_time(invoice))
-        message = StripeEventReceived(
-            connection=connection,
-            cause="sweep",
-            object_id=invoice.id,
-            event_type=finding.event_type,
-            occurred_at=now,
-        )
-        begin_trace()
-        await self.publisher.publish(Outgoing(STRIPE_EVENTS, build_message_key(connection, invoice.id), message))
+        await self.history.bring(connection, invoice.id, Look("sweep", finding.event_type, now, finding.words), now)
         return True

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 import schemas.connections
 import schemas.messages
+from hub.backfill import Backfill
 from hub.customer_sync import CustomerSync
 from hub.ledger import CustomerLink, Incarnation, InvoiceOutcome, InvoiceState
 from hub.waiting import WaitingEntry
@@ -31,6 +32,7 @@ IN_REDIS: tuple[type[BaseModel], ...] = (
     IndexState,
     WaitingEntry,
     Claim,
+    Backfill,
 )
 
 

@@ -1,75 +1,40 @@
 """The sweep, by hand: on a real ledger, with fakes of Stripe's list, of Business Central and of the broker."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from hub.directory import Snapshot
 from hub.gate import Answers, ConnectionGate
 from hub.ledger import InvoiceRecord
 from hub.stage.ports import Parked
 from hub.waiting import RedisWaitingSet
 from schemas.errors import RetrySoon
 from schemas.messages import StripeEventReceived
-from schemas.stripe_objects import Invoice
+from services.ingest.history import History
 from services.ingest.sweep import Sweep
 from services.ingest.sweeper import Announcer
 from tests.builders import NOW, build_connection, build_head, build_invoice
-from tests.fakes import FakePublisher
-from tests.remote_fakes import FakeBc, FakeStripe
+from tests.remote_fakes import FakeListing
 from tests.service_fakes import World
 
-TOPIC = "stripe.events"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-class FakeClients:
-    """Gives the world's remote systems; Stripe lists by the creation of drafts, newest first."""
-
-    def __init__(self, stripe: FakeStripe, bc: FakeBc) -> None:
-        self.fake = stripe
-        self.bc = bc
-        self.windows: list[tuple[datetime, datetime]] = []
-        self.error: Exception | None = None
-
-    def stripe(self, _snapshot: Snapshot) -> "FakeClients":
-        return self
-
-    def business_central(self, _snapshot: Snapshot, *, live: bool) -> FakeBc:
-        assert not live
-        return self.bc
-
-    async def list_invoices(self, *, created_gte: int, created_lt: int) -> AsyncGenerator[Invoice]:
-        begin, end = (datetime.fromtimestamp(at, tz=NOW.tzinfo) for at in (created_gte, created_lt))
-        self.windows.append((begin, end))
-        if self.error is not None and len(self.windows) > 1:
-            raise self.error
-        for invoice in sorted(self.fake.invoices.values(), key=lambda one: -one.created):
-            if created_gte <= invoice.created < created_lt:
-                yield invoice
+@pytest.fixture
+def clients(world: World) -> FakeListing:
+    return FakeListing(world.stripe, world.bc)
 
 
 @pytest.fixture
-def clients(world: World) -> FakeClients:
-    return FakeClients(world.stripe, world.bc)
-
-
-@pytest.fixture
-def publisher() -> FakePublisher:
-    return FakePublisher()
-
-
-@pytest.fixture
-def sweep(world: World, clients: FakeClients, publisher: FakePublisher) -> Sweep:
+def sweep(world: World, clients: FakeListing) -> Sweep:
     waiting = RedisWaitingSet(world.plain_redis)
     return Sweep(
         directory=world.directory,
         ledger=world.ledger,
         clients=clients,  # pyright: ignore[reportArgumentType]
         waiting=waiting,
-        announcer=Announcer(world.ledger, publisher, world.clock),
+        announcer=Announcer(world.ledger, History(waiting), world.clock),
         gate=ConnectionGate(world.directory, world.clock, Answers(), waiting),
         redis=world.plain_redis,
         clock=world.clock,
@@ -82,10 +47,18 @@ async def run(world: World, sweep: Sweep) -> None:
         await sweep._sweep_if_due(world.connection.id)
 
 
-def find(publisher: FakePublisher) -> dict[str, str]:
-    messages: list[StripeEventReceived] = publisher.on(TOPIC)
-    assert all(one.cause == "sweep" and one.history for one in messages)
-    return {one.object_id: one.event_type for one in messages}
+async def find(world: World) -> dict[str, str]:
+    """What was brought to the waiting set, and why."""
+    entries = await RedisWaitingSet(world.plain_redis).list_entries(world.connection.id)
+    assert all(one.wakeup.cause == "sweep" and one.wakeup.history for one in entries)
+    return {one.wakeup.object_id: one.wakeup.event_type for one in entries}
+
+
+async def take(world: World) -> list[StripeEventReceived]:
+    """Wake what was brought."""
+    waiting = RedisWaitingSet(world.plain_redis)
+    woken = await waiting.wake(world.connection.id, world.clock.now())
+    return [one.build_message(world.connection.id) for one in woken]
 
 
 async def load(world: World, invoice_id: str = "in_1") -> InvoiceRecord:
@@ -97,28 +70,27 @@ async def sync(world: World, invoice_id: str, at: datetime) -> None:
     await world.settle(build_head(invoice_id, connection=world.connection))
 
 
-async def test_what_no_event_told_of_is_found_once(world: World, sweep: Sweep, publisher: FakePublisher) -> None:
+async def test_what_no_event_told_of_is_found_once(world: World, sweep: Sweep) -> None:
     await sync(world, "in_known", NOW - HOUR)
     world.stripe.put(build_invoice(id="in_lost", number="LOST", at=NOW - HOUR))
     world.stripe.put(build_invoice(id="in_young", number="YOUNG", at=NOW - timedelta(minutes=5)))
     await run(world, sweep)
-    assert find(publisher) == {"in_lost": "hub.sweep.missing"}
+    assert await find(world) == {"in_lost": "hub.sweep.missing"}
 
-    (message,) = publisher.on(TOPIC)
+    (message,) = await take(world)
     result = await world.settle(message)
     assert result is not None
     assert result.outcome == "synced"
     world.clock.move(DAY)
-    publisher.published.clear()
     await run(world, sweep)
-    assert find(publisher) == {"in_young": "hub.sweep.missing"}
+    assert await find(world) == {"in_young": "hub.sweep.missing"}
 
 
-async def test_a_deleted_draft_is_told_and_not_made_again(world: World, sweep: Sweep, publisher: FakePublisher) -> None:
+async def test_a_deleted_draft_is_told_and_not_made_again(world: World, sweep: Sweep) -> None:
     await sync(world, "in_1", NOW - HOUR)
     world.bc.delete_by_hand(world.bc.invoices[0].id)
     await run(world, sweep)
-    (message,) = publisher.on(TOPIC)
+    (message,) = await take(world)
     result = await world.settle(message)
 
     assert message.event_type == "hub.sweep.deleted"
@@ -128,29 +100,27 @@ async def test_a_deleted_draft_is_told_and_not_made_again(world: World, sweep: S
     assert world.stripe.invoices["in_1"].metadata["bc_status"] == "failed"
 
 
-async def test_a_write_off_that_no_event_told_of_calls_a_person(
-    world: World, sweep: Sweep, publisher: FakePublisher
-) -> None:
+async def test_a_write_off_that_no_event_told_of_calls_a_person(world: World, sweep: Sweep) -> None:
     await sync(world, "in_1", NOW - HOUR)
     world.stripe.change("in_1", status="void")
     await run(world, sweep)
-    (message,) = publisher.on(TOPIC)
+    (message,) = await take(world)
     result = await world.settle(message)
 
     assert result is not None
     assert (result.outcome, result.code) == ("attention", "invoice.closed.voided")
 
 
-async def test_invoices_beyond_one_batch_are_all_compared(world: World, sweep: Sweep, publisher: FakePublisher) -> None:
+async def test_invoices_beyond_one_batch_are_all_compared(world: World, sweep: Sweep) -> None:
     for number in range(450):
         world.stripe.put(build_invoice(id=f"in_{number}", number=f"HUB-{number}", at=NOW - HOUR))
     await run(world, sweep)
 
-    assert len(find(publisher)) == 450
+    assert len(await find(world)) == 450
 
 
 async def test_the_next_sweep_is_due_after_its_time_and_looks_some_days_back(
-    world: World, sweep: Sweep, clients: FakeClients
+    world: World, sweep: Sweep, clients: FakeListing
 ) -> None:
     await world.open(build_connection(go_live=NOW - 2 * HOUR))
     await run(world, sweep)
@@ -165,11 +135,11 @@ async def test_the_next_sweep_is_due_after_its_time_and_looks_some_days_back(
     assert clients.windows[-1][1] == NOW + DAY
 
 
-async def test_an_interrupted_sweep_goes_on_at_its_day(world: World, sweep: Sweep, clients: FakeClients) -> None:
-    clients.error = RetrySoon("Reset.", code="stripe.connection.failed")
+async def test_an_interrupted_sweep_goes_on_at_its_day(world: World, sweep: Sweep, clients: FakeListing) -> None:
+    clients.fail_after(1)
     with pytest.raises(RetrySoon):
         await run(world, sweep)
-    clients.error = None
+    clients.fail_after(None)
     done = clients.windows[0][1]
     clients.windows.clear()
     await run(world, sweep)
@@ -177,54 +147,52 @@ async def test_an_interrupted_sweep_goes_on_at_its_day(world: World, sweep: Swee
     assert clients.windows[0][0] == done - 3 * DAY
 
 
-async def test_an_outage_longer_than_stripes_events_is_covered(
-    world: World, sweep: Sweep, publisher: FakePublisher
-) -> None:
+async def test_an_outage_longer_than_stripes_events_is_covered(world: World, sweep: Sweep) -> None:
     await run(world, sweep)
     world.stripe.put(build_invoice(at=NOW + DAY, collection_method="send_invoice"))
     world.clock.move(45 * DAY)
     await run(world, sweep)
 
-    assert find(publisher) == {"in_1": "hub.sweep.missing"}
+    assert await find(world) == {"in_1": "hub.sweep.missing"}
     assert (await load(world)).sent_at == NOW + DAY
 
 
-async def test_a_lost_ledger_is_filled_again_from_the_go_live(
-    world: World, sweep: Sweep, publisher: FakePublisher
-) -> None:
+async def test_a_lost_ledger_is_filled_again_from_the_go_live(world: World, sweep: Sweep) -> None:
     """No draft is made twice: each is looked for, found by its number or by what Stripe says, and taken over."""
     for number in range(3):
         await sync(world, f"in_{number}", NOW - 50 * DAY)
     await run(world, sweep)
-    assert find(publisher) == {}
+    assert await find(world) == {}
     await world.lose_ledger()
     world.clock.move(HOUR)
     await run(world, sweep)
 
-    for message in publisher.on(TOPIC):
+    messages = await take(world)
+    for message in messages:
         await world.settle(message)
-    assert len(publisher.on(TOPIC)) == len(world.bc.invoices) == 3
+    assert len(messages) == len(world.bc.invoices) == 3
     assert [(await load(world, f"in_{number}")).state.phase for number in range(3)] == ["synced"] * 3
 
 
-async def test_what_waits_is_left_to_its_round(world: World, sweep: Sweep, publisher: FakePublisher) -> None:
+async def test_what_waits_is_left_to_its_round(world: World, sweep: Sweep) -> None:
     world.stripe.put(build_invoice(at=NOW - HOUR))
     waiting = RedisWaitingSet(world.plain_redis)
     message = build_head(connection=world.connection)
     await waiting.park(Parked(message, NOW + HOUR, "bc.busy", "Busy.", "invoices", counts_as_attempt=True))
     await run(world, sweep)
 
-    assert find(publisher) == {}
+    (entry,) = await waiting.list_entries(world.connection.id)
+    assert entry.code == "bc.busy"
 
 
-async def test_a_paused_connection_is_not_swept(world: World, sweep: Sweep, clients: FakeClients) -> None:
+async def test_a_paused_connection_is_not_swept(world: World, sweep: Sweep, clients: FakeListing) -> None:
     await world.directory.set_paused(world.connection.id, paused=True)
     await run(world, sweep)
 
     assert clients.windows == []
 
 
-async def test_another_replica_leaves_the_sweep_to_whom_it_is(world: World, sweep: Sweep, clients: FakeClients) -> None:
+async def test_another_replica_leaves_the_sweep_to_whom_it_is(world: World, sweep: Sweep, clients: FakeListing) -> None:
     await replace(sweep._duty, token="another replica").keep(world.connection.id)
     await run(world, sweep)
 
