@@ -4,6 +4,12 @@ from schemas.catalogue.entry import WAIT, Entry, Page
 
 ENTRIES: tuple[Entry, ...] = (
     Entry(
+        "alert.not_sent",
+        "A channel did not take an alert. It is sent again a minute later.",
+        "Check HUB_ALERT_… and try it: hub alerts test.",
+        Page.HUB_ENVIRONMENT,
+    ),
+    Entry(
         "broker.message.size",
         "A message is too large for the hub's message broker.",
         "Split the invoice in Stripe.",

@@ -1,8 +1,6 @@
 """Alerts for people without a dashboard: each told once when it begins and once when it ends."""
 
-import asyncio
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -10,13 +8,13 @@ from typing import Any, Protocol
 from hub.alerts import AlertChannels, AlertNotSent
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
-from hub.lease import try_role
 from hub.ledger import name_month
-from hub.log import get_logger
-from hub.redis import alerts_key, failed_key, role_lease_key, run, untold_key, usage_key
+from hub.redis import alerts_key, failed_key, run, untold_key, usage_key
+from hub.stage.ports import Gate
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
-from schemas.errors import HubError
+from schemas.errors import RetryLater
+from services.ingest.duty import Duty
 from services.ingest.stranded import StrandedInvoices
 
 _INTERVAL = timedelta(minutes=1)
@@ -110,24 +108,23 @@ class Alerting:
     stranded: StrandedInvoices
     redis: Any
     clock: Clock
-    _token: str = field(default_factory=lambda: secrets.token_hex(16))
+    gate: Gate
+    _duty: Duty = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Claim the duty under a name of its own."""
+        self._duty = Duty("alerts", 3 * _INTERVAL, self.redis, self.gate)
 
     async def run(self) -> None:
-        """Go round for ever; without a channel there is nobody to tell."""
-        while True:
-            if self.channels.names:
-                for connection in await self.directory.list_ids():
-                    await self._look_safely(connection, self.look)
-                await self._look_safely(_WHOLE_HUB, self.look_at_dead)
-            await asyncio.sleep(_INTERVAL.total_seconds())
+        """Go round for ever. What was not sent is sent with the next look."""
+        await self._duty.go_round(self._list, self._look, _INTERVAL)
 
-    async def _look_safely(self, whose: str, look: Callable[[str], Awaitable[None]]) -> None:
-        """One connection's trouble is not the others', and what was not sent is sent with the next look."""
-        try:
-            if await try_role(self.redis, role_lease_key(whose, "alerts"), self._token, 3 * _INTERVAL):
-                await look(whose)
-        except (HubError, AlertNotSent) as error:
-            get_logger().warning("ingest.alerts.retried", connection=whose, why=str(error))
+    async def _list(self) -> Sequence[str]:
+        """List whose alerts there may be; without a channel there is nobody to tell."""
+        return [*await self.directory.list_ids(), _WHOLE_HUB] if self.channels.names else []
+
+    async def _look(self, whose: str) -> None:
+        await (self.look_at_dead() if whose == _WHOLE_HUB else self.look(whose))
 
     async def look(self, connection: str) -> None:
         """Tell what has begun and what has ended since the last look."""
@@ -137,15 +134,18 @@ class Alerting:
             seen = replace(seen, stranded=await self.stranded.find(snapshot, self.limits.silence))
         await self._tell(connection, decide_alerts(seen, self.limits, now))
 
-    async def look_at_dead(self, whose: str = _WHOLE_HUB) -> None:
+    async def look_at_dead(self) -> None:
         """As `look`, at the dead messages of all connections: over when none has come for an hour."""
         count = await self.dead.count_since(self.clock.now() - _HOUR)
         words = "Messages could not be read or carried out, and went to the dead topic. See hub dead list."
-        await self._tell(whose, {"dead": words} if count else {})
+        await self._tell(_WHOLE_HUB, {"dead": words} if count else {})
 
     async def _tell(self, whose: str, alerts: Mapping[str, str]) -> None:
         """Bring each channel up to date by itself: one that fails makes no other repeat what it has told."""
-        await self.channels.reach_all(lambda channel: self._tell_by(channel, whose, alerts))
+        try:
+            await self.channels.reach_all(lambda channel: self._tell_by(channel, whose, alerts))
+        except AlertNotSent as error:
+            raise RetryLater(str(error), code="alert.not_sent") from error
 
     async def _tell_by(self, channel: str, whose: str, alerts: Mapping[str, str]) -> None:
         key, prefix = alerts_key(whose), f"{channel} "

@@ -80,6 +80,7 @@ def build_app(foundation: Foundation) -> Service:
         stranded=StrandedInvoices(
             foundation.clients, foundation.ledger, foundation.waiting, foundation.redis, foundation.clock
         ),
+        gate=foundation.gate,
         redis=foundation.redis,
         clock=foundation.clock,
     )

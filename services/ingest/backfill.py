@@ -61,7 +61,7 @@ class BackfillDuty:
 
     async def run(self) -> None:
         """See again and again whose backfill is to go on."""
-        await self._duty.go_round(self.directory, self._go_on_if_asked, self.interval)
+        await self._duty.go_round(self.directory.list_ids, self._go_on_if_asked, self.interval)
 
     async def _go_on_if_asked(self, connection: str) -> None:
         if await self._load(connection) is not None:

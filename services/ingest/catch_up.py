@@ -66,7 +66,7 @@ class CatchUp:
 
     async def run(self) -> None:
         """Look at all connections again and again."""
-        await self._duty.go_round(self.directory, self._look_if_open, self.interval, self._forget)
+        await self._duty.go_round(self.directory.list_ids, self._look_if_open, self.interval, self._forget)
 
     def _forget(self, connection: str) -> None:
         self._seen.pop(connection, None)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hub.directory import Directory
 from hub.ending import end_all
 from hub.lease import try_role
 from hub.log import get_logger
@@ -17,6 +16,7 @@ from hub.stage.ports import Closed, Gate
 from schemas.errors import Blocked, HubError
 
 Work = Callable[[str], Awaitable[object]]
+ListIds = Callable[[], Awaitable[Sequence[str]]]
 Forget = Callable[[str], object]
 
 
@@ -38,11 +38,11 @@ class Duty:
     """The systems that the work asks: it waits where one of them is blocked."""
     token: str = field(default_factory=lambda: secrets.token_hex(16))
 
-    async def go_round(self, directory: Directory, work: Work, interval: timedelta, forget: Forget = _keep) -> None:
+    async def go_round(self, list_ids: ListIds, work: Work, interval: timedelta, forget: Forget = _keep) -> None:
         """Do the work for all connections, for ever, each at its own pace: a long one holds up nobody else.
 
         Args:
-            directory: Lists the connections.
+            list_ids: Lists the connections.
             work: What to do for one.
             interval: From one round to the next.
             forget: Called with a connection that was removed.
@@ -50,7 +50,7 @@ class Duty:
         under_way: dict[str, asyncio.Task[None]] = {}
         try:
             while True:
-                found = await self._list_safely(directory, list(under_way))
+                found = await self._list_safely(list_ids, list(under_way))
                 for removed in under_way.keys() - set(found):
                     await end_all([under_way[removed]])
                     forget(removed)
@@ -64,9 +64,9 @@ class Duty:
             return before
         return asyncio.create_task(self.attempt(connection, work))
 
-    async def _list_safely(self, directory: Directory, known: Sequence[str]) -> Sequence[str]:
+    async def _list_safely(self, list_ids: ListIds, known: Sequence[str]) -> Sequence[str]:
         try:
-            return await directory.list_ids()
+            return await list_ids()
         except HubError as error:
             self._log("warning", "retried", "", error)
             return known

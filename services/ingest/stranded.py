@@ -92,7 +92,13 @@ class StrandedInvoices:
         connection, settings = snapshot.connection, snapshot.settings
         record = await self.ledger.load_invoice(connection.id, invoice.id)
         was_sent = is_sent(invoice, record, self.clock.now())
-        due = decide_due(invoice, settings, was_sent=was_sent, go_live=connection.go_live)
+        due = decide_due(
+            invoice,
+            settings,
+            was_sent=was_sent,
+            go_live=connection.go_live,
+            is_backfilled=record.backfilled_at is not None,
+        )
         waits = bool(await self.waiting.find(connection.id, [invoice.id]))
         views = Views(invoice, record, due, waits)
         return compare(views, prefix=settings.metadata_prefix, dry_run=connection.dry_run).kind == "missing"

@@ -56,7 +56,7 @@ class Sweep:
     async def run(self) -> None:
         """See again and again whose sweep is due. The first time after a while: catch-up comes first."""
         await asyncio.sleep(_SETTLING.total_seconds())
-        await self._duty.go_round(self.directory, self._sweep_if_due, _PACE)
+        await self._duty.go_round(self.directory.list_ids, self._sweep_if_due, _PACE)
 
     async def _sweep_if_due(self, connection: str) -> None:
         if self.interval and await self._load_begin(await self.directory.get(connection)) is not None:

@@ -1,5 +1,6 @@
 """The waker: publishes to the head topic what has waited long enough, at the rate its connection can take."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -36,7 +37,7 @@ class Waker:
 
     async def run(self) -> None:
         """Go round the connections, for ever."""
-        await self._duty.go_round(self.directory, self._wake, self.interval, WAITING.remove)
+        await self._duty.go_round(self.directory.list_ids, self._wake, self.interval, WAITING.remove)
 
     async def _wake(self, connection: str) -> None:
         await self.wake(await self.directory.get(connection))

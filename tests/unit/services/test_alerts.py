@@ -12,11 +12,12 @@ import trustme
 
 from hub.alerts import AlertChannels, AlertNotSent
 from hub.directory import Snapshot
+from hub.gate import Answers, ConnectionGate
 from hub.ledger import InvoiceOutcome
 from hub.stage.ports import Parked
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
-from schemas.errors import HubError, RetrySoon
+from schemas.errors import HubError, RetryLater, RetrySoon
 from schemas.stripe_objects import Invoice
 from services.ingest.alerting import Alerting, Limits, Seen, decide_alerts
 from services.ingest.stranded import StrandedInvoices
@@ -113,6 +114,7 @@ async def watching(
             limits=LIMITS,
             dead=dead or FakeDead(),
             stranded=StrandedInvoices(listed or FakeList(), world.ledger, waiting, world.plain_redis, world.clock),
+            gate=ConnectionGate(world.directory, world.clock, Answers(), waiting),
             redis=world.plain_redis,
             clock=world.clock,
         )
@@ -135,7 +137,7 @@ async def test_an_alert_is_told_once_when_it_begins_and_once_when_it_ends(world:
         connection = world.connection.id
         await world.directory.save_block(connection, "bc", build_block(timedelta(hours=1))["bc"])
         inbox.status = 500
-        with pytest.raises(AlertNotSent, match="webhook"):
+        with pytest.raises(RetryLater, match="webhook"):
             await alerting.look(connection)
         inbox.status = 200
         await alerting.look(connection)
@@ -288,7 +290,7 @@ async def test_one_channel_that_fails_makes_no_other_repeat_itself(world: World)
     async with mail.open() as smtp, watching(world, inbox, smtp=f"smtp://{smtp}") as alerting:
         inbox.status = 500
         for _ in range(3):
-            with pytest.raises(AlertNotSent, match=r"webhook channel did not take it .HTTP 500"):
+            with pytest.raises(RetryLater, match=r"webhook channel did not take it .HTTP 500"):
                 await alerting.look(world.connection.id)
         assert (len(mail.mails), inbox.texts) == (1, [])
         inbox.status = 200

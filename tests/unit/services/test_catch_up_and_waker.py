@@ -242,6 +242,10 @@ async def test_one_connections_trouble_is_not_the_others(
 
 @pytest.fixture
 def waker(world: World, publisher: FakePublisher) -> Waker:
+    return build_waker(world, publisher)
+
+
+def build_waker(world: World, publisher: FakePublisher) -> Waker:
     waiting = RedisWaitingSet(world.plain_redis)
     gate = ConnectionGate(world.directory, world.clock, Answers(), waiting)
     return Waker(world.directory, waiting, publisher, gate, world.plain_redis, world.clock)
@@ -303,7 +307,7 @@ class SlowPublisher(FakePublisher):
 
 async def test_what_is_woken_goes_to_the_broker_together_and_in_order(world: World) -> None:
     publisher = SlowPublisher(3)
-    waker = Waker(world.directory, RedisWaitingSet(world.plain_redis), publisher, world.plain_redis, world.clock)
+    waker = build_waker(world, publisher)
     for age in (1, 3, 2):
         await park(world, waker, f"in_{age}", NOW - timedelta(minutes=age))
     async with asyncio.timeout(5):
