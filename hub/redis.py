@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -191,7 +192,27 @@ def build_redis(url: str) -> Any:
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 2, supported_errors=(RedisConnectionError,)),
         decode_responses=True,
     )
+    pool.connection_class = _build_honest(pool.connection_class)
     return Redis(connection_pool=pool)
+
+
+def _build_honest(connection_class: type[AbstractConnection]) -> type[AbstractConnection]:
+    """Build the class that says so when its connection was reset a moment ago.
+
+    uvloop raises a RuntimeError there, which redis-py (8.1) lets through: taken for a defect, it would send messages to
+    the dead topic. Nothing was sent, so the command may be tried again.
+    """
+
+    class Honest(connection_class):
+        async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+            try:
+                await super().send_packed_command(command, check_health)
+            except RuntimeError as error:
+                if not str(error).endswith("the handler is closed"):
+                    raise
+                raise RedisConnectionError("The connection was reset.") from error
+
+    return Honest
 
 
 @asynccontextmanager
@@ -200,20 +221,11 @@ async def translate_redis_errors() -> AsyncGenerator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        raise _build_unavailable(error) from error
-    except RuntimeError as error:
-        # What uvloop says of a connection that was reset a moment ago; redis-py lets it through.
-        if not str(error).endswith("the handler is closed"):
-            raise
-        raise _build_unavailable(error) from error
-
-
-def _build_unavailable(error: Exception) -> RetrySoon:
-    return RetrySoon(
-        "The hub's ledger (Redis) does not answer.",
-        code="ledger.unavailable",
-        context={"why": type(error).__name__},
-    )
+        raise RetrySoon(
+            "The hub's ledger (Redis) does not answer.",
+            code="ledger.unavailable",
+            context={"why": type(error).__name__},
+        ) from error
 
 
 async def run(command: Any) -> Any:

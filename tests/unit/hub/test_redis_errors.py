@@ -1,9 +1,10 @@
 """Whatever Redis raises, the message tries again; a defect of ours stays one."""
 
 import pytest
+import uvloop
 from redis.exceptions import ResponseError
 
-from hub.redis import run
+from hub.redis import build_redis, run
 from schemas.errors import RetrySoon
 
 
@@ -17,9 +18,6 @@ async def _raise(error: Exception) -> None:
         ResponseError("LOADING Redis is loading the dataset in memory"),
         ConnectionResetError(),
         TimeoutError(),
-        RuntimeError(
-            "unable to perform operation on <TCPTransport closed=True reading=False 0x5>; the handler is closed"
-        ),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -32,3 +30,21 @@ async def test_a_ledger_that_does_not_answer_is_tried_again(error: Exception) ->
 async def test_a_defect_is_not_taken_for_an_outage() -> None:
     with pytest.raises(RuntimeError, match="dictionary changed"):
         await run(_raise(RuntimeError("dictionary changed size during iteration")))
+
+
+async def _reset_and_ask(url: str) -> str:
+    """Ask over a connection that was reset since it was used last."""
+    redis = build_redis(url)
+    await redis.set("kept", "value")
+    connection = await redis.connection_pool.get_connection()
+    connection._writer.transport.abort()
+    await redis.connection_pool.release(connection)
+    try:
+        return await redis.get("kept")
+    finally:
+        await redis.aclose(close_connection_pool=True)
+
+
+def test_a_connection_that_was_reset_is_made_anew(redis_url: str) -> None:
+    """On uvloop, as the services run, and where nobody translates errors."""
+    assert uvloop.run(_reset_and_ask(redis_url)) == "value"
