@@ -10,7 +10,7 @@ from hub.metrics import OUTCOMES
 from hub.stage.ports import Failure, Outgoing
 from mapping.eligibility import Closed, LeftAlone, NotYet
 from schemas.ids import ConnectionId, build_message_key
-from schemas.messages import Attempt, InvoiceResult, StageName, Wakeup
+from schemas.messages import Attempt, BcDocument, InvoiceResult, StageName, Wakeup
 from schemas.topics import INVOICES_RESULTS
 
 # Told by ingest when a person asks for a replay, before it begins; the replay's own result follows.
@@ -65,11 +65,16 @@ class Outcomes:
         outcome = InvoiceOutcome(outcome="skipped", reason=why.reason, code=why.code, decided_at=self.clock.now())
         return await self.conclude(connection, received, outcome)
 
-    async def conclude_closed(self, connection: ConnectionId, received: Wakeup, closed: Closed) -> list[Outgoing]:
-        """Conclude an invoice that does not stand any more in Stripe: skipped; with a draft, a person must look."""
+    async def conclude_closed(
+        self, connection: ConnectionId, received: Wakeup, closed: Closed, told: BcDocument | None = None
+    ) -> list[Outgoing]:
+        """Conclude an invoice that does not stand any more in Stripe: skipped; with a draft, a person must look.
+
+        `told` is the draft that its metadata name, which a lost ledger does not know any more.
+        """
         await self.ledger.record_closed(connection, received.object_id, self.clock.now())
         state = (await self.ledger.load_invoice(connection, received.object_id)).state
-        outcome = decide_closed(state, closed, self.clock.now())
+        outcome = decide_closed(state, closed, self.clock.now(), told)
         return await self.conclude(connection, received, outcome, over_synced=True)
 
     def tell(
@@ -109,10 +114,16 @@ class Outcomes:
         return await self.conclude(connection, received, outcome, Told(attempts=failure.detail.attempts))
 
 
-def decide_closed(state: InvoiceState, closed: Closed, now: datetime) -> InvoiceOutcome:
-    """Say what a closed invoice comes to, by what the ledger knows of its draft."""
+def decide_closed(state: InvoiceState, closed: Closed, now: datetime, told: BcDocument | None = None) -> InvoiceOutcome:
+    """Say what a closed invoice comes to, by what the ledger knows of its draft, or else the invoice's metadata."""
     document = state.document if state.phase != "deleted" else None
-    if document is not None:
+    if state.phase == "none" and told is not None:
+        document = told
+        words = (
+            f"Its metadata name the draft {told.number} in Business Central, which was not changed. If that is of this "
+            "invoice, delete or credit it there."
+        )
+    elif document is not None:
         words = f"Its draft {document.number} in Business Central was not changed: delete or credit it there."
     elif state.phase == "intent":
         words = (

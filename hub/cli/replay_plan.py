@@ -14,12 +14,13 @@ from hub.ledger import CustomerLink, Incarnation, InvoiceRecord
 from hub.mapper import DocumentMapper
 from hub.materials import StripeCatalog
 from hub.outcomes import decide_closed
+from hub.told_draft import build_told_document, read_told_draft
 from hub.usage import Usage
 from mapping.customers import NewCustomerPayload
 from mapping.eligibility import DELETED, Closed, DueDecision, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
 from mapping.sales_documents import MappedDocument
 from schemas.errors import Blocked, HubError, Refused
-from schemas.messages import CustomerMatch, DocumentKind
+from schemas.messages import BcDocument, CustomerMatch, DocumentKind
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
 from services.contacts.claims import Held
@@ -36,7 +37,6 @@ from services.invoices.decide import (
     describe_change,
     is_posted,
     passes_gate,
-    read_told,
     to_document,
 )
 
@@ -173,15 +173,23 @@ class ReplayPlanner:
             case NotYet(reason) | LeftAlone(reason):
                 return _plan_skipped(invoice, record, reason)
             case Closed():
-                return self._plan_closed(invoice.id, record, decision, invoice.number or "")
+                told = build_told_document(invoice, self.snapshot.settings.metadata_prefix)
+                return self._plan_closed(invoice.id, record, decision, told, invoice.number or "")
             case GoOn():
                 limit = await self.usage.find_limit(self.snapshot.connection, record, self.clock.now())
                 if limit is not None:
                     return _plan_skipped(invoice, record, limit.reason)
                 return await self._plan_due(invoice, record)
 
-    def _plan_closed(self, invoice_id: str, record: InvoiceRecord, closed: Closed, number: str = "") -> PlannedInvoice:
-        outcome = decide_closed(record.state, closed, self.clock.now())
+    def _plan_closed(
+        self,
+        invoice_id: str,
+        record: InvoiceRecord,
+        closed: Closed,
+        told: BcDocument | None = None,
+        number: str = "",
+    ) -> PlannedInvoice:
+        outcome = decide_closed(record.state, closed, self.clock.now(), told)
         if outcome.outcome == "attention":
             return PlannedInvoice(invoice_id, "attention", f"would want attention: {outcome.reason}", number)
         return PlannedInvoice(invoice_id, "skip", f"would be skipped: {outcome.reason}", number)
@@ -250,14 +258,14 @@ class ReplayPlanner:
 
     def _check_may_forget(self, due: _Due, number: str) -> None:
         """A draft that the ledger knows is gone."""
-        if not self.snapshot.proved:
+        if due.record.state.phase != "deleted" and not self.snapshot.proved:
             hidden = build_hidden_block(number)
             raise Refused(hidden.message, code=hidden.code)
         if due.record.state.phase in {"synced", "deleted"} and not self.recreate:
             raise build_deleted_refusal(number)
 
     async def _look_where_stripe_says(self, due: _Due) -> SalesInvoice | None:
-        told = read_told(due.invoice, self.snapshot.settings.metadata_prefix)
+        told = read_told_draft(due.invoice, self.snapshot.settings.metadata_prefix)
         if told is None or get_issue_time(due.invoice) >= (await self.load_life()).born_at:
             return None
         found = await self.bc.fetch_invoice(told.id, kind=due.mapped.kind)

@@ -12,12 +12,12 @@ from hub.app import Foundation
 from hub.cli.replay import find_in_window
 from hub.directory import Snapshot
 from hub.ledger import Ledger
+from hub.told_draft import ToldDraft, read_told_draft
 from hub.usage import Counted, Usage
 from mapping.document_header import build_external_document_number, get_document_kind
 from schemas.errors import Refused
 from schemas.messages import DocumentKind
 from schemas.stripe_objects import Invoice
-from services.invoices.decide import Told, read_told
 
 # The look-ups of so many travel in a few requests.
 _AT_ONCE = 200
@@ -81,7 +81,7 @@ class UsageRebuilder:
         connection = self.snapshot.connection.id
         at = (await self.ledger.load_invoice(connection, invoice.id)).state.synced_at
         if at is None:
-            told = read_told(invoice, self.snapshot.settings.metadata_prefix)
+            told = read_told_draft(invoice, self.snapshot.settings.metadata_prefix)
             if told is None or told.synced_at is None:
                 return None
             if not await self._is_proved(invoice, told):
@@ -89,7 +89,7 @@ class UsageRebuilder:
             at = told.synced_at
         return "added" if await self.usage.add(connection, Counted(invoice.id, at)) else "known"
 
-    async def _is_proved(self, invoice: Invoice, told: Told) -> bool:
+    async def _is_proved(self, invoice: Invoice, told: ToldDraft) -> bool:
         """Metadata can be copied, or edited: the document they name must be there, and be named after the invoice."""
         kind = get_document_kind(invoice)
         # By number first, for many numbers travel in one request. The settings may have changed since.

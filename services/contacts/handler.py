@@ -12,10 +12,11 @@ from hub.log import get_logger
 from hub.mapper import DocumentMapper
 from hub.outcomes import Outcomes
 from hub.stage.ports import Failure, Outgoing
+from hub.told_draft import build_told_document
 from hub.usage import Usage
 from mapping.eligibility import DELETED, Closed, GoOn, LeftAlone, NotYet, decide_due
 from schemas.ids import build_message_key
-from schemas.messages import SWEPT, SWEPT_UNTOLD, ContactResolved, StripeEventReceived
+from schemas.messages import SWEPT, SWEPT_UNTOLD, BcDocument, ContactResolved, StripeEventReceived
 from schemas.stripe_objects import Invoice
 from schemas.topics import CONTACTS_RESOLVED
 from services.contacts.follower import CustomerFollower
@@ -93,7 +94,8 @@ class ContactsHandler:
             case LeftAlone():
                 return await self._conclude_skipped(message, decision)
             case Closed():
-                return await self._conclude_closed(message, decision)
+                told = build_told_document(invoice, snapshot.settings.metadata_prefix)
+                return await self._conclude_closed(message, decision, told)
             case GoOn():
                 if (limit := await self.usage.find_limit(snapshot.connection, record, self.clock.now())) is not None:
                     return await self._conclude_skipped(message, limit)
@@ -143,8 +145,10 @@ class ContactsHandler:
     async def _conclude_skipped(self, message: StripeEventReceived, why: NotYet | LeftAlone) -> Sequence[Outgoing]:
         return await self.outcomes.conclude_skipped(message.connection, message.build_wakeup(), why)
 
-    async def _conclude_closed(self, message: StripeEventReceived, closed: Closed) -> Sequence[Outgoing]:
-        return await self.outcomes.conclude_closed(message.connection, message.build_wakeup(), closed)
+    async def _conclude_closed(
+        self, message: StripeEventReceived, closed: Closed, told: BcDocument | None = None
+    ) -> Sequence[Outgoing]:
+        return await self.outcomes.conclude_closed(message.connection, message.build_wakeup(), closed, told)
 
 
 def _leave_alone(message: StripeEventReceived, reason: str) -> Sequence[Outgoing]:

@@ -10,6 +10,7 @@ from typing import Literal
 from connectors.business_central.models import SalesInvoice
 from hub.ledger import InvoiceRecord
 from hub.outcomes import DOUBLED
+from hub.told_draft import read_told_draft
 from mapping.eligibility import Closed, DueDecision, GoOn, get_issue_time
 from schemas.errors import Refused
 from schemas.messages import SWEPT_CLOSED, SWEPT_DELETED, SWEPT_DOUBLED, SWEPT_MISSING, SWEPT_UNTOLD
@@ -70,7 +71,7 @@ def compare(views: Views, *, prefix: str, dry_run: bool = False) -> Finding:
     if views.waits:
         return _find(views, "fine")
     if isinstance(views.due, Closed):
-        found = _compare_closed(views)
+        found = _compare_closed(views, prefix)
     elif views.record.state.phase == "synced":
         found = _compare_booked(views)
     elif isinstance(views.due, GoOn):
@@ -100,14 +101,17 @@ def _find(views: Views, kind: FindingKind, words: str = "") -> Finding:
     return Finding(views.invoice, kind, words)
 
 
-def _compare_closed(views: Views) -> Finding | None:
+def _compare_closed(views: Views, prefix: str) -> Finding | None:
     """Closed in Stripe: what was booked of it must have been told to a person."""
     state, outcome = views.record.state, views.record.outcome
-    if state.phase in {"none", "deleted"} or (outcome is not None and outcome.code.startswith("invoice.closed")):
+    told = read_told_draft(views.invoice, prefix) if state.phase == "none" else None
+    is_nowhere = state.phase == "deleted" or (state.phase == "none" and told is None)
+    if is_nowhere or (outcome is not None and outcome.code.startswith("invoice.closed")):
         return None
     if state.document is not None and views.known is None:
         return None  # gone on both sides
-    what = f"its draft {state.document.number} stands" if state.document else "a draft may have been made"
+    number = state.document.number if state.document else told and told.number
+    what = f"its draft {number} stands" if number else "a draft may have been made"
     return _find(views, "closed", f"It was closed in Stripe ({views.invoice.status}); {what}.")
 
 

@@ -1,8 +1,6 @@
 """Pure rules of the one-draft protocol: what a found document is, what to do next, what people are told."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 from connectors.business_central.models import SalesInvoice
@@ -12,7 +10,6 @@ from mapping.taxes import VatFact, VatKey
 from schemas.errors import Blocked, Refused, RetrySoon
 from schemas.messages import BcDocument, DocumentKind
 from schemas.money import format_amount
-from schemas.stripe_objects import Invoice
 
 _POSTED_OR_RELEASED = frozenset({"Open", "Paid", "Canceled", "Corrective"})
 
@@ -163,41 +160,3 @@ def to_document(invoice: SalesInvoice, kind: DocumentKind) -> BcDocument:
         total=invoice.total_amount_including_tax,
         currency=invoice.currency_code,
     )
-
-
-@dataclass(frozen=True)
-class Told:
-    """What the hub wrote into the invoice's metadata about its draft, in a life that the ledger may have forgotten."""
-
-    id: str
-    number: str
-    synced_at: datetime | None
-    names: tuple[str, ...]
-    """What the draft's external document number may end with."""
-
-    def names_it(self, document: SalesInvoice) -> bool:
-        """Tell whether a document is named after the invoice. Metadata can be copied from one invoice to another."""
-        return document.external_document_number.upper().endswith(self.names)
-
-    def fits(self, document: SalesInvoice, customer_id: str) -> bool:
-        """Tell whether a document is the invoice's own."""
-        return self.names_it(document) and document.customer_id.lower() == customer_id.lower()
-
-
-def read_told(invoice: Invoice, prefix: str) -> Told | None:
-    """Read from the metadata which draft the invoice has, if they say so."""
-    metadata = invoice.metadata
-    if not (draft := metadata.get(f"{prefix}invoice_id", "").strip()):
-        return None
-    names = tuple(name.upper() for name in (invoice.number, invoice.id) if name)
-    synced_at = _parse_moment(metadata.get(f"{prefix}synced_at", ""))
-    return Told(id=draft, number=metadata.get(f"{prefix}invoice") or draft, synced_at=synced_at, names=names)
-
-
-def _parse_moment(text: str) -> datetime | None:
-    """Read what the hub wrote; anyone may have edited it."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else None

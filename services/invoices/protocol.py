@@ -20,6 +20,7 @@ from hub.intent import build_not_replicated
 from hub.learned import LearnedFacts
 from hub.lease import Lease
 from hub.ledger import InvoiceState, Ledger
+from hub.told_draft import build_told_document, read_told_draft
 from mapping.eligibility import get_issue_time
 from mapping.sales_documents import MappedDocument
 from schemas.errors import HubError, InDoubt, Queued
@@ -36,7 +37,6 @@ from services.invoices.decide import (
     is_left_draft,
     is_posted,
     passes_gate,
-    read_told,
     read_vat_facts,
     to_document,
 )
@@ -157,13 +157,15 @@ class DraftProtocol:
 
         Otherwise metadata are not trusted: they are copied with the invoice, or name a draft in another company.
         """
-        told = read_told(self.wanted.invoice, self.wanted.snapshot.settings.metadata_prefix)
+        told = read_told_draft(self.wanted.invoice, self.wanted.snapshot.settings.metadata_prefix)
         if told is None or get_issue_time(self.wanted.invoice) >= (await self.held.ledger.load_incarnation()).born_at:
             return None
         found = await self.bc.fetch_invoice(told.id, kind=self._kind)
         if found is None:
-            # A new draft, if a person asks for one, is no second success.
-            await self.held.save(InvoiceState(phase="deleted", synced_at=told.synced_at), proved=False)
+            # With its document, for what is told now takes it out of the metadata. A new draft, if a person asks for
+            # one, is no second success.
+            gone = build_told_document(self.wanted.invoice, self.wanted.snapshot.settings.metadata_prefix)
+            await self.held.save(InvoiceState(phase="deleted", document=gone, synced_at=told.synced_at), proved=False)
             if not self.wanted.recreate:
                 raise build_deleted_refusal(told.number)
             return None
@@ -179,9 +181,9 @@ class DraftProtocol:
         """A draft that the ledger knows is gone.
 
         One that was right was deleted by a person, and only a person may ask for another. One that failed the gate was
-        to be deleted.
+        to be deleted. Where drafts may be hidden, that it is gone is not known, except of one found gone before.
         """
-        if not self.wanted.snapshot.proved:
+        if self.held.state.phase != "deleted" and not self.wanted.snapshot.proved:
             raise build_hidden_block(document.number)
         if self.held.state.phase in {"synced", "deleted"} and not self.wanted.recreate:
             await self.held.change(phase="deleted")

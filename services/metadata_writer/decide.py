@@ -21,7 +21,8 @@ class MetadataKeys:
 
     def build(self, record: InvoiceRecord, outcome: InvoiceOutcome) -> dict[str, str]:
         """Build all keys of an outcome; an empty value means that the key is absent."""
-        document = outcome.document
+        # A draft that was deleted stays named: a lost ledger would have it made again.
+        document = outcome.document or (record.state.document if record.state.phase == "deleted" else None)
         synced_at = record.state.synced_at
         built = {
             f"{self.prefix}status": outcome.outcome,

@@ -3,6 +3,7 @@ from typing import get_args
 
 import pytest
 
+from hub.told_draft import read_told_draft
 from mapping.sales_documents import CustomerView, MappedDocument, build_document
 from schemas.errors import Refused
 from services.invoices.decide import (
@@ -13,7 +14,6 @@ from services.invoices.decide import (
     is_left_draft,
     is_posted,
     passes_gate,
-    read_told,
     to_document,
 )
 from tests.builders import CUSTOMER_ID, NOW, SETTINGS, build_draft, build_invoice, build_materials
@@ -111,12 +111,12 @@ def test_a_document_keeps_what_people_are_told() -> None:
 
 
 def test_metadata_without_a_draft_tell_nothing() -> None:
-    assert read_told(build_invoice(metadata={"bc_status": "synced", "bc_invoice_id": " "}), "bc_") is None
+    assert read_told_draft(build_invoice(metadata={"bc_status": "synced", "bc_invoice_id": " "}), "bc_") is None
 
 
 def test_metadata_tell_of_the_draft_and_its_first_success() -> None:
     metadata = {"bc_invoice_id": "d-1", "bc_invoice": "S-INV1001", "bc_synced_at": "2026-11-24T12:00:00Z"}
-    told = read_told(build_invoice(metadata=metadata), "bc_")
+    told = read_told_draft(build_invoice(metadata=metadata), "bc_")
 
     assert told is not None
     assert (told.id, told.number, told.synced_at) == ("d-1", "S-INV1001", NOW)
@@ -124,7 +124,7 @@ def test_metadata_tell_of_the_draft_and_its_first_success() -> None:
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-11-24T12:00:00"])
 def test_a_time_that_someone_has_edited_is_not_known(text: str) -> None:
-    told = read_told(build_invoice(metadata={"bc_invoice_id": "d-1", "bc_synced_at": text}), "bc_")
+    told = read_told_draft(build_invoice(metadata={"bc_invoice_id": "d-1", "bc_synced_at": text}), "bc_")
 
     assert told is not None
     assert told.synced_at is None
@@ -144,7 +144,7 @@ def test_a_time_that_someone_has_edited_is_not_known(text: str) -> None:
     ],
 )
 def test_metadata_are_believed_only_if_the_draft_is_named_after_the_invoice(draft: object, fits: bool) -> None:
-    told = read_told(build_invoice(metadata={"bc_invoice_id": "d-1"}), "bc_")
+    told = read_told_draft(build_invoice(metadata={"bc_invoice_id": "d-1"}), "bc_")
 
     assert told is not None
     assert told.fits(draft, CUSTOMER_ID) is fits  # pyright: ignore[reportArgumentType]

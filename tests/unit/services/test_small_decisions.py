@@ -116,3 +116,14 @@ def test_a_closed_invoice_is_skipped_unless_there_may_be_a_draft(
     assert (decided.outcome, decided.code) == (expected, "invoice.closed.voided")
     assert words in decided.reason
     assert decided.document == (DOCUMENT if expected == "attention" and has_document else None)
+
+
+@pytest.mark.parametrize(("phase", "expected"), [("none", "attention"), ("deleted", "skipped")])
+def test_a_draft_that_only_stripe_remembers_wants_a_person_too(phase: Phase, expected: Outcome) -> None:
+    """The ledger was lost; but what it knows to be deleted is no draft any more."""
+    decided = decide_closed(
+        InvoiceState(phase=phase), Closed("Voided.", code="invoice.closed.voided"), NOW, told=DOCUMENT
+    )
+
+    assert decided.outcome == expected
+    assert (decided.document == DOCUMENT) is (expected == "attention")

@@ -111,6 +111,24 @@ async def test_a_write_off_that_no_event_told_of_calls_a_person(world: World, sw
     assert (result.outcome, result.code) == ("attention", "invoice.closed.voided")
 
 
+async def test_a_write_off_is_found_by_what_stripe_says_when_the_ledger_was_lost(world: World, sweep: Sweep) -> None:
+    await sync(world, "in_1", NOW - HOUR)
+    number = world.bc.invoices[0].number
+    await world.lose_ledger()
+    world.stripe.change("in_1", status="void")
+    world.clock.move(HOUR)
+    await run(world, sweep)
+    (message,) = await take(world)
+    result = await world.settle(message)
+
+    assert result is not None
+    assert (result.outcome, result.code) == ("attention", "invoice.closed.voided")
+    assert f"Its metadata name the draft {number}" in result.reason
+    assert world.stripe.invoices["in_1"].metadata["bc_invoice"] == number
+    await run(world, sweep)
+    assert await find(world) == {}
+
+
 async def test_invoices_beyond_one_batch_are_all_compared(world: World, sweep: Sweep) -> None:
     for number in range(450):
         world.stripe.put(build_invoice(id=f"in_{number}", number=f"HUB-{number}", at=NOW - HOUR))
