@@ -16,6 +16,9 @@ from schemas.topics import STRIPE_EVENTS
 from services.ingest.duty import Duty
 
 _ROLE_LIFE = timedelta(seconds=5)
+# A connection of which nothing was woken for so long is not draining.
+_LATELY = timedelta(seconds=10)
+_LEAST_SHARE = 8
 
 
 @dataclass
@@ -29,7 +32,12 @@ class Waker:
     redis: Any
     clock: Clock
     interval: timedelta = timedelta(milliseconds=250)
+    # Of all connections together, as many as a stage takes in hand: after an outage for all of them, more would stand
+    # in line in the topics until they count as lost, be woken again, and be worked on twice.
+    under_way: int = 1024
     _duty: Duty = field(init=False)
+    _draining: dict[str, float] = field(default_factory=dict[str, float])
+    """Connections that something was woken of lately, and when, by the monotonic clock; the longest ago comes first."""
 
     def __post_init__(self) -> None:
         """Claim the duty under a name of its own."""
@@ -46,10 +54,13 @@ class Waker:
     async def wake(self, snapshot: Snapshot) -> int:
         """Publish what is due for one connection; returns how much that was."""
         connection = snapshot.connection.id
-        room = self._find_room(snapshot)
+        room = min(self._find_room(snapshot), self._find_share(connection))
         if room == 0:
             return 0
         entries = await self.waiting.wake(connection, self.clock.now(), at_most=room)
+        if entries:
+            self._draining.pop(connection, None)
+            self._draining[connection] = self.clock.monotonic()
         # Together, so that they share batches: one after the other, each answer of the broker would hold up all others.
         endings = await asyncio.gather(*(self._publish(connection, one) for one in entries), return_exceptions=True)
         for failure in endings:
@@ -63,11 +74,18 @@ class Waker:
         key = build_message_key(connection, message.object_id)
         await self.publisher.publish(Outgoing(STRIPE_EVENTS, key, message))
 
-    def _find_room(self, snapshot: Snapshot) -> int | None:
+    def _find_share(self, connection: str) -> int:
+        """How many of a connection may be under way: as many as of each other that drains at the same time."""
+        until = self.clock.monotonic() - _LATELY.total_seconds()
+        while self._draining and next(iter(self._draining.values())) < until:
+            del self._draining[next(iter(self._draining))]
+        return max(_LEAST_SHARE, self.under_way // len(self._draining.keys() | {connection}))
+
+    def _find_room(self, snapshot: Snapshot) -> int:
         """Nothing while paused or blocked; one to try when a blocked connection's time has come."""
         if snapshot.connection.paused:
             return 0
         if not snapshot.blocks:
-            return None
+            return self.waiting.in_flight
         now = self.clock.now()
         return 1 if all(state.is_due(now) for state in snapshot.blocks.values()) else 0

@@ -20,7 +20,7 @@ from schemas.messages import Cause
 from schemas.stripe_objects import Event
 from services.ingest.catch_up import CatchUp
 from services.ingest.waker import Waker
-from tests.builders import NOW, build_connection, build_event, build_head, build_secrets
+from tests.builders import NOW, build_connection, build_event, build_head, build_secrets, build_snapshot
 from tests.fakes import FakePublisher, wait_until
 from tests.service_fakes import World
 
@@ -345,3 +345,24 @@ async def test_a_blocked_connection_wakes_one_when_its_time_has_come(world: Worl
     world.clock.move(timedelta(seconds=30))
     assert await wake(world, waker) == 1
     assert await wake(world, waker) == 0
+
+
+async def test_connections_that_drain_together_share_what_may_be_under_way(
+    world: World, waker: Waker, publisher: FakePublisher
+) -> None:
+    """After an outage for all, what waits in the topics would count as lost before its turn, and be done twice."""
+    waker.under_way = 60
+    first, second = build_snapshot(bc_company="First"), build_snapshot(bc_company="Second")
+    for snapshot in (first, second):
+        for number in range(70):
+            message = build_head(f"in_{number}", connection=snapshot.connection)
+            await waker.waiting.park(Parked(message, NOW, "x", "x", "contacts", counts_as_attempt=False))
+
+    assert await waker.wake(first) == 60
+    assert await waker.wake(second) == 30
+    for message in publisher.on(TOPIC)[:40]:
+        await waker.waiting.settle(message)
+    assert await waker.wake(first) == 10
+
+    world.clock.move(timedelta(seconds=11))
+    assert await waker.wake(second) == 30
