@@ -119,6 +119,9 @@ def test_a_ledger_that_is_away_is_said_in_words(hub: Hub) -> None:
         (("replay", "in-1"), "'in-1' is no id: give those that Stripe shows, in_…"),
         (("replay", "--event", "in_1"), "--event 'in_1' is no id: give those that Stripe shows, evt_…"),
         (("replay", "--since", "yesterday"), "is no ISO date"),
+        (("backfill", "--dry-run"), "Say where it begins: --from DATE."),
+        (("backfill", "--from", "2026-01-01", "--stop"), "Either --from or --stop."),
+        (("backfill", "--from", "soon"), "--from: 'soon' is no ISO date"),
         (("dead", "replay"), "Give ids, or --all"),
         (("dead", "replay", "1-1", "--all"), "Give ids, or --all"),
         (("dead", "list", "--stage", "nope"), "'nope' is not one of 'ingest'"),
@@ -253,6 +256,24 @@ def test_a_connection_is_removed_only_after_a_yes_that_was_told_what_goes(hub: H
     assert "endpoint for /webhooks/stripe/" in removed.out
     assert json.loads(hub("connections", "list", "--json").out) == []
     assert hub("connections", "remove", "--yes", "--connection", connection).code == Exit.NOT_FOUND
+
+
+def test_a_backfill_is_asked_for_once_and_told_and_stopped(hub: Hub) -> None:
+    hub.connect(go_live=AT)
+    none = hub("backfill")
+    assert "No backfill was asked for." in none.out
+    late = hub("backfill", "--from", "2026-12-01", "--yes")
+    assert (late.code, "before it begins" in late.err) == (Exit.USAGE, True)
+    refused = hub("backfill", "--from", "2026-01-01", answers="n\n")
+    assert (refused.code, "booked twice" in refused.err) == (Exit.PROBLEM, True)
+
+    asked = hub("backfill", "--from", "2026-01-01", answers="y\n")
+    assert (asked.code, "from 2026-01-01 00:00 to 2026-11-24 09:30 UTC" in asked.out) == (0, True)
+    again = hub("backfill", "--from", "2025-01-01", "--to", "2026-01-01", "--yes")
+    assert (again.code, "hub backfill --stop" in again.err) == (Exit.PROBLEM, True)
+    assert json.loads(hub("backfill", "--json").out)["backfill"]["looked"] == 0
+    assert "It is stopped; what waits goes on." in hub("backfill", "--stop").out
+    assert hub("backfill", "--stop").code == Exit.NOT_FOUND
 
 
 def test_a_connection_whose_secrets_can_not_be_read_is_removed(hub: Hub) -> None:
