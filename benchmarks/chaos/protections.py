@@ -95,7 +95,7 @@ ATTACKS: Sequence[Attack] = (
         "pause after rebalance",
         "looks that take 4.5 s, a full window of 64, a replica of invoices frozen beyond its session every 8 s",
         {"slow looks": {"match": _BC_LOOKS, "kind": "latency", "delay_ms": 4500}},
-        "freeze", every=8.0, seconds=4.5, invoices=400, per_second=40.0, window=64,
+        "freeze", every=8.0, seconds=4.5, invoices=900, per_second=60.0, window=64,
     ),
 )  # fmt: skip
 
