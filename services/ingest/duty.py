@@ -41,6 +41,8 @@ class Duty:
     async def go_round(self, list_ids: ListIds, work: Work, interval: timedelta, forget: Forget = _keep) -> None:
         """Do the work for all connections, for ever, each at its own pace: a long one holds up nobody else.
 
+        A round is spread over its interval: fifty that began at once would take all the process's time from webhooks.
+
         Args:
             list_ids: Lists the connections.
             work: What to do for one.
@@ -54,8 +56,12 @@ class Duty:
                 for removed in under_way.keys() - set(found):
                     await end_all([under_way[removed]])
                     forget(removed)
-                under_way = {one: self._begin(under_way.get(one), one, work) for one in found}
-                await asyncio.sleep(interval.total_seconds())
+                    del under_way[removed]
+                for connection in found:
+                    under_way[connection] = self._begin(under_way.get(connection), connection, work)
+                    await asyncio.sleep(interval.total_seconds() / len(found))
+                if not found:
+                    await asyncio.sleep(interval.total_seconds())
         finally:
             await end_all(under_way.values())
 

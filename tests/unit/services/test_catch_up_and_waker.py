@@ -229,6 +229,7 @@ async def test_one_connections_trouble_is_not_the_others(
         return await original(snapshot)
 
     catch_up.look = look_or_fail  # pyright: ignore[reportAttributeAccessIssue]
+    catch_up.interval = timedelta(milliseconds=20)
     running = asyncio.create_task(catch_up.run())
     await wait_until(lambda: len(publisher.on(TOPIC)) == 3)
     await end_all([running])
