@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from mapping.document_header import get_document_kind
 from schemas.messages import BcDocument
 from schemas.money import to_decimal
 from schemas.stripe_objects import Invoice
@@ -63,7 +64,7 @@ def build_told_document(invoice: Invoice, prefix: str) -> BcDocument | None:
         external_document_number=invoice.number or invoice.id,
         total=abs(to_decimal(invoice.total, invoice.currency)),
         currency=invoice.currency.upper(),
-        kind="credit_memo" if invoice.total < 0 else "invoice",
+        kind=get_document_kind(invoice),
     )
 
 

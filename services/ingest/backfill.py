@@ -18,11 +18,11 @@ from hub.ledger import InvoiceRecord, Ledger
 from hub.log import get_logger
 from hub.stage.ports import Gate
 from hub.waiting import RedisWaitingSet
-from mapping.eligibility import GoOn, decide_due, get_issue_time, is_issued_within
+from mapping.eligibility import GoOn, get_issue_time, is_issued_within
 from schemas.messages import BACKFILL
 from schemas.stripe_objects import Invoice
 from services.ingest.duty import Duty
-from services.ingest.findings import is_sent
+from services.ingest.findings import decide_listed, is_sent
 from services.ingest.history import History, Look
 
 _DAY = timedelta(days=1)
@@ -145,11 +145,4 @@ def _is_due(snapshot: Snapshot, invoice: Invoice, record: InvoiceRecord, now: da
     outcome = record.outcome
     if outcome is not None and outcome.outcome in _ENDED and outcome.dry_run == snapshot.connection.dry_run:
         return False
-    decision = decide_due(
-        invoice,
-        snapshot.settings,
-        was_sent=is_sent(invoice, record, now),
-        go_live=snapshot.connection.go_live,
-        is_backfilled=True,
-    )
-    return isinstance(decision, GoOn)
+    return isinstance(decide_listed(snapshot, invoice, record, now, is_asked_for=True), GoOn)

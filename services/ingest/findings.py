@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Literal
 
 from connectors.business_central.models import SalesInvoice
+from hub.directory import Snapshot
 from hub.ledger import InvoiceRecord
 from hub.outcomes import DOUBLED
 from hub.told_draft import read_told_draft
-from mapping.eligibility import Closed, DueDecision, GoOn, get_issue_time
+from mapping.eligibility import Closed, DueDecision, GoOn, decide_due, get_issue_time
 from schemas.errors import Refused
 from schemas.messages import SWEPT_CLOSED, SWEPT_DELETED, SWEPT_DOUBLED, SWEPT_MISSING, SWEPT_UNTOLD
 from schemas.money import to_decimal
@@ -89,6 +90,19 @@ def is_sent(invoice: Invoice, record: InvoiceRecord, now: datetime) -> bool:
         return True
     is_old = now - get_issue_time(invoice) > _EVENTS_LIVE
     return is_old and invoice.collection_method == "send_invoice" and invoice.status in {"open", "paid"}
+
+
+def decide_listed(
+    snapshot: Snapshot, invoice: Invoice, record: InvoiceRecord, now: datetime, *, is_asked_for: bool = False
+) -> DueDecision:
+    """Decide on an invoice that was found in Stripe's list, with no event at hand; asked for: however old it is."""
+    return decide_due(
+        invoice,
+        snapshot.settings,
+        was_sent=is_sent(invoice, record, now),
+        go_live=snapshot.connection.go_live,
+        is_backfilled=is_asked_for or record.backfilled_at is not None,
+    )
 
 
 def get_last_change(invoice: Invoice) -> datetime:

@@ -11,10 +11,10 @@ from hub.ledger import Ledger
 from hub.log import get_logger
 from hub.redis import run, stranded_key
 from hub.waiting import RedisWaitingSet
-from mapping.eligibility import decide_due, get_issue_time
+from mapping.eligibility import get_issue_time
 from schemas.errors import HubError
 from schemas.stripe_objects import Invoice
-from services.ingest.findings import Views, compare, get_last_change, is_sent
+from services.ingest.findings import Views, compare, decide_listed, get_last_change
 
 # One page of Stripe's list: enough to see that nothing comes in, and no second sweep.
 _MOST_LOOKED_AT = 100
@@ -91,14 +91,7 @@ class StrandedInvoices:
         """As the sweep finds it *missing*, without a look into Business Central."""
         connection, settings = snapshot.connection, snapshot.settings
         record = await self.ledger.load_invoice(connection.id, invoice.id)
-        was_sent = is_sent(invoice, record, self.clock.now())
-        due = decide_due(
-            invoice,
-            settings,
-            was_sent=was_sent,
-            go_live=connection.go_live,
-            is_backfilled=record.backfilled_at is not None,
-        )
+        due = decide_listed(snapshot, invoice, record, self.clock.now())
         waits = bool(await self.waiting.find(connection.id, [invoice.id]))
         views = Views(invoice, record, due, waits)
         return compare(views, prefix=settings.metadata_prefix, dry_run=connection.dry_run).kind == "missing"

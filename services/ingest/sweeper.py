@@ -16,11 +16,11 @@ from hub.directory import Snapshot
 from hub.ledger import Ledger
 from hub.waiting import RedisWaitingSet
 from mapping.document_header import build_external_document_number, get_document_kind
-from mapping.eligibility import GoOn, decide_due, get_issue_time
+from mapping.eligibility import GoOn, get_issue_time
 from schemas.errors import Refused
 from schemas.messages import DocumentKind
 from schemas.stripe_objects import Invoice
-from services.ingest.findings import Finding, Views, compare, get_last_change, is_sent
+from services.ingest.findings import Finding, Views, compare, decide_listed, get_last_change, is_sent
 from services.ingest.history import History, Look
 
 # Four full look-ups: what history may have under way at once.
@@ -74,13 +74,7 @@ class Sweeper:
 
     async def _read(self, invoice: Invoice, *, waits: bool) -> Views:
         record = await self.ledger.load_invoice(self.snapshot.connection.id, invoice.id)
-        due = decide_due(
-            invoice,
-            self.snapshot.settings,
-            was_sent=is_sent(invoice, record, self.clock.now()),
-            go_live=self.snapshot.connection.go_live,
-            is_backfilled=record.backfilled_at is not None,
-        )
+        due = decide_listed(self.snapshot, invoice, record, self.clock.now())
         return Views(invoice, record, due, waits)
 
     async def _look(self, views: Views) -> Views:
