@@ -4,6 +4,7 @@ Keys of one connection carry its id in braces, so that they share a slot on a Re
 (`appendfsync everysec` or better), `maxmemory-policy noeviction`; `hub doctor` checks both.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
@@ -193,24 +194,33 @@ def build_redis(url: str) -> Any:
         decode_responses=True,
     )
     pool.connection_class = _build_honest(pool.connection_class)
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)
 
 
 def _build_honest(connection_class: type[AbstractConnection]) -> type[AbstractConnection]:
-    """Build the class that says so when its connection was reset a moment ago.
+    """Build the class that says what redis-py (8.1) keeps to itself.
 
-    uvloop raises a RuntimeError there, which redis-py (8.1) lets through: taken for a defect, it would send messages to
-    the dead topic. Nothing was sent, so the command may be tried again.
+    That the connection was reset a moment ago: uvloop raises a RuntimeError there, which, taken for a defect, would
+    send messages to the dead topic. Nothing was sent, so the command may be tried again.
+
+    That the caller was cancelled while the command was sent: on Python 3.11 `asyncio.wait_for` forgets it when its own
+    work has just ended, and an `asyncio.timeout` around the call never comes again.
     """
 
     class Honest(connection_class):
         async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+            caller = cast("asyncio.Task[Any]", asyncio.current_task())
+            cancellations = caller.cancelling()
             try:
                 await super().send_packed_command(command, check_health)
             except RuntimeError as error:
                 if not str(error).endswith("the handler is closed"):
                     raise
                 raise RedisConnectionError("The connection was reset.") from error
+            if caller.cancelling() > cancellations:
+                # The answer to come would be taken for the next command's.
+                await self.disconnect(nowait=True)
+                raise asyncio.CancelledError
 
     return Honest
 

@@ -12,6 +12,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from connectors.business_central.limiter import LimiterPolicy, RedisLimiter, Slot, Unlimited, build_limiter_key
+from hub.redis import build_redis
 from schemas.errors import RetryLater, RetrySoon
 from tests.brokers import RedisServer
 
@@ -25,9 +26,9 @@ HASTY = replace(ROOMY, longest_wait=timedelta(milliseconds=60))
 
 @pytest_asyncio.fixture
 async def redis(redis_url: str) -> AsyncGenerator["Redis"]:
-    client = Redis.from_url(redis_url)
+    client = build_redis(redis_url)
     yield client
-    await client.aclose()
+    await client.aclose(close_connection_pool=True)
 
 
 @dataclass
@@ -65,7 +66,7 @@ async def has_room(redis: "Redis", *, live: bool = True) -> bool:
 async def test_several_replicas_never_run_more_than_five_at_once(redis_url: str) -> None:
     central = CountingBusinessCentral()
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(Redis.from_url(redis_url)) for _ in range(4)]
+        clients = [await stack.enter_async_context(build_redis(redis_url)) for _ in range(4)]
         limiters = [RedisLimiter(client, KEY, policy=ROOMY) for client in clients]
 
         async def call(index: int) -> None:
@@ -81,7 +82,7 @@ async def test_several_replicas_never_exceed_the_window_together(redis_url: str)
     policy = replace(ROOMY, requests=40, burst=20, window=timedelta(seconds=1))
     central = CountingBusinessCentral()
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(Redis.from_url(redis_url)) for _ in range(3)]
+        clients = [await stack.enter_async_context(build_redis(redis_url)) for _ in range(3)]
         limiters = [RedisLimiter(client, KEY, policy=policy) for client in clients]
 
         async def call(index: int) -> None:
@@ -285,7 +286,7 @@ async def test_a_429_silences_everyone_and_halves_the_pace_once_for_all_in_fligh
     await enter_and_leave(other)
     assert time.monotonic() - began >= 0.15
     state = await redis.hgetall(f"{KEY}:state")
-    assert 0.5 <= float(state[b"pace"]) < 0.55
+    assert 0.5 <= float(state["pace"]) < 0.55
 
 
 async def test_the_pace_recovers_by_itself(redis: "Redis") -> None:
@@ -295,7 +296,7 @@ async def test_the_pace_recovers_by_itself(redis: "Redis") -> None:
         await slot.throttled(None)
     await asyncio.sleep(0.06)
     await enter_and_leave(limiter)
-    assert float((await redis.hgetall(f"{KEY}:state"))[b"pace"]) == 1
+    assert float((await redis.hgetall(f"{KEY}:state"))["pace"]) == 1
 
 
 async def test_the_pace_never_falls_below_its_floor(redis: "Redis") -> None:
@@ -305,7 +306,7 @@ async def test_the_pace_never_falls_below_its_floor(redis: "Redis") -> None:
         for _ in range(4):
             await slot.throttled(None)
             await asyncio.sleep(0.002)
-    assert float((await redis.hgetall(f"{KEY}:state"))[b"pace"]) >= 0.3
+    assert float((await redis.hgetall(f"{KEY}:state"))["pace"]) >= 0.3
 
 
 async def test_acquiring_and_releasing_take_one_round_trip_each(redis: "Redis") -> None:
@@ -338,8 +339,8 @@ async def test_different_apps_do_not_share_limits(redis: "Redis") -> None:
 
 
 async def test_without_redis_nothing_is_sent_and_it_is_tried_again_soon() -> None:
-    gone = Redis.from_url("redis://127.0.0.1:1/0")
-    limiter = RedisLimiter(gone, KEY, policy=HASTY)
+    gone = build_redis("redis://127.0.0.1:1/0")
+    limiter = RedisLimiter(gone, KEY, policy=ROOMY)
     with pytest.raises(RetrySoon) as caught:
         await enter_and_leave(limiter)
     assert caught.value.code == "ledger.unavailable"

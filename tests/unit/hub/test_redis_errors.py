@@ -1,7 +1,11 @@
 """Whatever Redis raises, the message tries again; a defect of ours stays one."""
 
+import asyncio
+from typing import Any
+
 import pytest
 import uvloop
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
 from hub.redis import build_redis, run
@@ -48,3 +52,29 @@ async def _reset_and_ask(url: str) -> str:
 def test_a_connection_that_was_reset_is_made_anew(redis_url: str) -> None:
     """On uvloop, as the services run, and where nobody translates errors."""
     assert uvloop.run(_reset_and_ask(redis_url)) == "value"
+
+
+async def _cancel_as_it_is_sent(url: str, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Ask, cancel at the worst moment, and tell whether that came through."""
+    redis = build_redis(url)
+    await redis.set("kept", "value")
+    asking = asyncio.create_task(redis.get("kept"))
+    send = AbstractConnection._send_packed_command
+
+    async def send_and_cancel(self: AbstractConnection, command: Any) -> None:
+        await send(self, command)
+        asking.cancel()
+
+    monkeypatch.setattr(AbstractConnection, "_send_packed_command", send_and_cancel)
+    await asyncio.wait([asking])
+    monkeypatch.undo()
+    assert await redis.set("other", "1") is True, "the lost answer must not be taken for this command's"
+    await redis.aclose(close_connection_pool=True)
+    return asking.cancelled()
+
+
+def test_a_cancellation_that_comes_as_a_command_is_sent_is_not_lost(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.11's `asyncio.wait_for`, within redis-py, forgets it; a time-out around the command never came again."""
+    assert uvloop.run(_cancel_as_it_is_sent(redis_url, monkeypatch))
