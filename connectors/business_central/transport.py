@@ -32,8 +32,9 @@ _KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[httpx.Tr
 class ConnectionLimits:
     """How connections are kept."""
 
-    connections: int = 32
-    """Five requests per app or user run at once; several connections share a client."""
+    connections: int = 512
+    """All apps and users of a process share them, five at once of each: never so few that a slow one of them holds the
+    others up, nor so many that a process runs out of files (often 1,024)."""
     keep_alive: timedelta = timedelta(seconds=15)
     """Short: a POST on a connection that the server has just dropped is in doubt, and costs a doubt window."""
     connect: timedelta = timedelta(seconds=10)

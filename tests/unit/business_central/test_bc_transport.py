@@ -173,6 +173,25 @@ async def test_a_full_pool_was_sent_nothing() -> None:
         hanging.set()
 
 
+async def test_slow_answers_to_some_hold_no_others_up() -> None:
+    """Five at once of each of fifty apps; with a pool of fewer, Business Central's pace for one was that of all."""
+    slow = 5 * 50
+    begun, hanging = asyncio.Semaphore(0), asyncio.Event()
+
+    async def hang(_: asyncio.StreamWriter) -> None:
+        begun.release()
+        await hanging.wait()
+
+    async with run_server(*[hang] * slow, send(OK)) as server, build_http_client() as http:
+        waiting = [asyncio.create_task(http.get(server.url)) for _ in range(slow)]
+        for _ in range(slow):
+            await begun.acquire()
+        assert (await http.get(server.url)).status_code == 200
+        for one in waiting:
+            one.cancel()
+        hanging.set()
+
+
 async def test_redirects_are_not_followed() -> None:
     moved = b"HTTP/1.1 307 Moved\r\nlocation: https://evil.example/\r\ncontent-length: 0\r\n\r\n"
     async with run_server(send(moved)) as server, build_http_client() as http:
