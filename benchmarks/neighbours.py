@@ -3,11 +3,11 @@
 uv run python -m benchmarks.neighbours [--connections 50] [--pairs 4] [--seconds 30] [--latency-ms 6000] [--json]
 
 Fifty customers of the product (`benchmarks/tenants.py`), all with a backlog that does not end and new invoices all the
-time. Business Central takes 6 s for a request, so that its five at once are what holds each of them up, and not the
-cores that all share with the simulators; and catch-up is off, which would take more and more of those. In turn all of
-them work, and one of them (another each time) has its app thrown out of Business Central, which answers 401, while its
-own invoices go on coming. Measured is how many drafts a second the others get, in pairs of rounds one after the other;
-the median of the pairs' ratios counts. Exit code 1 when the target is missed.
+time. Business Central takes 6 s for a request, so that the cores that all share with the simulators hold nobody up;
+and catch-up is off, which would take more and more of those. In turn all of them work, and one of them (another each
+time) has its app thrown out of Business Central, which answers 401, while its own invoices go on coming. Measured is
+how many drafts a second the others get, in pairs of rounds one after the other; the median of the pairs' ratios counts.
+Exit code 1 when the target is missed.
 """
 
 import argparse
