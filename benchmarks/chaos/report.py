@@ -170,8 +170,8 @@ def _list_protections(caught: Sequence[Caught]) -> str:
     ]
     return (
         "## Each protection is needed\n\n"
-        "Each is taken out in the bench's own processes, with catch-up and the sweep off, and with faults aimed at its\n"
-        "step. What the same faults do with all protections in is in the last column.\n\n"
+        "Each is taken out in the bench's own processes, with catch-up and the sweep off, and with faults aimed at\n"
+        "its step. What the same faults do with all protections in is in the last column.\n\n"
         + _build_table(("without", "faults aimed at it", "caught by", "what went wrong", "with all protections"), rows)
     )
 
