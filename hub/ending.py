@@ -11,9 +11,9 @@ _PATIENCE_SECONDS = 0.5
 async def end_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until all have ended; what they raise is dropped.
 
-    On Python 3.11 `asyncio.wait_for`, which libraries use (redis-py too, where `hub/redis.py` makes up for it), swallows
-    a cancellation that comes when its own work has just ended. The task goes on as if nothing had been asked of it, so
-    it is asked again.
+    On Python 3.11 `asyncio.wait_for`, which libraries use (`hub/redis.py` makes up for it in redis-py), swallows a
+    cancellation that comes when its own work has just ended. The task goes on as if nothing had been asked of it, so it
+    is asked again.
     A cancellation of the caller meanwhile is what it is at already.
     """
     asked = list(tasks)
