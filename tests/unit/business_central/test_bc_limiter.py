@@ -26,9 +26,8 @@ HASTY = replace(ROOMY, longest_wait=timedelta(milliseconds=60))
 
 @pytest_asyncio.fixture
 async def redis(redis_url: str) -> AsyncGenerator["Redis"]:
-    client = build_redis(redis_url)
-    yield client
-    await client.aclose(close_connection_pool=True)
+    async with build_redis(redis_url) as client:
+        yield client
 
 
 @dataclass

@@ -56,20 +56,19 @@ def test_a_connection_that_was_reset_is_made_anew(redis_url: str) -> None:
 
 async def _cancel_as_it_is_sent(url: str, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Ask, cancel at the worst moment, and tell whether that came through."""
-    redis = build_redis(url)
-    await redis.set("kept", "value")
-    asking = asyncio.create_task(redis.get("kept"))
-    send = AbstractConnection._send_packed_command
+    async with build_redis(url) as redis:
+        await redis.set("kept", "value")
+        asking = asyncio.create_task(redis.get("kept"))
+        send = AbstractConnection._send_packed_command
 
-    async def send_and_cancel(self: AbstractConnection, command: Any) -> None:
-        await send(self, command)
-        asking.cancel()
+        async def send_and_cancel(self: AbstractConnection, command: Any) -> None:
+            await send(self, command)
+            asking.cancel()
 
-    monkeypatch.setattr(AbstractConnection, "_send_packed_command", send_and_cancel)
-    await asyncio.wait([asking])
-    monkeypatch.undo()
-    assert await redis.set("other", "1") is True, "the lost answer must not be taken for this command's"
-    await redis.aclose(close_connection_pool=True)
+        monkeypatch.setattr(AbstractConnection, "_send_packed_command", send_and_cancel)
+        await asyncio.wait([asking])
+        monkeypatch.undo()
+        assert await redis.set("other", "1") is True, "the lost answer must not be taken for this command's"
     return asking.cancelled()
 
 
