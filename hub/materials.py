@@ -163,8 +163,10 @@ class MaterialsGatherer:
             return await self._objects.get((company, key), lambda: _look_up(source.bc, key), max_age=source.max_age)
 
         wanted = list(keys)
-        found = await asyncio.gather(*(find(key) for key in wanted))
-        return dict(zip(wanted, found, strict=True))
+        found = dict(zip(wanted, await asyncio.gather(*(find(key) for key in wanted)), strict=True))
+        # What was found by its name or GTIN is booked by its number.
+        by_number = {ObjectKey(one.type, "number", one.number): (one,) for each in found.values() for one in each}
+        return by_number | found
 
 
 # Where not two (ISO 4217).
