@@ -13,6 +13,8 @@ from schemas.invoice_settings import InvoiceSettings, SkipRules
 from schemas.metadata_keys import MetadataPrefix
 
 Trigger = Literal["finalized", "sent", "paid"]
+UNSET_TIME_ZONE = "UTC"
+"""What stands in the settings until somebody chooses. Who keeps books in UTC writes Etc/UTC."""
 # Business Central may queue a request for 8 minutes and run it for 8.
 _LONGEST_REQUEST = timedelta(minutes=16)
 
@@ -26,7 +28,7 @@ class Settings(Form):
     invoices: InvoiceSettings = InvoiceSettings()
     fields: FieldMappings = FieldMappings()
     skip: SkipRules = SkipRules()
-    time_zone: str = "UTC"
+    time_zone: str = UNSET_TIME_ZONE
     """The company's, by its IANA name: Business Central's API does not tell it, and days depend on it."""
     doubt_window: timedelta = Field(default=timedelta(minutes=20), gt=timedelta(0), le=timedelta(hours=2))
     """How long a request without an answer may still be carried out: BC may queue it for 8 minutes and run it for 8."""
@@ -40,10 +42,8 @@ class Settings(Form):
     @field_validator("time_zone")
     @classmethod
     def _check_time_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is no IANA time zone; write it like Europe/Copenhagen") from error
+        if not is_time_zone(name):
+            raise ValueError(f"{name!r} is no IANA time zone; write it like Europe/Copenhagen")
         return name
 
     def describe_risks(self) -> tuple[str, ...]:
@@ -56,3 +56,12 @@ class Settings(Form):
             "for simulators; the default is 1200 s."
         )
         return (words,)
+
+
+def is_time_zone(name: str) -> bool:
+    """Tell whether this is the IANA name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True

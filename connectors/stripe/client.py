@@ -154,7 +154,13 @@ class StripeApi:
         call = Call("GET", "account", "Account: Read")
         async with self._channel.exchange(call) as exchange:
             body = AccountBody.model_validate((await exchange.get("/v1/account")).data)
-        return StripeAccount(id=body.id, livemode=mode[1] == "live", name=body.find_name(), country=body.country)
+        return StripeAccount(
+            id=body.id,
+            livemode=mode[1] == "live",
+            name=body.find_name(),
+            country=body.country,
+            time_zone=body.find_time_zone(),
+        )
 
     async def list_events(
         self,

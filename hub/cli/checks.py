@@ -14,6 +14,7 @@ from hub.app import Foundation
 from hub.cli.connect import check_stripe_key
 from hub.cli.context import print_json
 from hub.cli.line_target import resolve_line_target
+from hub.cli.time_zone import describe_zone_risk
 from hub.cli.wording import say, show_table
 from hub.clients import get_limiter_key
 from hub.directory import Snapshot
@@ -75,6 +76,7 @@ async def check_connection(foundation: Foundation, snapshot: Snapshot) -> list[C
         ),
         await try_check("Invoice lines", looks.lines, "Change invoices.lines: hub settings import."),
         await try_check("Request limiter", looks.limiter),
+        await try_check("Time zone", looks.time_zone),
         looks.settings(),
         looks.state(),
     ]
@@ -208,6 +210,13 @@ class _ConnectionLooks:
         if waited < _SLOW:
             return Check("Request limiter", "ok", words)
         return Check("Request limiter", "warning", words, "Business Central's limits are used up for now; it recovers.")
+
+    async def time_zone(self) -> Check:
+        """A zone that nobody chose is UTC; Stripe's dashboard may know better."""
+        settings = self.snapshot.settings
+        told = (await self.foundation.clients.stripe(self.snapshot).fetch_account()).time_zone
+        risk = describe_zone_risk(settings, told)
+        return Check("Time zone", "warning" if risk else "ok", risk or f"days are counted in {settings.time_zone}")
 
     def settings(self) -> Check:
         if risks := self.snapshot.settings.describe_risks():

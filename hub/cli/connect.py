@@ -14,6 +14,7 @@ from hub.app import Foundation
 from hub.cli.line_target import ChosenTarget, resolve_line_target
 from hub.cli.neighbours import list_neighbours, note_neighbours, spell_as_stored
 from hub.cli.settings_file import build_settings, merge_values
+from hub.cli.time_zone import ChosenZone, choose_time_zone, describe_zone_risk, names_time_zone
 from hub.clients import Clients
 from hub.directory import Directory, Snapshot
 from hub.redis import connection_key, run
@@ -57,6 +58,7 @@ class PreparedConnection:
     settings: Settings
     account: StripeAccount
     lines: ChosenTarget
+    zone: ChosenZone
     sign_in_cache: str | None
     replaces: bool
     ends_dry_run: bool
@@ -207,20 +209,27 @@ async def _prepare(
     neighbours = await list_neighbours(foundation, given)
     known = spell_as_stored(given, neighbours)
     stored = await load_without_secrets(foundation, known.id)
-    settings = merge_settings(request, stored[1] if stored else None)
+    merged = merge_settings(request, stored[1] if stored else None)
+    is_given = names_time_zone(request.settings_file, request.settings_changes)
+    zone = choose_time_zone(merged, is_given=is_given, is_new=stored is None, told=account.time_zone)
+    settings = merged.model_copy(update={"time_zone": zone.name})
     bc = desk.clients.build_business_central(_build_snapshot(known, secrets, settings))
     lines = await resolve_line_target(settings.invoices.lines, bc)
     connection = _keep_history(known, stored[0] if stored else None, request)
     return PreparedConnection(
         connection=connection,
         secrets=secrets,
-        settings=_with_lines(settings, lines),
+        settings=settings,
         account=account,
         lines=lines,
+        zone=zone,
         sign_in_cache=await desk.directory.build_token_store(known.id).load(),
         replaces=stored is not None,
         ends_dry_run=stored is not None and stored[0].dry_run and not connection.dry_run,
-        remarks=(*note_neighbours(given, known, neighbours, settings), *_list_remarks(foundation, request, settings)),
+        remarks=(
+            *note_neighbours(given, known, neighbours, settings),
+            *_list_remarks(foundation, request, settings, account),
+        ),
     )
 
 
@@ -263,14 +272,13 @@ def _build_snapshot(connection: Connection, secrets: ConnectionSecrets, settings
     return Snapshot(connection, secrets, settings, settings_version=0, blocks={})
 
 
-def _with_lines(settings: Settings, lines: ChosenTarget) -> Settings:
-    invoices = settings.invoices.model_copy(update={"lines": lines.target})
-    return settings.model_copy(update={"invoices": invoices})
-
-
-def _list_remarks(foundation: Foundation, request: ConnectionRequest, settings: Settings) -> list[str]:
+def _list_remarks(
+    foundation: Foundation, request: ConnectionRequest, settings: Settings, account: StripeAccount
+) -> list[str]:
     """List what works but wants attention."""
     remarks = list(settings.describe_risks())
+    if risk := describe_zone_risk(settings, account.time_zone):
+        remarks.append(risk)
     if not request.webhook_secrets:
         remarks.append(
             "No webhook secret: invoices arrive by polling Stripe's events every "

@@ -25,7 +25,8 @@ def describe_added(prepared: PreparedConnection) -> dict[str, Any]:
         "livemode": connection.livemode,
         "bc_company": connection.bc_company,
         "lines": prepared.lines.target.model_dump(mode="json"),
-        "lines_chosen_because": prepared.lines.because,
+        "time_zone": prepared.zone.name,
+        "time_zone_from": prepared.zone.source,
         "go_live": connection.go_live.isoformat(),
         "dry_run": connection.dry_run,
         "ended_dry_run": prepared.ends_dry_run,
@@ -39,7 +40,8 @@ def describe_added(prepared: PreparedConnection) -> dict[str, Any]:
 def show_added(prepared: PreparedConnection) -> None:
     """Print what was saved, and what is left to do."""
     connection = prepared.connection
-    _show_lines(prepared)
+    say(("✓ ", "green"), f"Invoice lines are booked on {prepared.lines.words}.")
+    say(("✓ ", "green"), prepared.zone.words)
     say((f"\n{'Replaced' if prepared.replaces else 'Added'}: {connection.id}", "bold"))
     say(f"Invoices finalized before {connection.go_live:%Y-%m-%d %H:%M} UTC are left alone.")
     say(f"Webhook to register in Stripe: POST {_webhook_path(connection)}")
@@ -65,15 +67,6 @@ def tell_dry_run_end(connection: Connection) -> str:
         "What came in during the dry run has no draft yet. To make them: "
         f"{build_replay_hint(connection)} (with --dry-run first, to see which)"
     )
-
-
-def _show_lines(prepared: PreparedConnection) -> None:
-    lines = prepared.lines
-    if lines.because:
-        chosen = (f"Invoice lines will be booked on {lines.words}", "bold yellow")
-        say(chosen, f", because {lines.because}. Change with ", ("hub settings import", "bold"), ".")
-    else:
-        say(("✓ ", "green"), f"Invoice lines are booked on {lines.words}.")
 
 
 def _webhook_path(connection: Connection) -> str:

@@ -70,6 +70,13 @@ def add(
     line_account: Annotated[str | None, typer.Option(metavar="NO", help="G/L account to book lines on.")] = None,
     line_item: Annotated[str | None, typer.Option(metavar="NO", help="Item to book lines on.")] = None,
     tax_code: Annotated[str | None, typer.Option(help="VAT product posting group or tax group of each line.")] = None,
+    time_zone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ZONE",
+            help="The company's, like Europe/Copenhagen. Default: that of the account's Stripe dashboard.",
+        ),
+    ] = None,
     metadata_prefix: Annotated[str | None, typer.Option(help="Prefix of the metadata keys. Default: bc_.")] = None,
     doubt_window: Annotated[
         float | None,
@@ -87,7 +94,11 @@ def add(
     """
     if login == (bc_client_secret is not None):
         fail("Give either --bc-client-secret (or BC_CLIENT_SECRET) or --login.", Exit.USAGE)
-    changes = _collect_changes(line_account, line_item, tax_code, metadata_prefix, doubt_window)
+    changes = _collect_changes(line_account, line_item, tax_code)
+    plain = {"time_zone": time_zone, "metadata_prefix": metadata_prefix}
+    changes |= {name: value for name, value in plain.items() if value is not None}
+    if doubt_window is not None:
+        changes["doubt_window"] = timedelta(seconds=doubt_window)
 
     async def work() -> None:
         request = ConnectionRequest(
@@ -279,14 +290,8 @@ async def _add(request: ConnectionRequest, *, as_json: bool) -> None:
         show_added(prepared)
 
 
-def _collect_changes(
-    line_account: str | None,
-    line_item: str | None,
-    tax_code: str | None,
-    metadata_prefix: str | None,
-    doubt_window: float | None,
-) -> dict[str, Any]:
-    """Turn options into settings."""
+def _collect_changes(line_account: str | None, line_item: str | None, tax_code: str | None) -> dict[str, Any]:
+    """Turn options about lines into settings."""
     if line_account and line_item:
         fail("Give either --line-account or --line-item.", Exit.USAGE)
     changes: dict[str, Any] = {}
@@ -295,10 +300,6 @@ def _collect_changes(
         changes["invoices"] = {"lines": lines}
     elif tax_code:
         fail("--tax-code needs --line-account or --line-item.", Exit.USAGE)
-    if metadata_prefix is not None:
-        changes["metadata_prefix"] = metadata_prefix
-    if doubt_window is not None:
-        changes["doubt_window"] = timedelta(seconds=doubt_window)
     return changes
 
 

@@ -1,12 +1,15 @@
-"""Where invoice lines are booked: the account or item that is named, checked; or one chosen, and why."""
+"""Where invoice lines are booked: the account or item that is named, checked. None is guessed: it decides the VAT."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from connectors.business_central.models import Account, Item
-from schemas.errors import Refused
+from schemas.errors import ConfigurationError, Refused
 from schemas.invoice_settings import LineTarget
+
+# Enough to choose from; a chart of accounts can hold hundreds.
+_MOST_CANDIDATES = 40
 
 
 class BcLists(Protocol):
@@ -23,11 +26,10 @@ class BcLists(Protocol):
 
 @dataclass(frozen=True)
 class ChosenTarget:
-    """The target, its name, and why it is this one: empty when it was named."""
+    """The target, and its name in Business Central."""
 
     target: LineTarget
     name: str
-    because: str = ""
 
     @property
     def words(self) -> str:
@@ -37,36 +39,23 @@ class ChosenTarget:
 
 
 async def resolve_line_target(named: LineTarget | None, bc: BcLists) -> ChosenTarget:
-    """Check the named account or item, or choose an income account.
+    """Check the named account or item.
 
     Raises:
-        Refused: it does not exist or can't be booked on, or there is none to choose.
+        ConfigurationError: none is named; the accounts that could be are listed.
+        Refused: it does not exist or can't be booked on.
     """
     if named is None:
-        return choose_income_account(await bc.fetch_accounts())
+        raise _build_unnamed(await bc.fetch_accounts())
     if named.type == "Item":
         return ChosenTarget(named, _check_item(named.number, await bc.fetch_items()).display_name)
     return ChosenTarget(named, _check_account(named.number, await bc.fetch_accounts()).display_name)
 
 
-def choose_income_account(accounts: Iterable[Account]) -> ChosenTarget:
-    """Choose the lowest-numbered income account that lines can be booked on.
-
-    Raises:
-        Refused: there is none.
-    """
-    fit = [one for one in accounts if one.category == "Income" and find_obstacle(one) is None]
-    if not fit:
-        raise Refused(
-            "No account was named for invoice lines, and Business Central has no income account to choose: none of "
-            "category Income, type Posting, with direct posting, not blocked.",
-            code="settings.lines.none_found",
-            fix="Name one with --line-account NO, or an item with --line-item NO.",
-        )
-    account = min(fit, key=lambda one: _number_order(one.number))
-    others = f" of {len(fit)}" if len(fit) > 1 else ""
-    because = f"it is the lowest-numbered{others} of category Income that takes direct posting and is not blocked"
-    return ChosenTarget(LineTarget(type="Account", number=account.number), account.display_name, because)
+def list_candidates(accounts: Iterable[Account]) -> list[Account]:
+    """List the income accounts that lines can be booked on, by number."""
+    fit = (one for one in accounts if one.category == "Income" and find_obstacle(one) is None)
+    return sorted(fit, key=lambda one: _number_order(one.number))
 
 
 def find_obstacle(account: Account) -> str | None:
@@ -78,6 +67,21 @@ def find_obstacle(account: Account) -> str | None:
     if not account.direct_posting:
         return "does not allow direct posting"
     return None
+
+
+def _build_unnamed(accounts: Iterable[Account]) -> ConfigurationError:
+    found = list_candidates(accounts)
+    shown = [f"  {one.number}  {one.display_name}" for one in found[:_MOST_CANDIDATES]]
+    if len(found) > _MOST_CANDIDATES:
+        shown.append(f"  and {len(found) - _MOST_CANDIDATES} more: see Chart of Accounts in Business Central")
+    head = (
+        "No account or item was named for invoice lines. The hub does not choose one, because it decides the VAT of "
+        "every invoice. Name one with --line-account NO, or an item with --line-item NO."
+    )
+    told = "Income accounts that take direct posting" if found else "Business Central has no income account for it"
+    return ConfigurationError(
+        "\n".join([head, f"{told}:" if found else f"{told}.", *shown]), code="settings.lines.unnamed"
+    )
 
 
 def _check_account(number: str, accounts: Iterable[Account]) -> Account:

@@ -112,8 +112,10 @@ def limits(
                 if none
                 else Plan(soft_limit=_or(soft, stored.soft_limit), hard_limit=_or(hard, stored.hard_limit))
             )
+            if problem := find_limit_problem(plan):
+                fail(problem, Exit.USAGE)
             await foundation.directory.set_plan(chosen, plan)
-        say(f"{chosen}: warns at {_tell(plan.soft_limit)}, stops at {_tell(plan.hard_limit)} invoices a month (UTC).")
+        say(f"{chosen}: {tell_plan(plan)}")
 
     run_command(work())
 
@@ -235,8 +237,28 @@ def _to_cells(one: MonthlyUsage) -> tuple[Any, ...]:
     return one.connection, one.month, f"{one.invoices:,}", _tell(one.soft_limit), _tell(one.hard_limit)
 
 
+def find_limit_problem(plan: Plan) -> str:
+    """Say why these limits can't hold together; empty where they can."""
+    soft, hard = plan.soft_limit, plan.hard_limit
+    if soft is None or hard is None or soft < hard:
+        return ""
+    return (
+        f"The hub can't warn at {soft:,} invoices a month when it stops at {hard:,}: the warning would never come. "
+        f"Give a --soft below {hard:,}, or a --hard above {soft:,}. Nothing was changed."
+    )
+
+
+def tell_plan(plan: Plan) -> str:
+    """Say what the limits do."""
+    if plan.soft_limit is None and plan.hard_limit is None:
+        return "no limits; any number of invoices a month is synced."
+    warns = "it never warns" if plan.soft_limit is None else f"it warns at {plan.soft_limit:,} invoices a month (UTC)"
+    stops = "never stops" if plan.hard_limit is None else f"stops at {plan.hard_limit:,} invoices a month (UTC)"
+    return f"{warns} and {stops}."
+
+
 def _tell(limit: int | None) -> str:
-    return "no number" if limit is None else f"{limit:,}"
+    return "never" if limit is None else f"{limit:,}"
 
 
 def _or(given: int | None, stored: int | None) -> int | None:

@@ -380,8 +380,8 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_SETTINGS,
     ),
     Entry(
-        "settings.lines.none_found",
-        "No account was named for invoice lines, and Business Central has no income account to choose.",
+        "settings.lines.unnamed",
+        "No account or item was named for invoice lines, and the hub does not choose one.",
         "Name one with --line-account NO, or an item with --line-item NO.",
         Page.BC_CHART_OF_ACCOUNTS,
     ),
@@ -389,6 +389,12 @@ ENTRIES: tuple[Entry, ...] = (
         "settings.lines.unusable",
         "The account or item for invoice lines does not exist, or can't be booked on.",
         "Name another one with --line-account or --line-item (invoices.lines in the settings), or change it there.",
+        Page.HUB_SETTINGS,
+    ),
+    Entry(
+        "settings.time_zone.unknown",
+        "The company's time zone is not known, and Stripe does not tell one for this account.",
+        "Give it with --time-zone, by its IANA name: --time-zone Europe/Copenhagen.",
         Page.HUB_SETTINGS,
     ),
     Entry(

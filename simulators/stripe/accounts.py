@@ -28,6 +28,7 @@ def add_account(world: World, given: dict[str, Any]) -> Account:
         currency=given.get("currency", "eur"),
         prefix=given.get("invoice_prefix") or f"{zlib.crc32(key.encode()):08X}",
         platform=given.get("platform"),
+        timezone=given.get("timezone", "Etc/UTC"),
     )
     keys = given.get("api_keys") or [world.ids.secret("sk_test")]
     taken = [entry for entry in keys if entry in world.keys]
@@ -53,7 +54,7 @@ def get(call: Call) -> Json:
         "email": "owner@nordlicht.example",
         "metadata": {},
         "payouts_enabled": True,
-        "settings": {"dashboard": {"display_name": account.name, "timezone": "Etc/UTC"}},
+        "settings": {"dashboard": {"display_name": account.name, "timezone": account.timezone}},
         "type": "standard",
     }
 

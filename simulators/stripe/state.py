@@ -100,13 +100,24 @@ class Realm:
 class Account:
     """A Stripe account with its keys; `platform` names the account it is connected to."""
 
-    def __init__(self, key: str, *, name: str, country: str, currency: str, prefix: str, platform: str | None) -> None:
+    def __init__(
+        self,
+        key: str,
+        *,
+        name: str,
+        country: str,
+        currency: str,
+        prefix: str,
+        platform: str | None,
+        timezone: str | None = "Etc/UTC",
+    ) -> None:
         self.id = key
         self.name = name
         self.country = country
         self.currency = currency
         self.prefix = prefix
         self.platform = platform
+        self.timezone = timezone
         self.keys: list[str] = []
         self.test = Realm(self, livemode=False)
         self.live = Realm(self, livemode=True)

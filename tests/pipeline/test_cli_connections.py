@@ -52,16 +52,48 @@ async def begin_life(redis_url: str) -> None:
         await redis.set(INCARNATION, life.model_dump_json())
 
 
-async def test_an_account_is_chosen_for_lines_and_said_to_be(hub: HubProcess, simulators: Simulators) -> None:
-    added = await hub(*build_add_words(simulators, company=BC_COMPANY.upper()), "--webhook-secret", "whsec_x")
+async def test_a_connection_is_added_and_says_account_and_time_zone(hub: HubProcess, simulators: Simulators) -> None:
+    words = build_add_words(simulators, company=BC_COMPANY.upper())
+    added = await hub(*words, "--line-account", "6110", "--webhook-secret", "whsec_x")
 
     assert added.code == 0, added.err
-    assert "Invoice lines will be booked on account 6110" in added.out
-    assert "lowest-numbered" in added.out
+    assert "Invoice lines are booked on account 6110" in added.out
+    assert "Days are counted in Etc/UTC, as the account's dashboard in Stripe says" in added.out
     assert f"POST /webhooks/stripe/{simulators.stripe['account']}" in added.out
     assert simulators.stripe["api_key"] not in added.out + added.err
     (row,) = (await hub("connections", "list", "--json")).json
     assert (row["bc_company"], row["state"], row["webhook_secrets"]) == (BC_COMPANY, "active", 1)
+
+
+async def test_without_an_account_for_lines_nothing_is_guessed(hub: HubProcess, simulators: Simulators) -> None:
+    added = await hub(*build_add_words(simulators))
+
+    assert added.code == 2
+    assert "The hub does not choose one" in added.err
+    assert "  6110  " in added.err
+    assert (await hub("connections", "list", "--json")).json == []
+
+
+async def test_the_time_zone_is_that_of_the_accounts_dashboard_or_must_be_given(
+    hub: HubProcess, simulators: Simulators
+) -> None:
+    """An invoice finalized on 31 December, 23:30 UTC, belongs to January in Copenhagen."""
+    for account, zone in (("acct_copenhagen", "Europe/Copenhagen"), ("acct_silent", None)):
+        body = {"account": account, "api_keys": [f"sk_test_{account}"], "timezone": zone}
+        await simulators.call(simulators.stripe, "POST", "accounts", body)
+
+    async def add(account: str, *words: str) -> Ended:
+        given = [account if word == simulators.stripe["account"] else word for word in build_add_words(simulators)]
+        return await hub(*given, "--line-account", "6110", "--json", *words, STRIPE_API_KEY=f"sk_test_{account}")
+
+    taken, silent = await add("acct_copenhagen"), await add("acct_silent")
+    given = await add("acct_silent", "--time-zone", "Europe/Berlin")
+
+    assert (taken.json["time_zone"], taken.json["time_zone_from"]) == ("Europe/Copenhagen", "stripe")
+    stored = (await hub("settings", "show", "--connection", "acct_copenhagen", "--json")).json
+    assert stored["settings"]["time_zone"] == "Europe/Copenhagen"
+    assert (silent.code, "Give it with --time-zone" in silent.err) == (2, True)
+    assert given.json["time_zone"] == "Europe/Berlin"
 
 
 async def test_adding_again_replaces_keys_and_keeps_the_rest(hub: HubProcess, simulators: Simulators) -> None:
@@ -119,6 +151,7 @@ async def test_another_spelling_of_the_same_company_is_the_same_connection(
         (["--line-item", "NOPE"], {}, "There is no item NOPE"),
         (["--bc-company", "Contoso"], {}, f"Found: '{BC_COMPANY}'"),
         (["--stripe-account", "acct_another"], {}, "not to acct_another"),
+        (["--time-zone", "Denmark"], {}, "'Denmark' is no IANA time zone"),
         ([], {"BC_CLIENT_SECRET": "wrong"}, "client secret is not accepted"),
         ([], {"STRIPE_API_KEY": "sk_test_wrong"}, "Stripe"),
         (["--metadata-prefix", "a b"], {}, "metadata_prefix"),
@@ -239,7 +272,7 @@ async def count_writes(simulators: Simulators) -> tuple[Any, Any]:
 async def test_a_preview_shows_customer_draft_and_totals_and_writes_nothing(
     hub: HubProcess, simulators: Simulators
 ) -> None:
-    assert (await hub(*build_add_words(simulators), "--webhook-secret", "whsec_x")).code == 0
+    assert (await hub(*build_add_words(simulators), "--line-account", "6110", "--webhook-secret", "whsec_x")).code == 0
     (invoice_id,) = await finalize_invoices(simulators, 1)
     before = await count_writes(simulators)
 
@@ -269,7 +302,7 @@ async def test_a_preview_needs_one_thing_to_show(hub: HubProcess, words: tuple[s
 async def test_a_file_that_holds_no_invoice_is_said_to_hold_none(
     hub: HubProcess, simulators: Simulators, tmp_path: Path
 ) -> None:
-    assert (await hub(*build_add_words(simulators), "--webhook-secret", "whsec_x")).code == 0
+    assert (await hub(*build_add_words(simulators), "--line-account", "6110", "--webhook-secret", "whsec_x")).code == 0
     path = tmp_path / "broken.json"
     path.write_text("[]")
 

@@ -1,12 +1,12 @@
-"""Where lines are booked: what was named and can be, or an income account, with the reason."""
+"""Where lines are booked: what was named and can be. Without a name nothing is guessed."""
 
 from typing import Any
 
 import pytest
 
 from connectors.business_central.models import Account, Item
-from hub.cli.line_target import choose_income_account, resolve_line_target
-from schemas.errors import Refused
+from hub.cli.line_target import resolve_line_target
+from schemas.errors import ConfigurationError, Refused
 from schemas.invoice_settings import LineTarget
 
 
@@ -36,39 +36,41 @@ class FakeLists:
         return self.items
 
 
-def test_the_lowest_income_account_that_can_be_booked_on_is_chosen() -> None:
-    chosen = choose_income_account(
-        [
-            build_account("6210"),
-            build_account("995", category="Assets"),
-            build_account("6005", account_type="Heading"),
-            build_account("6006", direct_posting=False),
-            build_account("6007", blocked=True),
-            build_account("10110"),
-            build_account("6110", display_name="Sales, Retail"),
-            build_account("A1"),
-        ]
+async def test_without_a_name_no_account_is_guessed_and_those_that_could_be_are_listed() -> None:
+    """The lowest-numbered income account of a German company is 4989 Rundungsdifferenzen."""
+    lists = FakeLists(
+        build_account("10110", display_name="Consulting"),
+        build_account("4989", display_name="Rundungsdifferenzen"),
+        build_account("995", category="Assets"),
+        build_account("6005", account_type="Heading"),
+        build_account("6006", direct_posting=False),
+        build_account("6007", blocked=True),
     )
 
-    assert chosen.target == LineTarget(type="Account", number="6110")
-    assert chosen.words == "account 6110 Sales, Retail"
-    assert "lowest-numbered of 4 of category Income" in chosen.because
+    with pytest.raises(ConfigurationError) as caught:
+        await resolve_line_target(None, lists)
+
+    head, told, *candidates = caught.value.message.splitlines()
+    assert "The hub does not choose one, because it decides the VAT of every invoice." in head
+    assert "--line-account NO" in head
+    assert told == "Income accounts that take direct posting:"
+    assert candidates == ["  4989  Rundungsdifferenzen", "  10110  Consulting"]
 
 
-def test_numbers_are_compared_by_value() -> None:
-    assert choose_income_account([build_account("10000"), build_account("9000")]).target.number == "9000"
+async def test_of_many_candidates_some_are_listed_and_the_rest_counted() -> None:
+    with pytest.raises(ConfigurationError, match="and 20 more"):
+        await resolve_line_target(None, FakeLists(*(build_account(str(number)) for number in range(6000, 6060))))
 
 
-def test_without_an_income_account_one_must_be_named() -> None:
-    with pytest.raises(Refused, match="no income account") as caught:
-        choose_income_account([build_account("1", category="Assets")])
-    assert "--line-account" in caught.value.fix
+async def test_without_an_income_account_that_is_said() -> None:
+    with pytest.raises(ConfigurationError, match="has no income account for it"):
+        await resolve_line_target(None, FakeLists(build_account("1", category="Assets")))
 
 
 async def test_a_named_account_is_taken_as_it_is_written_there() -> None:
     chosen = await resolve_line_target(LineTarget(type="Account", number="ab1"), FakeLists(build_account("AB1")))
 
-    assert (chosen.words, chosen.because) == ("account AB1 Sales", "")
+    assert chosen.words == "account AB1 Sales"
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,32 @@ def test_limits_are_set_one_by_one_and_taken_away(hub: Hub, connection: str) -> 
         return hub.prepare(lambda redis: hub.build_directory(redis).load(connection)).connection.plan
 
     assert hub("usage", "limits", "--soft", "400").code == 0
-    assert "stops at 500" in hub("usage", "limits", "--hard", "500").out
+    told = hub("usage", "limits", "--hard", "500").out
+    assert "it warns at 400 invoices a month (UTC) and stops at 500 invoices a month (UTC)." in " ".join(told.split())
     assert load() == Plan(soft_limit=400, hard_limit=500)
     assert "400" in hub("usage").out
-    assert hub("usage", "limits", "--none").code == 0
+    assert "no limits" in hub("usage", "limits", "--none").out
     assert load() == Plan()
     assert hub("usage", "limits").code == hub("usage", "limits", "--none", "--soft", "1").code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        (Plan(), ("--soft", "400", "--hard", "300")),
+        (Plan(), ("--soft", "300", "--hard", "300")),
+        (Plan(hard_limit=300), ("--soft", "400")),
+        (Plan(soft_limit=400), ("--hard", "300")),
+        (Plan(), ("--soft", "-1")),
+    ],
+)
+def test_limits_that_can_not_hold_are_refused_and_nothing_changes(
+    hub: Hub, connection: str, stored: Plan, words: tuple[str, ...]
+) -> None:
+    hub.prepare(lambda redis: hub.build_directory(redis).set_plan(connection, stored))
+
+    done = hub("usage", "limits", *words)
+
+    assert done.code == Exit.USAGE
+    assert ("would never come" in done.err) == ("-1" not in words)
+    assert hub.prepare(lambda redis: hub.build_directory(redis).load(connection)).connection.plan == stored
