@@ -175,7 +175,8 @@ _USUAL_DECIMALS = {
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
 }
 _SETUP = ("localCurrencyCode", "shortcutDimension1Code", "shortcutDimension2Code")
-_TERMS = ("id", "code", "dueDateCalculation")
+_DAYS = {"D": 1, "W": 7}
+_TERMS = ("id", "code", "dueDateCalculation", "discountPercent")
 _ITEM = ("id", "number", "displayName", "blocked", "baseUnitOfMeasureCode", "taxGroupCode")
 _ACCOUNT = ("id", "number", "displayName", "accountType", "directPosting", "blocked")
 
@@ -252,12 +253,18 @@ def _read_places(text: str, code: str) -> int:
 
 def _read_terms(rows: Iterable[Row]) -> dict[str, PaymentTerm]:
     return {
-        str(row["code"]): PaymentTerm(row["id"], row["code"], _read_days(str(row["dueDateCalculation"])))
+        str(row["code"]): PaymentTerm(
+            id=row["id"],
+            code=row["code"],
+            due_days=_read_days(str(row["dueDateCalculation"])),
+            has_discount=bool(row["discountPercent"]),
+        )
         for row in rows
     }
 
 
 def _read_days(formula: str) -> int | None:
-    """Read `30D`; other formulas (end of month and the like) are no number of days."""
-    text = formula.strip().upper()
-    return int(text[:-1]) if text.endswith("D") and text[:-1].isdecimal() else None
+    """Read `30D` or `2W`; other formulas (end of month and the like) are no number of days."""
+    text = formula.strip().strip("<>").upper()
+    number, unit = text[:-1], text[-1:]
+    return int(number) * _DAYS[unit] if unit in _DAYS and number.isdecimal() else None

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mapping.document_header import to_day
-from mapping.eligibility import get_issue_time
+from mapping.eligibility import get_effective_time
 from mapping.field_values import Context, build_context, render_fields
 from mapping.legal_forms import split_legal_form
 from mapping.matching import NAME_LENGTH
@@ -54,8 +54,8 @@ class FirstInvoice:
         """Read it in the company's time zone."""
         if invoice.due_date is None:
             return cls(invoice.currency.upper(), None)
-        issued: date = get_issue_time(invoice).astimezone(ZoneInfo(time_zone)).date()
-        return cls(invoice.currency.upper(), (to_day(invoice.due_date, time_zone) - issued).days)
+        dated: date = get_effective_time(invoice).astimezone(ZoneInfo(time_zone)).date()
+        return cls(invoice.currency.upper(), (to_day(invoice.due_date, time_zone) - dated).days)
 
 
 @dataclass(frozen=True)
@@ -253,9 +253,9 @@ class CustomerMaker:
     def _choose_payment_terms(self, first: FirstInvoice) -> str | None:
         terms = self.books.payment_terms
         if self.settings.payment_terms_from_invoice and first.days is not None:
-            fitting = sorted((one for one in terms.values() if one.due_days == first.days), key=lambda one: one.code)
-            if fitting:
-                return fitting[0].id
+            fitting = self.books.find_terms(first.days)
+            if fitting is not None:
+                return fitting.id
         ids = {code: one.id for code, one in terms.items()}
         return _look_up(ids, self._defaults.payment_terms, "payment_terms", "code of payment terms")
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from mapping.bc_fields import Entity
-from mapping.eligibility import get_issue_time
+from mapping.eligibility import get_effective_time
 from mapping.field_values import build_context, render_fields
 from mapping.materials import Materials
 from mapping.sheet import Sheet
@@ -17,6 +17,8 @@ from schemas.settings import Settings
 from schemas.stripe_objects import Address, Invoice, Shipping
 
 DOCUMENT_NUMBER_LENGTH = 35
+NO_ID = "00000000-0000-0000-0000-000000000000"
+"""Empties a reference, where the customer's own would be taken otherwise."""
 _DATE_FIELD: dict[DocumentKind, str] = {"invoice": "invoiceDate", "credit_memo": "creditMemoDate"}
 
 
@@ -98,19 +100,30 @@ class HeaderMaker:
         self.sheet.put_all(values, "fields.invoice")
 
     def _put_dates(self) -> None:
-        time_zone = self.settings.time_zone
-        issued = get_issue_time(self.invoice).astimezone(ZoneInfo(time_zone)).date()
-        self.sheet.put(_DATE_FIELD[self.kind], issued.isoformat(), "invoice finalized")
-        self.sheet.put("postingDate", issued.isoformat(), "invoice finalized")
-        if self.invoice.due_date is None:
-            return
-        due = to_day(self.invoice.due_date, time_zone)
-        days = (due - issued).days
-        terms = [one for one in self.materials.books.payment_terms.values() if one.due_days == days]
-        if terms and self.settings.invoices.header.payment_terms == "match":
-            chosen = min(terms, key=lambda one: one.code)
+        dated = get_effective_time(self.invoice).astimezone(ZoneInfo(self.settings.time_zone)).date()
+        source = "invoice finalized" if self.invoice.effective_at is None else "invoice effective date"
+        self.sheet.put(_DATE_FIELD[self.kind], dated.isoformat(), source)
+        self.sheet.put("postingDate", dated.isoformat(), source)
+        due = None if self.invoice.due_date is None else to_day(self.invoice.due_date, self.settings.time_zone)
+        if self.settings.invoices.header.payment_terms == "match":
+            self._put_terms(None if due is None else (due - dated).days)
+        if due is not None:
+            self.sheet.put("dueDate", due.isoformat(), "invoice due date")
+
+    def _put_terms(self, days: int | None) -> None:
+        """Put the terms of so many days; where there are none, the customer's own stay if they can't be a gift.
+
+        An invoice that is due at once, or by no terms of the company's, is left without any in a company that knows
+        cash discounts: the customer's own may grant one, and Stripe collects the whole.
+        """
+        books = self.materials.books
+        if days is not None and (chosen := books.find_terms(days)) is not None:
             self.sheet.put("paymentTermsId", chosen.id, f"terms {chosen.code}, {days} days")
-        self.sheet.put("dueDate", due.isoformat(), "invoice due date")
+        elif books.grants_discounts:
+            self.sheet.put("paymentTermsId", NO_ID, "none, for the customer's may grant a cash discount")
+            if days is not None:
+                words = f"No payment terms were written: Business Central has none of {days} days without a discount."
+                self.notes.add(words)
 
     def _put_addresses(self) -> None:
         header, invoice = self.settings.invoices.header, self.invoice

@@ -73,9 +73,19 @@ def decide_due(
 
 
 def get_issue_time(invoice: Invoice) -> datetime:
-    """Return when the invoice was issued: its finalization, else its creation."""
+    """Return when the invoice was issued, and thus could first be drafted: its finalization, else its creation.
+
+    Its date may be another (`get_effective_time`).
+    """
     seconds = invoice.status_transitions.finalized_at or invoice.effective_at or invoice.created
     return datetime.fromtimestamp(seconds, tz=UTC)
+
+
+def get_effective_time(invoice: Invoice) -> datetime:
+    """Return the time that the invoice is dated: when it takes effect by law, which may be set to another day."""
+    if invoice.effective_at is None:
+        return get_issue_time(invoice)
+    return datetime.fromtimestamp(invoice.effective_at, tz=UTC)
 
 
 def is_issued_within(invoice: Invoice, begin: datetime | None, end: datetime | None) -> bool:

@@ -21,6 +21,8 @@ class PaymentTerm:
     id: str
     code: str
     due_days: int | None = None
+    has_discount: bool = False
+    """Whether they grant a cash discount, which Stripe's invoices never do."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,16 @@ class Books:
     payment_methods: Mapping[str, str] = field(default_factory=dict[str, str])
     country: str = ""
     """The company's own: a customer without one is domestic."""
+
+    def find_terms(self, days: int) -> PaymentTerm | None:
+        """Find the terms of so many days that grant no cash discount; of several, the first by code."""
+        fitting = [one for one in self.payment_terms.values() if one.due_days == days and not one.has_discount]
+        return min(fitting, key=lambda one: one.code, default=None)
+
+    @property
+    def grants_discounts(self) -> bool:
+        """Whether any terms grant a cash discount, so that a customer's own may."""
+        return any(one.has_discount for one in self.payment_terms.values())
 
 
 @dataclass(frozen=True)

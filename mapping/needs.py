@@ -33,7 +33,7 @@ def _list_lists(invoice: Invoice, settings: InvoiceSettings) -> frozenset[ListNa
     lists: set[ListName] = set()
     if settings.tax.rules or settings.tax.zero_code or (settings.lines and settings.lines.tax_code):
         lists.add("tax_codes")
-    if settings.header.payment_terms == "match" and invoice.due_date is not None:
+    if settings.header.payment_terms == "match":
         lists.add("payment_terms")
     if settings.header.sell_to_address == "invoice" or invoice.shipping_details or invoice.customer_shipping:
         lists.add("countries")

@@ -9,13 +9,28 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class StripeObject(BaseModel):
     """Base: frozen, keeps what it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_null_as_absent(cls, given: Any) -> Any:
+        """Stripe's types allow null for most members, also where it seldom sends one."""
+        if not isinstance(given, dict):
+            return given
+        members: dict[str, Any] = given
+        if None not in members.values():
+            return members
+        return {name: value for name, value in members.items() if value is not None or not cls._is_optional(name)}
+
+    @classmethod
+    def _is_optional(cls, name: str) -> bool:
+        return name in cls.model_fields and not cls.model_fields[name].is_required()
 
 
 class DiscountAmount(StripeObject):

@@ -86,7 +86,7 @@ LISTS: dict[str, list[dict[str, Any]]] = {
     "currencies": [{"code": code, "amountDecimalPlaces": places} for code, places in (("USD", "2:2"), ("JPY", "0:0"))],
     "companyInformation": [{"country": "DE"}],
     "countriesRegions": [{"id": f"c-{code}", "code": code} for code in ("DE", "DK", "FR")],
-    "paymentTerms": [{"id": "pt-14", "code": "14 DAYS", "dueDateCalculation": "14D"}],
+    "paymentTerms": [{"id": "pt-14", "code": "14 DAYS", "dueDateCalculation": "14D", "discountPercent": 0}],
     "dimensions": [{"id": "d-1", "code": "PROJECT"}],
     "dimensionValues": [{"code": "P-1", "dimensionId": "d-1"}],
     "accounts": [

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -136,6 +137,7 @@ async def test_a_backlog_reads_nothing_twice(scene: Scene) -> None:
         "txr_25": 1,
         "generalLedgerSetup": 1,
         "currencies": 1,
+        "paymentTerms": 1,
         "accounts 6110": 1,
         "items SVC-100": 1,
     }
@@ -151,7 +153,7 @@ async def test_a_backlog_reads_nothing_twice(scene: Scene) -> None:
 async def test_only_what_the_settings_look_at_is_read(scene: Scene) -> None:
     plain = InvoiceSettings(lines=LineTarget(type="Account", number="6110"))
     materials = await scene.gather(build_invoice(lines=[sell()]), plain)
-    assert scene.asked == {"generalLedgerSetup": 1, "currencies": 1, "accounts 6110": 1}
+    assert scene.asked == {"generalLedgerSetup": 1, "currencies": 1, "paymentTerms": 1, "accounts 6110": 1}
     assert (materials.products, materials.customer, materials.books.countries) == ({}, None, frozenset())
 
 
@@ -161,7 +163,7 @@ async def test_a_replay_reads_anew_but_a_thousand_of_them_not_a_thousand_times(s
     scene.hands.at += FRESH_AGE
     scene.forget()
     await asyncio.gather(*(scene.gather(invoice, max_age=FRESH_AGE) for _ in range(100)))
-    assert scene.asked == {"generalLedgerSetup": 1, "currencies": 1, "accounts 6110": 1}
+    assert scene.asked == {"generalLedgerSetup": 1, "currencies": 1, "paymentTerms": 1, "accounts 6110": 1}
 
 
 async def test_what_belongs_to_a_company_is_shared_and_what_belongs_to_an_account_is_not(scene: Scene) -> None:
@@ -224,8 +226,10 @@ async def test_decimals_are_the_currencys_own_or_the_usual_ones(
 async def test_lists_are_read_as_rules_want_them(scene: Scene) -> None:
     scene.bc.lists |= {
         "paymentTerms": [
-            {"id": "1", "code": "30 DAYS", "dueDateCalculation": "30D"},
-            {"id": "2", "code": "CM", "dueDateCalculation": "CM+1D"},
+            {"id": "1", "code": "30 DAYS", "dueDateCalculation": "30D", "discountPercent": 0},
+            {"id": "2", "code": "CM", "dueDateCalculation": "CM+1D", "discountPercent": 0},
+            {"id": "3", "code": "2W", "dueDateCalculation": "<2W>", "discountPercent": 0},
+            {"id": "4", "code": "2/10N30", "dueDateCalculation": "30D", "discountPercent": Decimal("2.0")},
         ],
         "dimensions": [{"id": "d-1", "code": "DEPARTMENT"}, {"id": "d-2", "code": "AREA"}],
         "dimensionValues": [
@@ -237,7 +241,13 @@ async def test_lists_are_read_as_rules_want_them(scene: Scene) -> None:
     }
     lists: frozenset[ListName] = frozenset({"payment_terms", "dimensions", "tax_codes"})
     books = await scene.gatherer.gather_books(build_snapshot(), scene.bc, lists)
-    assert {code: term.due_days for code, term in books.payment_terms.items()} == {"30 DAYS": 30, "CM": None}
+    assert {code: term.due_days for code, term in books.payment_terms.items()} == {
+        "30 DAYS": 30,
+        "CM": None,
+        "2W": 14,
+        "2/10N30": 30,
+    }
+    assert [code for code, term in books.payment_terms.items() if term.has_discount] == ["2/10N30"]
     assert books.dimensions == {"DEPARTMENT": frozenset({"SALES"}), "AREA": frozenset({"30"})}
     assert (books.tax_codes, books.shortcut_dimensions) == ({"STANDARD": "t-1"}, ("DEPARTMENT", ""))
 

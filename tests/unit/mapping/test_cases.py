@@ -8,12 +8,13 @@ import pytest
 import yaml
 
 from mapping.mapping_checks import check_templates
+from mapping.materials import PaymentTerm
 from mapping.sales_documents import CustomerView, build_document
 from mapping.taxes import VatFact, VatKey
 from schemas.errors import Refused
 from schemas.settings import Settings
 from schemas.stripe_objects import Customer, Invoice, Price, Product
-from tests.builders import build_invoice, build_line, build_materials, load_sample_invoice
+from tests.builders import build_books, build_invoice, build_line, build_materials, load_sample_invoice
 
 CASES = Path(__file__).parents[2] / "cases"
 AREA = "area-of-the-customer"
@@ -52,7 +53,12 @@ def tell(case: dict[str, Any]) -> dict[str, Any]:
         for one in customer.get("known_vat", ())
     }
     view = CustomerView("the customer", customer.get("prices_include_tax", False), AREA, learned)
+    terms = {
+        code: PaymentTerm(f"pt-{code}", code, one["days"], has_discount=bool(one.get("discount")))
+        for code, one in case.get("payment_terms", {}).items()
+    }
     materials = build_materials(
+        books=build_books(**({"payment_terms": terms} if terms else {})),
         products={one["id"]: Product.model_validate(one) for one in case.get("products", ())},
         prices={one["id"]: Price.model_validate(one) for one in case.get("prices", ())},
         customer=Customer.model_validate(case["stripe_customer"]) if "stripe_customer" in case else None,

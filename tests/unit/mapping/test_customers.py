@@ -1,5 +1,8 @@
 """What a new customer is made of."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -158,6 +161,26 @@ def test_payment_terms_are_the_first_invoices_else_the_default(
 ) -> None:
     due = None if days is None else int(NOW.timestamp()) + days * DAY
     assert build(build_invoice(due_date=due), new=new)[0].get("paymentTermsId") == terms
+
+
+def test_terms_with_a_cash_discount_are_not_given_to_a_new_customer() -> None:
+    """They sort first, so only the discount speaks against them."""
+    invoice = build_invoice(due_date=int(NOW.timestamp()) + 30 * DAY)
+    gift = {"2/10N30": PaymentTerm("terms-gift", "2/10N30", 30, has_discount=True)}
+    fair = {code: one for code, one in BOOKS.payment_terms.items() if one.due_days != 30}
+
+    def choose(terms: Mapping[str, PaymentTerm]) -> str | None:
+        books = replace(BOOKS, payment_terms=gift | dict(terms))
+        return build_new_customer(read_party(invoice), Settings(), books, invoice).payload.get("paymentTermsId")
+
+    assert choose(BOOKS.payment_terms) == "terms-30"
+    assert choose(fair) is None
+
+
+def test_days_count_from_when_the_invoice_takes_effect() -> None:
+    effective, due = NOW - timedelta(days=24), NOW + timedelta(days=6)
+    invoice = build_invoice(effective_at=int(effective.timestamp()), due_date=int(due.timestamp()))
+    assert FirstInvoice.read(invoice, "UTC").days == 30
 
 
 def test_days_are_those_of_the_company() -> None:

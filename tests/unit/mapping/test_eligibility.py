@@ -3,7 +3,16 @@ from typing import Any
 
 import pytest
 
-from mapping.eligibility import Closed, DueDecision, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
+from mapping.eligibility import (
+    Closed,
+    DueDecision,
+    GoOn,
+    LeftAlone,
+    NotYet,
+    decide_due,
+    get_effective_time,
+    get_issue_time,
+)
 from schemas.settings import Settings, Trigger
 from schemas.stripe_objects import Invoice
 from tests.builders import NOW, build_invoice, load_sample_invoice
@@ -122,3 +131,11 @@ def test_rules_of_the_user_leave_invoices_alone_with_a_reason(skip: dict[str, An
 @pytest.mark.parametrize(("chosen", "expected"), [("skip", LeftAlone), ("create", GoOn)])
 def test_an_invoice_of_nothing_is_left_alone_where_the_settings_say_so(chosen: str, expected: type) -> None:
     assert isinstance(decide_with(build_invoice(total=0), invoices={"zero_total": chosen}), expected)
+
+
+def test_an_invoice_is_dated_when_it_takes_effect() -> None:
+    at = NOW - timedelta(days=24)
+    invoice = build_invoice(effective_at=int(at.timestamp()))
+
+    assert (get_effective_time(invoice), get_issue_time(invoice)) == (at, NOW)
+    assert get_effective_time(build_invoice()) == NOW
