@@ -15,15 +15,21 @@ from typing import Literal, cast
 import httpx
 
 from connectors.business_central.exact_json import parse_json
-from connectors.business_central.refusals import find_refusal
+from connectors.business_central.refusals import LONGEST_SENTENCE, find_code, read_facts
 from schemas.catalogue import get_entry
 from schemas.errors import Blocked, HubError, InDoubt, Refused, RetryLater, RetrySoon
 
 # At the end of each sentence: two blanks, CorrelationId, two blanks, GUID, full stop.
-_CORRELATION = re.compile(r"\s*CorrelationId:\s*([0-9a-fA-F-]{36})\.?\s*$")
+_CORRELATION_MARK = "CorrelationId:"
+_CORRELATION = re.compile(r"\s{0,9}([0-9a-fA-F-]{36})\.?")
+_LOCKED = re.compile(r"locked by another|deadlock|being updated in a transaction", re.IGNORECASE)
+_CHANGED = re.compile(r"another user has (already )?(changed|modified)|change an old version of", re.IGNORECASE)
+# Its sentence quotes the text that was sent.
+_QUOTES_TEXT = "Application_StringExceededLength"
 # Longest wait that a Retry-After may ask for; beyond it, something is wrong with the header, not with the server.
 _LONGEST_RETRY_AFTER = timedelta(hours=24)
 _LONGEST_QUOTE = 500
+_LONGEST_CODE = 100
 # Raised by the transport only while no connection stands, so nothing was sent.
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
@@ -244,9 +250,13 @@ def _classify_load(
             retry_after=wait,
         )
     # An AL transaction that loses a lock is rolled back as a whole.
-    if re.search(r"locked by another user|deadlock", error.sentence, re.IGNORECASE):
+    if error.code == _QUOTES_TEXT:
+        return None
+    if _LOCKED.search(error.sentence):
         return RetrySoon("The record is locked by another user.", code="bc.record.locked", context=context)
-    if is_changed(answer) and error.code in {"", "Request_EntityChanged", "Unknown"}:
+    if _CHANGED.search(error.sentence) or (
+        is_changed(answer) and error.code in {"", "Request_EntityChanged", "Unknown"}
+    ):
         return RetrySoon("Another user has just changed the record.", code="bc.record.changed", context=context)
     return None
 
@@ -262,19 +272,23 @@ def _classify_request(call: Call, answer: RawAnswer, error: _ProviderError, cont
             )
         if not (call.writes and error.code.startswith(("Internal_", "Application_"))):
             return _build_company_missing(context)
-    entry = get_entry(find_refusal(error.code, error.sentence).code)
-    quote = f' Business Central says: "{error.sentence}"' if error.sentence else ""
-    return Refused(f"{entry.cause}{quote}", code=entry.code, fix=entry.fix, context=context)
+    entry = get_entry(find_code(error.code, error.sentence))
+    quote = f' Business Central says: "{error.sentence[:_LONGEST_QUOTE]}"' if error.sentence else ""
+    return Refused(
+        f"{entry.cause}{quote}", code=entry.code, fix=entry.fix, context={**context, **read_facts(error.sentence)}
+    )
 
 
 def _parse_error(answer: RawAnswer) -> _ProviderError:
     error = _get_error_object(answer.content)
-    sentence = str(error.get("message") or "")
-    match = _CORRELATION.search(sentence)
+    sentence, _, tail = str(error.get("message") or "").rpartition(_CORRELATION_MARK)
+    match = _CORRELATION.match(tail)
+    if match is None:
+        sentence = str(error.get("message") or "")
     return _ProviderError(
-        code=str(error.get("code") or ""),
+        code=str(error.get("code") or "")[:_LONGEST_CODE],
         # Business Central doubles blanks where a placeholder is empty.
-        sentence=" ".join(_CORRELATION.sub("", sentence).split())[:_LONGEST_QUOTE],
+        sentence=" ".join(sentence[:LONGEST_SENTENCE].split()),
         correlation_id=match.group(1) if match else None,
     )
 

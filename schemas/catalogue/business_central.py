@@ -36,6 +36,12 @@ ENTRIES: tuple[Entry, ...] = (
         "Correct the account number in the hub's settings, or add the account; then replay.",
         Page.BC_CHART_OF_ACCOUNTS,
     ),
+    Entry(
+        "bc.accounting_period.missing",
+        "Business Central has no open accounting period for the invoice's date.",
+        "Create the year, or reopen the period, under Accounting Periods; then replay.",
+        Page.BC_ACCOUNTING_PERIODS,
+    ),
     Entry("bc.answer.timeout", "Business Central did not answer in time.", WAIT, Page.HUB_WAITING),
     Entry("bc.answer.unreadable", "Business Central's answer can't be read.", WAIT, Page.HUB_WAITING),
     Entry(
@@ -77,6 +83,18 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_ENVIRONMENT,
     ),
     Entry(
+        "bc.contact.mismatch",
+        "The contact belongs to another company than the customer in Business Central.",
+        "Choose a contact of the customer as Primary Contact on the customer card, or leave it empty; then replay.",
+        Page.BC_CUSTOMERS,
+    ),
+    Entry(
+        "bc.country.unknown",
+        "Business Central does not know the country's code.",
+        "Add the code under Countries/Regions, or correct the address of the Stripe customer; then replay.",
+        Page.BC_COUNTRIES,
+    ),
+    Entry(
         "bc.credentials.forbidden",
         "Business Central does not allow the hub's app or user to do this.",
         "Give it the permission sets for sales invoices and customers; the hub then goes on by itself.",
@@ -107,6 +125,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_CUSTOMERS,
     ),
     Entry(
+        "bc.customer.credit_limit",
+        "The customer's credit limit does not allow the invoice in Business Central.",
+        "Raise Credit Limit (LCY) on the customer card, or have the payments posted; then replay the invoice.",
+        Page.BC_CUSTOMERS,
+    ),
+    Entry(
         "bc.customer.missing",
         "The invoice was sent to Business Central without a customer.",
         _REPORT,
@@ -126,6 +150,13 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_API_SETUP,
     ),
     Entry(
+        "bc.customer.privacy_blocked",
+        "The customer is blocked for privacy in Business Central.",
+        "Clear Privacy Blocked on the customer card, or link the Stripe customer to another one; then replay "
+        "the invoice.",
+        Page.BC_CUSTOMERS,
+    ),
+    Entry(
         "bc.customer.unknown",
         "The customer is not in Business Central any more.",
         "Replay the invoice: the hub looks for the customer again, or creates it if settings allow.",
@@ -138,10 +169,55 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_SALES_INVOICES,
     ),
     Entry(
+        "bc.dimension.blocked",
+        "A dimension, its value or their combination is blocked in Business Central.",
+        "Unblock what Business Central names under Dimensions or Dimension Combinations, or choose another "
+        "value; then replay.",
+        Page.BC_DIMENSIONS,
+    ),
+    Entry(
+        "bc.dimension.missing",
+        "A dimension is mandatory in Business Central and has no value.",
+        "Add the dimension to the mapping in the hub's settings, or give the customer or account a default "
+        "value; then replay.",
+        Page.BC_DIMENSIONS,
+    ),
+    Entry(
+        "bc.dimension.unknown",
+        "The dimension or its value does not exist in Business Central.",
+        "Correct the code in the hub's settings, or add it under Dimensions, Dimension Values; then replay.",
+        Page.BC_DIMENSIONS,
+    ),
+    Entry(
+        "bc.dimension.wrong",
+        "A dimension has another value than Business Central demands for the customer, account or item.",
+        "Correct the value in the hub's settings, or Value Posting under Default Dimensions on the card; then replay.",
+        Page.BC_DIMENSIONS,
+    ),
+    Entry(
+        "bc.document_number.mandatory",
+        "Business Central demands an external document number, and the invoice was sent without.",
+        "Map a value to the external document number, or clear Ext. Doc. No. Mandatory; then replay.",
+        Page.BC_SALES_SETUP,
+    ),
+    Entry(
+        "bc.document_number.taken",
+        "Business Central has a document with this number for the customer already.",
+        "Look at that document: if it is this invoice, delete one of the two; else change the prefix in the "
+        "settings. Then replay.",
+        Page.BC_SALES_INVOICES,
+    ),
+    Entry(
         "bc.document_number.too_long",
         "The external document number is longer than Business Central's 35 characters.",
         "Shorten the prefix in the hub's settings, or the numbering in Stripe; then replay.",
         Page.HUB_SETTINGS,
+    ),
+    Entry(
+        "bc.email.format",
+        "Business Central does not take the e-mail address.",
+        "Correct the e-mail address of the Stripe customer; then replay.",
+        Page.STRIPE_CUSTOMER,
     ),
     Entry(
         "bc.field.missing",
@@ -170,7 +246,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "bc.item.blocked",
         "The item is blocked in Business Central.",
-        "Unblock the item, or choose another one in the hub's settings; then replay.",
+        "Clear Blocked and Sales Blocked on the item card, or choose another in the hub's settings; then replay.",
         Page.BC_ITEMS,
     ),
     Entry(
@@ -179,13 +255,57 @@ ENTRIES: tuple[Entry, ...] = (
         "Correct the item number in the hub's settings, or add the item; then replay.",
         Page.BC_ITEMS,
     ),
+    Entry(
+        "bc.licence.missing",
+        "Business Central's licence does not allow this, or has expired.",
+        "Ask the partner who sold Business Central to renew or extend it; then replay what failed with hub "
+        "replay --failed.",
+        Page.BC_ADMIN_CENTER,
+    ),
     Entry("bc.limit.reached", "Business Central takes no more requests for the moment.", WAIT, Page.HUB_WAITING),
     Entry("bc.limiter.busy", "Many requests wait for Business Central.", WAIT, Page.HUB_WAITING),
+    Entry(
+        "bc.location.unknown",
+        "The location does not exist in Business Central.",
+        "Correct the location's code in the hub's settings or on the customer card, or add it; then replay.",
+        Page.BC_LOCATIONS,
+    ),
+    Entry(
+        "bc.number_series.date",
+        "A number series in Business Central gives no numbers on the invoice's date.",
+        "Add a line with an earlier Starting Date to the series, or clear Date Order, under No. Series; then replay.",
+        Page.BC_NUMBER_SERIES,
+    ),
+    Entry(
+        "bc.number_series.exhausted",
+        "A number series in Business Central has no numbers left.",
+        "Raise Ending No. on the series' line, or add a line, under No. Series; then replay.",
+        Page.BC_NUMBER_SERIES,
+    ),
+    Entry(
+        "bc.number_series.missing",
+        "A number series is missing in Business Central, or gives no numbers by itself.",
+        "Choose one under Sales & Receivables Setup, Number Series, with an open line and Default Nos. on; "
+        "then replay.",
+        Page.BC_SALES_SETUP,
+    ),
     Entry(
         "bc.outage",
         "Business Central does not answer.",
         "Nothing: the hub looks again every minute at most, and goes on in order once it does.",
         Page.BC_ADMIN_CENTER,
+    ),
+    Entry(
+        "bc.payment_method.unknown",
+        "The payment method does not exist in Business Central.",
+        "Correct the code in the hub's settings or on the customer card, or add it; then replay.",
+        Page.BC_PAYMENT_METHODS,
+    ),
+    Entry(
+        "bc.payment_terms.unknown",
+        "The payment terms do not exist in Business Central.",
+        "Correct the code in the hub's settings or on the customer card, or add it; then replay.",
+        Page.BC_PAYMENT_TERMS,
     ),
     Entry(
         "bc.permission.drafts_hidden",
@@ -195,9 +315,48 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_ENTRA_APPLICATIONS,
     ),
     Entry(
+        "bc.permission.missing",
+        "The hub's app has no permission in Business Central for what it names.",
+        "Give the app the permission set for the table that Business Central names, also of an extension; then replay.",
+        Page.BC_ENTRA_APPLICATIONS,
+    ),
+    Entry(
+        "bc.phone.format",
+        "The phone number has characters that Business Central does not take, such as letters.",
+        "Correct the phone number of the Stripe customer; then replay.",
+        Page.STRIPE_CUSTOMER,
+    ),
+    Entry(
+        "bc.post_code.refused",
+        "Business Central does not take the post code.",
+        "Correct the address of the Stripe customer, or add the code with its country under Post Codes; then replay.",
+        Page.BC_POST_CODES,
+    ),
+    Entry(
+        "bc.posting_date.not_allowed",
+        "The invoice's date is outside the dates that Business Central allows to post on.",
+        "Widen Allow Posting From and To under General Ledger Setup, and User Setup where the app's user has "
+        "a row; then replay.",
+        Page.BC_GENERAL_LEDGER_SETUP,
+    ),
+    Entry(
         "bc.posting_group.missing",
         "A posting group is missing in Business Central.",
         "Fill in the posting group that Business Central names, then replay the invoice.",
+        Page.BC_POSTING_SETUP,
+    ),
+    Entry(
+        "bc.posting_setup.account_missing",
+        "An account is missing in Business Central's posting set-up.",
+        "Fill in the account that Business Central names: in the posting setup, or the customer posting "
+        "group; then replay.",
+        Page.BC_POSTING_SETUP,
+    ),
+    Entry(
+        "bc.posting_setup.blocked",
+        "The combination of posting groups is blocked in Business Central.",
+        "Clear Blocked on the row that Business Central names under VAT Posting Setup or General Posting "
+        "Setup; then replay.",
         Page.BC_POSTING_SETUP,
     ),
     Entry(
@@ -205,6 +364,12 @@ ENTRIES: tuple[Entry, ...] = (
         "A combination of posting groups is not set up in Business Central.",
         "Add the combination under VAT Posting Setup or General Posting Setup, then replay the invoice.",
         Page.BC_POSTING_SETUP,
+    ),
+    Entry(
+        "bc.price.missing",
+        "Business Central does not take the price of a line.",
+        "Change what Business Central names on the item or in its price list; then replay.",
+        Page.BC_ITEMS,
     ),
     Entry("bc.record.changed", "Another user has just changed the record.", WAIT, Page.HUB_WAITING),
     Entry(
@@ -234,12 +399,54 @@ ENTRIES: tuple[Entry, ...] = (
         Page.SUPPORT,
     ),
     Entry(
+        "bc.resource.blocked",
+        "The resource is blocked in Business Central.",
+        "Clear Blocked and Privacy Blocked on the resource card, or choose another in the hub's settings; then replay.",
+        Page.BC_RESOURCES,
+    ),
+    Entry(
+        "bc.resource.unknown",
+        "The resource of a line does not exist in Business Central.",
+        "Correct the resource number in the hub's settings, or add the resource; then replay.",
+        Page.BC_RESOURCES,
+    ),
+    Entry(
+        "bc.responsibility_center.refused",
+        "The hub's user in Business Central may only work for another responsibility center.",
+        "Clear Sales Resp. Ctr. Filter of the app's user under User Setup, or correct the customer's; then replay.",
+        Page.BC_GENERAL_LEDGER_SETUP,
+    ),
+    Entry(
         "bc.rule.violated",
         "A rule in Business Central, perhaps one of an extension, does not allow this.",
         "Change what Business Central names, then replay.",
         Page.BC_SALES_INVOICES,
     ),
+    Entry(
+        "bc.salesperson.blocked",
+        "The salesperson of the document is blocked for privacy in Business Central.",
+        "Clear Privacy Blocked on the salesperson card, or give the customer another Salesperson Code; then replay.",
+        Page.BC_SALESPEOPLE,
+    ),
+    Entry(
+        "bc.salesperson.unknown",
+        "The salesperson of the customer or of the mapping does not exist in Business Central.",
+        "Correct the salesperson's code in the hub's settings or on the customer card, or add it; then replay.",
+        Page.BC_SALESPEOPLE,
+    ),
     Entry("bc.server.unavailable", "Business Central is busy or being maintained.", WAIT, Page.HUB_WAITING),
+    Entry(
+        "bc.setup.missing",
+        "A set-up page of the company was never filled in in Business Central.",
+        "Open the set-up that Business Central names and fill it in; then replay.",
+        Page.BC_SALES_SETUP,
+    ),
+    Entry(
+        "bc.shipment_method.unknown",
+        "The shipment method does not exist in Business Central.",
+        "Correct the code in the hub's settings or on the customer card, or add it; then replay.",
+        Page.BC_SHIPMENT_METHODS,
+    ),
     Entry(
         "bc.sign_in.app_disabled",
         "The app is disabled in Microsoft Entra.",
@@ -341,6 +548,20 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_VAT_GROUPS,
     ),
     Entry(
+        "bc.tax_number.format",
+        "The tax number does not have a form that Business Central takes for the country.",
+        "Add its form under Countries/Regions, VAT Reg. No. Formats, as the sentence of Business Central "
+        "shows; then replay.",
+        Page.BC_COUNTRIES,
+    ),
+    Entry(
+        "bc.tax_number.taken",
+        "Another customer in Business Central has the same VAT registration number.",
+        "Link the Stripe customer to that customer with hub contacts link, or correct the tax ID in Stripe; "
+        "then replay.",
+        Page.BC_CUSTOMERS,
+    ),
+    Entry(
         "bc.tenant.unavailable",
         "The Business Central environment is not available: stopped, being updated, or gone.",
         "The hub goes on by itself once it is back.",
@@ -351,6 +572,18 @@ ENTRIES: tuple[Entry, ...] = (
         "A text is longer than its field in Business Central.",
         "Shorten it in Stripe, or let the mapping shorten it; then replay.",
         Page.HUB_SETTINGS,
+    ),
+    Entry(
+        "bc.unit_of_measure.missing",
+        "A unit of measure is missing in Business Central.",
+        "Fill in Base Unit of Measure on the card that Business Central names, or map a unit; then replay.",
+        Page.BC_ITEMS,
+    ),
+    Entry(
+        "bc.unit_of_measure.unknown",
+        "The unit of measure does not exist in Business Central, or not for this item.",
+        "Correct the unit in the hub's settings, or add it on the card, Units of Measure; then replay.",
+        Page.BC_UNITS_OF_MEASURE,
     ),
     Entry(
         "bc.value.malformed",

@@ -178,7 +178,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("10000", {"externalDocumentNumber": "X" * 36}, "bc.text.too_long"),
     ("10000", {"number": "1"}, "bc.request.field_not_writable"),
     ("10000", {"nonsense": "1"}, "bc.request.field_not_writable"),
-    ("10000", {"salesperson": "ZZ"}, "bc.value.unknown"),
+    ("10000", {"salesperson": "ZZ"}, "bc.salesperson.unknown"),
     ("10000", line(lineObjectNumber="9999"), "bc.account.unknown"),
     ("10000", line(lineObjectNumber="6100"), "bc.account.not_postable"),
     ("10000", line(lineObjectNumber="2310"), "bc.account.not_postable"),

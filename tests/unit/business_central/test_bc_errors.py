@@ -1,6 +1,7 @@
 """Every status, code and transport error has one meaning, and a write is never retried on a guess."""
 
 import ssl
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.business_central.errors import Call, RawAnswer, classify_failure, parse_retry_after
-from connectors.business_central.refusals import REFUSALS, REFUSED_ANYHOW
+from connectors.business_central.refusals import LONGEST_SENTENCE, REST, SENTENCES, STATED, UNKNOWN_IN
 from schemas.errors import Blocked, HubError, InDoubt, Refused, RetryLater, RetrySoon
 from tests.unit.business_central.fakes import CORRELATION, build_error
 
@@ -87,6 +88,23 @@ ROWS = [
         "bc.record.locked",
     ),
     Row(WRITE, answer(409, "Internal_ServerError", "deadlock victim"), RetrySoon, "bc.record.locked"),
+    Row(
+        WRITE,
+        answer(
+            400,
+            "Application_DialogException",
+            "We can't save your changes right now, because a record in table 'No. Series Line' is being updated in a "
+            "transaction done by another session.",
+        ),
+        RetrySoon,
+        "bc.record.locked",
+    ),
+    Row(
+        WRITE,
+        answer(400, "Unknown", "An attempt was made to change an old version of a Customer record."),
+        RetrySoon,
+        "bc.record.changed",
+    ),
     # the address
     Row(READ, answer(302), Blocked, "bc.connection.address"),
     Row(WRITE, answer(307), Blocked, "bc.connection.address"),
@@ -142,8 +160,156 @@ def test_each_failure_has_its_kind_and_code(row: Row) -> None:
     assert (type(error), error.code) == (row.kind, row.code)
 
 
+_VAT = "The entered VAT Registration number {}is not in agreement with the format specified for Country/Region Code {}."
+_ACCEPTED = "\\The following formats are acceptable: {}"
+
+
+def relation(field: str, table: str, value: str) -> str:
+    return (
+        f"The field {field} of table Customer contains a value ({value}) "
+        f"that cannot be found in the related table ({table})."
+    )
+
+
+# From the labels of Microsoft's base application (microsoft/BCApps), filled in as it fills them in.
+_DIALOGS = [
+    (
+        "bc.tax_number.format",
+        _VAT.format("for Customer C1 ", "NO") + _ACCEPTED.format("NO ### ### ### MVA, ### ### ###"),
+    ),
+    ("bc.tax_number.format", _VAT.format("", "") + _ACCEPTED.format("DK########")),
+    ("bc.tax_number.format", "The entered VAT registration number is incorrect (checksum error)."),
+    ("bc.tax_number.format", "The VAT registration number is not valid. Try entering the number again."),
+    ("bc.tax_number.format", "You must specify the country that issued the VAT registration number. Choose it."),
+    ("bc.tax_number.format", "XAXX is not a valid RFC No."),
+    (
+        "bc.tax_number.taken",
+        "This VAT registration number has already been entered for the following customers:\\ 10000",
+    ),
+    ("bc.phone.format", "Phone No. must not contain letters in Customer No.='C1'."),
+    ("bc.phone.format", "You cannot enter letters in this field."),
+    ("bc.email.format", 'The email address "ap@" is not valid.'),
+    ("bc.post_code.refused", relation("Post Code", "Post Code", "0000")),
+    ("bc.post_code.refused", "Post Code 2000 FREDERIKSBERG already exists."),
+    ("bc.salesperson.blocked", "You cannot create this document because Salesperson PS is blocked due to privacy."),
+    ("bc.salesperson.blocked", "Privacy Blocked must not be true for Salesperson PS."),
+    ("bc.resource.blocked", "You cannot create this line because resource LIFT is blocked due to privacy."),
+    ("bc.resource.unknown", "The Resource does not exist. Identification fields and values: No.='LIFT'"),
+    (
+        "bc.customer.privacy_blocked",
+        "You cannot create this type of document when Customer 10000 is blocked for privacy.",
+    ),
+    ("bc.customer.privacy_blocked", "Privacy Blocked must not be true for customer 10000."),
+    ("bc.customer.blocked", "You cannot post this type of document when Customer 10000 is blocked with type Invoice"),
+    ("bc.customer.unknown", "You must select an existing customer."),
+    ("bc.customer.unknown", "The Customer does not exist. Identification fields and values: No.='10000'"),
+    ("bc.customer.credit_limit", "The customer's credit limit has been exceeded."),
+    ("bc.item.unknown", "You must select an existing item."),
+    ("bc.item.blocked", "Item Variant RED for Item BIKE is blocked."),
+    ("bc.posting_setup.missing", "The General Posting Setup does not exist. Identification fields: Gen. Bus.='EU'"),
+    ("bc.account.not_postable", "Gen. Prod. Posting Group is not set for the Sales G/L account with no. 6110."),
+    ("bc.dimension.missing", "Select a Dimension Value Code for the Dimension Code AREA for Customer 10000."),
+    ("bc.dimension.missing", "The AREA dimension is the default dimension, and it must have a value. You can set it."),
+    ("bc.dimension.missing", "The Dimension Code AREA with Dimension Value Code 30 is required for Customer 10000."),
+    (
+        "bc.dimension.wrong",
+        "The Dimension Value Code must be 30 for Dimension Code AREA for Customer 10000. Currently it's 70.",
+    ),
+    ("bc.dimension.wrong", "Dimension Code AREA must be blank for Customer 10000."),
+    ("bc.dimension.wrong", "Dimension value AREA, 30 is not allowed for Customer, 10000."),
+    (
+        "bc.dimension.wrong",
+        "A dimension used in Sales Invoice 1, 2, 3 has caused an error. Select a value.",
+    ),
+    ("bc.dimension.blocked", "Dimension AREA is blocked."),
+    ("bc.dimension.blocked", "Dimension Value AREA - 30 is blocked."),
+    ("bc.dimension.blocked", "Dimensions AREA and SALES can't be used concurrently."),
+    ("bc.dimension.blocked", "The combination of dimensions used in Sales Invoice 1 is blocked. Dimensions A and B"),
+    ("bc.dimension.unknown", "Dimension Value AREA - 99 is missing."),
+    ("bc.dimension.unknown", "99 is not an available Dimension Value for that dimension."),
+    ("bc.dimension.unknown", 'The "code" does not match to a Dimension.'),
+    ("bc.dimension.unknown", 'The "valueCode" does not match to a Dimension Value.'),
+    (
+        "bc.posting_date.not_allowed",
+        "Posting Date is not within your range of allowed posting dates in Sales Header Document Type='Invoice'.",
+    ),
+    ("bc.posting_date.not_allowed", "The Posting Date is not within your range of allowed posting dates."),
+    ("bc.posting_date.not_allowed", "The setup of allowed posting dates is incorrect. The date must not be after it."),
+    ("bc.accounting_period.missing", "Posting date 01/01/27 is not within an open accounting period."),
+    ("bc.number_series.exhausted", "You cannot assign numbers greater than S-INV9 from the number series S-INV."),
+    ("bc.number_series.date", "You cannot assign new numbers from the number series S-INV on a date before 01/01/27."),
+    ("bc.number_series.date", "You cannot assign new numbers from the number series S-INV on 12/31/26."),
+    ("bc.number_series.missing", "You cannot assign new numbers from the number series S-INV."),
+    ("bc.number_series.missing", "It is not possible to assign numbers automatically. Please activate Default Nos."),
+    ("bc.number_series.missing", "Invoice Nos. must have a value in Sales & Receivables Setup: Primary Key=."),
+    ("bc.number_series.missing", "The No. Series does not exist. Identification fields and values: Code='X'"),
+    ("bc.document_number.mandatory", "External Document No. must have a value in Sales Header: No.=S-INV1."),
+    ("bc.document_number.taken", "Sales Invoice 2026-17 already exists for this customer."),
+    ("bc.unit_of_measure.missing", "Base Unit of Measure must have a value in Item: No.=BIKE. It cannot be zero."),
+    ("bc.unit_of_measure.unknown", "The Unit of Measure with Code BOX does not exist."),
+    ("bc.price.missing", "Unit Price must have a value in Sales Line: Line No.=10000. It cannot be zero or empty."),
+    ("bc.currency.unknown", "The currency values do not match to a specific Currency."),
+    ("bc.contact.mismatch", "Contact CT1 Ann is not related to customer 10000."),
+    ("bc.contact.mismatch", "Contact CT1 Ann is related to a different company than customer 10000."),
+    (
+        "bc.responsibility_center.refused",
+        "Your identification is set up to process from Responsibility Center EAST only.",
+    ),
+    ("bc.invoice.released", "You must cancel the approval process if you wish to change the Currency Code."),
+    ("bc.invoice.released", "The document's status must be Open. To change the status, use the Reopen action."),
+    ("bc.invoice.released", "Job Queue Status must be equal to ' ' in Sales Header. Current value is 'Scheduled'."),
+    ("bc.licence.missing", "Your license does not allow you to insert into the table."),
+    ("bc.licence.missing", "Your trial period has expired."),
+    (
+        "bc.permission.missing",
+        "Sorry, the current permissions prevented the action. (TableData 36 Sales Header Insert: Base Application)",
+    ),
+    ("bc.permission.missing", "You do not have the following permissions on TableData Contact: Insert."),
+    ("bc.setup.missing", "The Sales & Receivables Setup does not exist. Identification fields: Primary Key=''"),
+    ("bc.country.unknown", relation("Country/Region Code", "Country/Region", "GR")),
+    ("bc.payment_terms.unknown", 'The "paymentTermsId" does not match to a Payment Terms.'),
+    ("bc.payment_method.unknown", 'The "paymentMethodId" does not match to a Payment Method.'),
+    ("bc.shipment_method.unknown", 'The "shipmentMethodId" does not match to a Shipment Method.'),
+    ("bc.location.unknown", relation("Location Code", "Location", "EAST")),
+    ("bc.text.too_long", "Registration Number must not have the length more than 20 symbols in Customer No.='C1'."),
+    ("bc.value.unknown", 'The "disputeStatusId" does not match to a Dispute Status.'),
+]
+_FIELD_TESTS = [
+    ("bc.posting_setup.account_missing", "Sales Account must have a value in General Posting Setup: Gen. Bus.=EU"),
+    (
+        "bc.posting_setup.account_missing",
+        "Invoice Rounding Account must have a value in Customer Posting Group: Code=EU",
+    ),
+    ("bc.posting_setup.blocked", "Blocked must be equal to 'No'  in VAT Posting Setup: VAT Bus.=EU. It is 'Yes'."),
+    ("bc.account.not_postable", "Account Type must be equal to 'Posting'  in G/L Account: No.=6000. It is 'Heading'."),
+    ("bc.resource.blocked", "Blocked must be equal to 'No'  in Resource: No.=LIFT. Current value is 'Yes'."),
+    ("bc.field.missing", "Reason Code must have a value in Sales Header: No.=S-INV1. It cannot be zero or empty."),
+]
+MICROSOFT = [
+    *(("Application_DialogException", sentence, code) for code, sentence in _DIALOGS),
+    *(("Application_FieldValidationException", sentence, code) for code, sentence in _FIELD_TESTS),
+]
+
+FACTS: list[tuple[str, dict[str, str]]] = [
+    (
+        _VAT.format("for Customer C1 ", "NO") + _ACCEPTED.format("NO ### ### ### MVA, ### ### ###"),
+        {"field": "VAT Registration No.", "country": "NO", "formats": "NO ### ### ### MVA, ### ### ###"},
+    ),
+    (
+        relation("Salesperson Code", "Salesperson/Purchaser", "ZZ"),
+        {"field": "Salesperson Code", "table": "Customer", "value": "ZZ"},
+    ),
+    ("Phone No. must not contain letters in Customer No.='C1'.", {"field": "Phone No."}),
+    ("Gen. Bus. Posting Group must have a value in Customer: No.=C1.", {"field": "Gen. Bus. Posting Group"}),
+    ('The "paymentTermsId" does not match to a Payment Terms.', {"field": "paymentTermsId"}),
+    ("Select a Dimension Value Code for the Dimension Code AREA for Customer 1.", {"value": "AREA"}),
+    ("'x' is not a valid GUID for 'paymentTermsId'.", {"field": "paymentTermsId"}),
+    ("Our partner's rule says no.", {}),
+]
+
+
 # What Business Central really says, and what it means. Each row of the table is hit at least once.
-SENTENCES = [
+SAID = [
     (
         "Application_DialogException",
         "You cannot create this type of document when Customer C00120 is blocked with type All.",
@@ -231,7 +397,7 @@ SENTENCES = [
             "The field Unit of Measure Code of table Sales Line contains a value (X) that cannot be found in the "
             "related table (Item Unit of Measure)."
         ),
-        "bc.value.unknown",
+        "bc.unit_of_measure.unknown",
     ),
     (
         "Internal_RecordNotFound",
@@ -262,7 +428,7 @@ SENTENCES = [
             "The field Salesperson Code of table Customer contains a value (ZZ) that cannot be found in the related "
             "table (Salesperson/Purchaser)."
         ),
-        "bc.value.unknown",
+        "bc.salesperson.unknown",
     ),
     ("Application_FieldValidationException", "Some Field must have a value.", "bc.field.missing"),
     ("BadRequest_RequiredParamNotProvided", "displayName must not be blank.", "bc.field.missing"),
@@ -282,11 +448,13 @@ SENTENCES = [
     ("BadRequest_MethodNotImplemented", "x", "bc.request.not_offered"),
     ("Internal_DataNotFoundFilter", "x", "bc.value.unknown"),
     ("Application_DialogException", "Our partner's rule says no.", "bc.rule.violated"),
-    ("Unknown", "'Foo' is not an option. The existing options are: ,Ship,Invoice,All", "bc.request.refused"),
+    ("Unknown", "'Foo' is not an option. The existing options are: ,Ship,Invoice,All", "bc.value.malformed"),
+    ("Unknown", "No.", "bc.request.refused"),
+    *MICROSOFT,
 ]
 
 
-@pytest.mark.parametrize(("provider_code", "sentence", "code"), SENTENCES, ids=lambda text: text[:40])
+@pytest.mark.parametrize(("provider_code", "sentence", "code"), SAID, ids=lambda text: text[:40])
 def test_each_refusal_has_plain_words_and_a_fix(provider_code: str, sentence: str, code: str) -> None:
     error = classify_failure(WRITE, answer(400, provider_code, sentence))
     assert isinstance(error, Refused)
@@ -296,8 +464,38 @@ def test_each_refusal_has_plain_words_and_a_fix(provider_code: str, sentence: st
     assert CORRELATION not in error.message
 
 
-def test_the_sentences_above_hit_every_row_of_the_table() -> None:
-    assert {code for _, _, code in SENTENCES} == {row.code for row in (*REFUSALS, REFUSED_ANYHOW)}
+def test_the_sentences_above_hit_every_code_of_the_tables() -> None:
+    rows = {row.code for row in (*STATED, *SENTENCES, *REST)} | set(UNKNOWN_IN.values())
+    assert {code for _, _, code in SAID} == rows
+
+
+@pytest.mark.parametrize(("sentence", "facts"), FACTS, ids=lambda one: str(one)[:40])
+def test_what_business_central_names_is_in_the_context(sentence: str, facts: dict[str, str]) -> None:
+    error = classify_failure(WRITE, answer(400, "Application_DialogException", sentence))
+    assert {name: error.context.get(name) for name in facts} == facts
+
+
+def test_what_a_text_says_that_is_too_long_does_not_matter() -> None:
+    quoted = "The length of the string is 120, but it must be less than or equal to 100 characters. Value: Your license"
+    error = classify_failure(WRITE, answer(400, "Application_StringExceededLength", quoted + ", deadlock, is blocked"))
+    assert (type(error), error.code) == (Refused, "bc.text.too_long")
+
+
+@pytest.mark.parametrize(
+    "unit", ["posting group must have a value ", "customer ", " ", "dimension ", "CorrelationId: ", "item is "]
+)
+def test_a_text_of_any_length_is_looked_at_to_a_bound(unit: str) -> None:
+    """100 KB of what patterns begin with took 25 s."""
+    sentence = unit * (1_000_000 // len(unit))
+    started = time.process_time()
+    error = classify_failure(WRITE, answer(400, "Application_DialogException", sentence))
+    assert time.process_time() - started < 1
+    assert len(error.message) < LONGEST_SENTENCE
+
+
+def test_the_correlation_id_is_found_behind_a_long_sentence() -> None:
+    error = classify_failure(WRITE, answer(400, "Application_DialogException", "x" * 100_000))
+    assert error.context["correlation_id"] == CORRELATION
 
 
 def test_the_ids_of_the_request_are_kept_for_the_log() -> None:
