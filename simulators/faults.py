@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Generic, TypeVar
 
-_INNER = frozenset({"id", "method", "path", "rng", "left", "fired"})
+_INNER = frozenset({"id", "method", "path", "body", "rng", "left", "fired"})
 
 
 @dataclass(kw_only=True)
@@ -18,6 +18,7 @@ class FaultRule:
     id: str
     method: str | None
     path: re.Pattern[str]
+    body: re.Pattern[str]
     rng: random.Random
     left: int | None = None
     fired: int = 0
@@ -37,9 +38,11 @@ class FaultRule:
         """Return what a rule may say beside its match, count and seed."""
         return {field.name for field in fields(cls)} - _INNER
 
-    def matches(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str, body: bytes = b"") -> bool:
         """Tell whether the rule still lives and concerns this request."""
-        return self.left != 0 and self.method in {None, method} and self.path.search(path) is not None
+        if self.left == 0 or self.method not in {None, method} or not self.path.search(path):
+            return False
+        return not self.body.pattern or self.body.search(body.decode("utf-8", "replace")) is not None
 
     def strike(self) -> bool:
         """Throw the dice; a hit uses the rule up by one."""
@@ -51,7 +54,7 @@ class FaultRule:
 
     def shown(self) -> dict[str, Any]:
         """Render for the admin answers."""
-        match = {"method": self.method, "path_regex": self.path.pattern}
+        match = {"method": self.method, "path_regex": self.path.pattern, "body_regex": self.body.pattern}
         told = {name: getattr(self, name) for name in sorted(self.members())}
         return {"id": self.id, "match": match, "count": self.left, "fired": self.fired, **told}
 
@@ -81,6 +84,7 @@ class FaultBook(Generic[Rule]):
             id=f"fault_{self._made}",
             method=match.get("method"),
             path=re.compile(match.get("path_regex") or ""),
+            body=re.compile(match.get("body_regex") or ""),
             rng=self._rng if seed is None else random.Random(seed),
             left=count,
             **told,
@@ -92,12 +96,12 @@ class FaultBook(Generic[Rule]):
         """Remove a rule, or all."""
         self.rules = [rule for rule in self.rules if rule_id not in {None, rule.id}]
 
-    def draw(self, method: str, path: str) -> list[Rule]:
+    def draw(self, method: str, path: str, body: bytes = b"") -> list[Rule]:
         """Return what hits this request: all latencies, and the first other rule."""
         hits: list[Rule] = []
         decided = False
         for rule in self.rules:
-            if (decided and rule.kind != "latency") or not rule.matches(method, path):
+            if (decided and rule.kind != "latency") or not rule.matches(method, path, body):
                 continue
             if rule.strike():
                 hits.append(rule)

@@ -56,7 +56,9 @@ class AdminApi:
             ("GET", "limits"): lambda _given: self._api.throttle.limits.shown(),
             ("POST", "limits"): self._set_limits,
             ("POST", "replica"): self._set_replica,
+            ("GET", "answers"): self._set_answers,
             ("POST", "answers"): self._set_answers,
+            ("DELETE", "answers"): lambda _given: self._world.core.readings.reset(),
             ("POST", "permissions"): self._set_permissions,
             ("POST", "sign_in"): self._set_sign_in,
             ("POST", "device"): self._answer_device,
@@ -156,10 +158,7 @@ class AdminApi:
         return {"lag_seconds": self._world.core.replica_lag}
 
     def _set_answers(self, given: Json) -> Json:
-        if given["nested"] not in {"asked", "always", "never"}:
-            raise ValueError("nested is asked, always or never")
-        self._world.switches.nested_answers = given["nested"]
-        return {"nested": self._world.switches.nested_answers}
+        return self._world.core.readings.change(given)
 
     def _set_permissions(self, given: Json) -> Json:
         """Hide drafts or posted documents from one user, or from all (`*`)."""

@@ -53,7 +53,7 @@ class BusinessCentralApi:
         try:
             reply = await self._admit(request, correlation, delay_ms)
         except ApiError as exc:
-            reply = json_reply(exc.status, exc.body(correlation), dict(exc.headers))
+            reply = self._refusal(exc, correlation)
         self.statuses[reply.status] += 1
         reply.headers |= {
             "OData-Version": "4.0",
@@ -112,7 +112,11 @@ class BusinessCentralApi:
         try:
             return self._serve_one(request, inner)
         except ApiError as exc:
-            return json_reply(exc.status, exc.body(correlation), dict(exc.headers))
+            return self._refusal(exc, correlation)
+
+    def _refusal(self, exc: ApiError, correlation: str) -> Reply:
+        status = self._world.core.readings.statuses.get(exc.code, exc.status)
+        return json_reply(status, exc.body(correlation), dict(exc.headers))
 
     def _serve_one(self, request: Request, caller: Caller) -> Reply:
         segments = caller.segments
@@ -132,7 +136,6 @@ class BusinessCentralApi:
             root,
             hide_drafts=not switches.hide_drafts.isdisjoint({"*", user}),
             hide_posted=not switches.hide_posted.isdisjoint({"*", user}),
-            nested_answers=switches.nested_answers,
         )
         reply = run_operation(operation)
         if request.method in _WRITES:

@@ -1,7 +1,9 @@
 """Carries requests to the API, the sign-in or the controls, and faults to the requests."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
@@ -70,7 +72,7 @@ class BusinessCentralSimulator:
             client = scope.get("client")
             await write_reply(send, self.admin.handle(request, client[0] if client else ""))
             return
-        hits = self.faults.draw(request.method, request.path) if self.faults.rules else []
+        hits = self.faults.draw(request.method, request.path, request.body) if self.faults.rules else []
         delay = float(sum(rule.delay_ms for rule in hits if rule.kind == "latency"))
         fault = next((rule for rule in hits if rule.kind != "latency"), None)
         if request.method in WRITES:
@@ -95,6 +97,10 @@ class BusinessCentralSimulator:
     ) -> None:
         """Carry a fault out: before the work, after it, or with the work coming later."""
         scope, receive, send = line
+        if fault.kind in {"stale", "foreign"}:
+            request.answer = fault.kind if not fault.changes else ""
+            await write_reply(send, _say_else(await self._work(request, delay), fault.changes))
+            return
         if fault.kind == "late_commit":
             self._commit_later(fault, request)
         elif fault.kind in {"reset_after", "slow_after", "timeout_after"} or fault.after:
@@ -136,8 +142,20 @@ class BusinessCentralSimulator:
     def _fault_reply(self, fault: BcFault) -> Reply:
         status = 504 if fault.kind == "late_commit" else fault.status
         code, text = _TEXTS.get(status, ("Internal_ServerError", "An error occurred."))
+        text = fault.text or text
         correlation = self.world.ids.guid()
         headers = {"request-id": correlation, "x-ms-correlation-id": correlation}
         if fault.retry_after is not None:
             headers["Retry-After"] = f"{fault.retry_after:g}"
         return json_reply(status, ApiError(status, fault.code or code, text).body(correlation), headers)
+
+
+def _say_else(reply: Reply, changes: Json) -> Reply:
+    """Put other values into an answer: into the record, or into each record of a list."""
+    if not changes or not reply.ok or not reply.body:
+        return reply
+    body = json.loads(reply.body)
+    records: list[Json] = body.get("value", [body])
+    for record in records:
+        record.update(changes)
+    return replace(reply, body=json_reply(reply.status, body).body)

@@ -6,6 +6,7 @@ from typing import Any
 
 from simulators.business_central.attachments import content_of
 from simulators.business_central.company import Company
+from simulators.business_central.entities import ENTITIES
 from simulators.business_central.errors import (
     ApiError,
     bad_request,
@@ -16,10 +17,11 @@ from simulators.business_central.errors import (
     unknown_segment,
 )
 from simulators.business_central.odata import Query, next_link, page_size, parse_query
+from simulators.business_central.readings import Readings
 from simulators.business_central.resources import RESOURCES, Call, Resource
 from simulators.business_central.store import Json, Row
 from simulators.business_central.values import GUID
-from simulators.business_central.wire import Reply, Request, json_reply
+from simulators.business_central.wire import Reply, Request, json_reply, write_out
 
 _SEGMENT = re.compile(r"^([A-Za-z$][A-Za-z0-9_$.]*)(?:\((.*)\))?$")
 _CONTENT_TYPE = "application/json; odata.metadata=minimal; odata.streaming=true"
@@ -48,7 +50,6 @@ class Operation:
     root: str
     hide_drafts: bool = False
     hide_posted: bool = False
-    nested_answers: str = "asked"
     created: bool = field(default=False, init=False)
 
 
@@ -155,7 +156,7 @@ def _check_verb(operation: Operation, target: Target) -> None:
 def _get(operation: Operation, call: Call, target: Target) -> Reply:
     _check_verb(operation, target)
     if target.row is not None:
-        return _record(operation, call, target, target.row, 200)
+        return _record(operation, call, target, _show(operation, call, target, target.row), 200)
     page = target.resource.page(call)
     if target.counted:
         total = page.total if page.total is not None else len(page.rows)
@@ -164,10 +165,10 @@ def _get(operation: Operation, call: Call, target: Target) -> Reply:
     body: Json = {"@odata.context": _context(operation, call, target)}
     if page.total is not None:
         body["@odata.count"] = page.total
-    body["value"] = [expander(call, row) for row in page.rows]
+    body["value"] = [expander(call, _answered(operation, target, row)) for row in page.rows]
     if page.token:
         body["@odata.nextLink"] = next_link(_url(operation), operation.request.query, page.token)
-    reply = _json(200, body)
+    reply = _json(operation, 200, body)
     prefer = operation.request.headers.get("prefer", "")
     if "odata.maxpagesize" in prefer:
         reply.headers["Preference-Applied"] = f"odata.maxpagesize={call.page_size}"
@@ -181,20 +182,21 @@ def _post(operation: Operation, call: Call, target: Target) -> Reply:
     _check_verb(operation, target)
     if target.row is not None:
         raise method_not_allowed("POST", target.resource.set_name)
-    call.body = _read_json(operation.request)
+    call.body = _read_json(operation, target.resource)
     row = target.resource.insert(call)
-    _choose_nested(operation, call, target)
-    reply = _record(operation, call, target, row, 201)
-    reply.headers["Location"] = f"{_url(operation)}({row.wire['id']})"
-    return reply
-
-
-def _choose_nested(operation: Operation, call: Call, target: Target) -> None:
-    """Let the answer to a POST show what was nested in it, or not."""
-    if operation.nested_answers == "never":
+    readings = operation.company.core.readings
+    nested = [name for name in target.resource.children if isinstance(call.body, dict) and name in call.body]
+    if readings.nested == "never":
         call.query.expand = {}
-    elif operation.nested_answers == "always" and isinstance(call.body, dict):
-        call.query.expand |= {name: Query() for name in target.resource.children if name in call.body}
+    elif readings.nested == "always":
+        call.query.expand |= {name: Query() for name in nested}
+    shown = target.resource.show(call, _answered(operation, target, row))
+    if nested:
+        shown = _as_read(readings, shown, row, nested)
+    reply = _record(operation, call, target, shown, 201)
+    if readings.location:
+        reply.headers["Location"] = f"{_url(operation)}({row.wire['id']})"
+    return reply
 
 
 def _patch(operation: Operation, call: Call, target: Target) -> Reply:
@@ -203,8 +205,9 @@ def _patch(operation: Operation, call: Call, target: Target) -> Reply:
         # Collections cannot be patched (OData known limitations).
         raise method_not_allowed("PATCH", target.resource.set_name)
     _check_token(operation.request, target.row)
-    call.body = _read_json(operation.request)
-    return _record(operation, call, target, target.resource.modify(call, target.row), 200)
+    call.body = _read_json(operation, target.resource)
+    changed = target.resource.modify(call, target.row)
+    return _record(operation, call, target, _show(operation, call, target, changed), 200)
 
 
 def _delete(operation: Operation, call: Call, target: Target) -> Reply:
@@ -230,28 +233,75 @@ def _check_token(request: Request, row: Row) -> None:
         raise entity_changed()
 
 
-def _read_json(request: Request) -> Any:
+def _read_json(operation: Operation, resource: Resource) -> Any:
+    request = operation.request
     content_type = request.headers.get("content-type", "")
     if request.body and not content_type.lower().startswith("application/json"):
         text = f"The content type '{content_type}' is not supported."
         raise ApiError(415, "BadRequest", text)
     try:
-        return request.json()
+        body = request.json()
     except ValueError:
         raise bad_request("Invalid Request Body") from None
+    return _by_page(body, resource) if operation.company.core.readings.order == "page" else body
 
 
-def _record(operation: Operation, call: Call, target: Target, row: Row, status: int) -> Reply:
-    shown = target.resource.show(call, row)
-    reply = _json(status, {"@odata.context": _context(operation, call, target, single=True)} | shown)
-    etag = row.wire.get("@odata.etag")
+def _by_page(body: Any, resource: Resource) -> Any:
+    """Put the members of a body, and of what is nested in it, in the order of the API page's fields."""
+    if not isinstance(body, dict):
+        return body
+    places = {name: at for at, name in enumerate([*resource.entity.properties, "dimensionSetLines"])}
+    ordered: Json = dict(sorted(body.items(), key=lambda item: places.get(item[0], len(places))))
+    for name in resource.children.keys() & ordered.keys():
+        if isinstance(ordered[name], list):
+            ordered[name] = [_by_page(entry, _resource(resource.children[name])) for entry in ordered[name]]
+    return ordered
+
+
+def _show(operation: Operation, call: Call, target: Target, row: Row) -> Json:
+    return target.resource.show(call, _answered(operation, target, row))
+
+
+def _answered(operation: Operation, target: Target, row: Row) -> Row:
+    """Return the record that an answer shows: this one, unless a fault shows an older state or another record."""
+    match operation.request.answer:
+        case "stale":
+            return row.older or row
+        case "foreign":
+            others = target.resource.table(operation.company).rows.values()
+            return next((other for other in reversed(others) if other.wire["id"] != row.wire["id"]), row)
+        case _:
+            return row
+
+
+def _as_read(readings: Readings, shown: Json, row: Row, nested: list[str]) -> Json:
+    """Show a document just inserted as BC may: its header from before the lines, its lines not yet or not complete."""
+    if readings.totals == "header" and row.older:
+        shown = shown | {name: value for name, value in row.older.wire.items() if name in shown}
+    for name in nested if readings.lines != "after" else ():
+        if name in shown:
+            shown = shown | {name: [_without_amounts(name, line) for line in shown[name] if readings.lines == "blank"]}
+    return shown
+
+
+def _without_amounts(set_name: str, line: Json) -> Json:
+    """Blank what Business Central computes for a line."""
+    computed = (prop for prop in ENTITIES[set_name].properties.values() if prop.kind == "decimal" and not prop.writable)
+    return line | {prop.name: prop.blank for prop in computed if prop.name in line}
+
+
+def _record(operation: Operation, call: Call, target: Target, shown: Json, status: int) -> Reply:
+    reply = _json(operation, status, {"@odata.context": _context(operation, call, target, single=True)} | shown)
+    etag = shown.get("@odata.etag")
     if etag:
         reply.headers["ETag"] = etag
     return reply
 
 
-def _json(status: int, body: Json) -> Reply:
+def _json(operation: Operation, status: int, body: Json) -> Reply:
     reply = json_reply(status, body)
+    if operation.company.core.readings.decimals == "binary":
+        reply.body = write_out(body).encode()
     reply.content_type = _CONTENT_TYPE
     return reply
 

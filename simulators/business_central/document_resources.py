@@ -8,7 +8,7 @@ from simulators.business_central.company import Company
 from simulators.business_central.default_dimensions import values_of
 from simulators.business_central.dimension_set_lines import set_dimension
 from simulators.business_central.entities import ENTITIES, ZERO_GUID
-from simulators.business_central.errors import bad_request, dialog, not_found
+from simulators.business_central.errors import ApiError, bad_request, dialog, not_found
 from simulators.business_central.odata import Page, list_rows, list_table
 from simulators.business_central.odata_filter import parse_filter
 from simulators.business_central.posting import ACTIONS
@@ -19,6 +19,7 @@ from simulators.business_central.sales_documents import (
     delete_document,
     document_of,
     fresh_document,
+    header_row,
     lines_of,
     save_document,
 )
@@ -74,17 +75,28 @@ class Documents(Resource):
         return row if row is not None and _is_visible(call, row) else None
 
     def insert(self, call: Call) -> Row:
-        """Insert header and nested lines as one: nothing stays when any part is refused."""
+        """Insert header and nested lines as one: nothing stays when any part is refused, or what came before it."""
         company = call.company
         body = read_body(self.entity, call.body, self._navigations)
         # In the order of the JSON: lines take the header's dimensions over as they are when the line is made.
         nested = {name: body.pop(name) for name in list(body) if name in self._navigations}
         document = self._insert_header(company, body)
-        for name in nested:
-            for entry in _nested(nested, name):
-                self._insert_nested(company, document, name, entry)
-        document.header["number"] = company.take_number(self.kind.series)
-        return save_document(company, document, None)
+        empty = header_row(company, document)
+        try:
+            for name in nested:
+                for entry in _nested(nested, name):
+                    self._insert_nested(company, document, name, entry)
+        except ApiError:
+            if company.core.readings.deep_insert == "parts":
+                self._save_new(company, document, empty)
+            raise
+        return self._save_new(company, document, empty)
+
+    def _save_new(self, company: Company, document: SalesDocument, empty: Row) -> Row:
+        document.header["number"] = empty.wire["number"] = company.take_number(self.kind.series)
+        row = save_document(company, document, None)
+        row.older = empty
+        return row
 
     def _insert_nested(self, company: Company, document: SalesDocument, name: str, entry: Any) -> None:
         if name == self.kind.lines_name:

@@ -117,6 +117,13 @@ def save_document(company: Company, document: SalesDocument, before: Row | None)
     return table.insert(wire, hidden) if before is None else table.replace(before, wire, hidden)
 
 
+def header_row(company: Company, document: SalesDocument) -> Row:
+    """Return a document as it is when its header is in and its first line is not."""
+    wire = {"@odata.etag": company.core.etag()} | _render_header(document)
+    wire["lastModifiedDateTime"] = company.core.clock.stamp()
+    return Row(wire, 0, {"document": document.copy(), "lines": []})
+
+
 def delete_document(company: Company, row: Row) -> None:
     """Remove a document with its lines."""
     company.table(document_of(row).kind.set_name).delete(row)

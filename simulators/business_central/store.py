@@ -11,6 +11,7 @@ from typing import Any
 
 from simulators.business_central.clock import Clock, Ids
 from simulators.business_central.entities import ENTITIES, EntityType
+from simulators.business_central.readings import Readings
 
 Json = dict[str, Any]
 # The properties clients look records up by; the sign of a good client is that these carry its searches.
@@ -28,6 +29,8 @@ class Row:
     wire: Json
     ordinal: int
     hidden: Json = field(default_factory=dict[str, Any])
+    older: "Row | None" = None
+    """The record before its last change, for answers that come too early."""
 
 
 @dataclass(slots=True)
@@ -55,6 +58,7 @@ class Core:
     def __init__(self, clock: Clock, ids: Ids) -> None:
         self.clock = clock
         self.ids = ids
+        self.readings = Readings()
         self.writes = 0
         self.replica_lag = 0.0
         self.journal: Journal | None = None
@@ -101,7 +105,8 @@ class Table:
 
     def replace(self, row: Row, wire: Json, hidden: Json | None = None) -> Row:
         """Put a changed record in the place of `row`."""
-        changed = Row(wire, row.ordinal, row.hidden if hidden is None else hidden)
+        before = Row(row.wire, row.ordinal, row.hidden)
+        changed = Row(wire, row.ordinal, row.hidden if hidden is None else hidden, before)
         return self._place(changed, row)
 
     def delete(self, row: Row) -> None:

@@ -22,6 +22,8 @@ class Request:
     headers: dict[str, str]
     body: bytes = b""
     scheme: str = "http"
+    answer: str = ""
+    """What a fault makes of the answer: `stale` shows the record before its last change, `foreign` another record."""
 
     def segments(self) -> list[str]:
         """Return the decoded parts of the path."""
@@ -62,6 +64,19 @@ class Reply:
 def json_reply(status: int, content: Any, headers: dict[str, str] | None = None) -> Reply:
     """Render a JSON answer."""
     return Reply(status, json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), headers or {})
+
+
+def write_out(content: Any) -> str:
+    """Render JSON whose decimals show all digits of the binary number they became."""
+    match content:
+        case dict():
+            return "{" + ",".join(f"{json.dumps(name)}:{write_out(value)}" for name, value in content.items()) + "}"
+        case list():
+            return "[" + ",".join(write_out(value) for value in content) + "]"
+        case float():
+            return f"{content:.17g}"
+        case _:
+            return json.dumps(content, ensure_ascii=False)
 
 
 async def read_request(scope: HTTPScope, receive: ASGIReceiveCallable) -> Request:

@@ -25,8 +25,6 @@ class Switches:
     """What the admin API can flip."""
 
     outage: bool = False
-    nested_answers: str = "asked"
-    """Whether a POST answers what was nested in it: where `asked` by $expand, `always` or `never`. Not documented."""
     hide_drafts: set[str] = field(default_factory=set[str])
     hide_posted: set[str] = field(default_factory=set[str])
 

@@ -33,7 +33,7 @@ class StripeApi:
 
     async def handle(self, request: Request) -> Reply | None:
         """Answer one request; None means: cut the connection."""
-        hits = self.faults.draw(request.method, request.path)
+        hits = self.faults.draw(request.method, request.path, request.body)
         kinds = {rule.kind for rule in hits}
         if "reset_before" in kinds:
             return None

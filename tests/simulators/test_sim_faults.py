@@ -83,7 +83,7 @@ def test_a_rule_is_shown_as_it_was_given() -> None:
     shown = build_book({**given, "code": None}).shown()["rules"][0]
 
     assert {name: shown[name] for name in given} == given
-    assert shown["match"] == {"method": None, "path_regex": ""}
+    assert shown["match"] == {"method": None, "path_regex": "", "body_regex": ""}
 
 
 @pytest.mark.parametrize(("status", "stored", "kept"), [(500, None, True), (503, None, False), (503, True, True)])
