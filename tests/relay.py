@@ -102,9 +102,17 @@ class Relay:
     # --- the hub
 
     async def bring(
-        self, invoice: Mapping[str, Any] | str, cause: Literal["webhook", "replay"] = "webhook", **changes: Any
+        self,
+        invoice: Mapping[str, Any] | str,
+        cause: Literal["webhook", "replay"] = "webhook",
+        *,
+        rounds: int = 30,
+        **changes: Any,
     ) -> InvoiceResult:
-        """Bring an invoice to its end as a webhook or a person's replay does; returns the last result told of it."""
+        """Bring an invoice to its end as a webhook or a person's replay does; returns the last result told of it.
+
+        With `rounds=0` it is left waiting where it waits.
+        """
         object_id = invoice if isinstance(invoice, str) else str(invoice["id"])
         values: dict[str, Any] = {
             "connection": self.connection.id,
@@ -112,9 +120,13 @@ class Relay:
             "object_id": object_id,
             "event_type": "hub.replay" if cause == "replay" else "invoice.finalized",
             "event_id": f"evt_{secrets.token_hex(6)}",
-            "occurred_at": self.clock.now(),
+            # A wait that is over within a minute of the event is not told.
+            "occurred_at": self.clock.now() - timedelta(minutes=2),
         }
-        await self.carry(StripeEventReceived.model_validate(values | changes))
+        await self.carry(StripeEventReceived.model_validate(values | changes), rounds=rounds)
+        return self.last_result(object_id)
+
+    def last_result(self, object_id: str) -> InvoiceResult:
         return next(one for one in reversed(self.results) if one.received.object_id == object_id)
 
     async def replay(self, invoice: Mapping[str, Any] | str, **changes: Any) -> InvoiceResult:
@@ -126,21 +138,26 @@ class Relay:
         return await self.bring(invoice, "replay", **changes)
 
     async def carry(self, message: StripeEventReceived, *, rounds: int = 30) -> None:
-        """Carry a message and all that follows from it to the end, waits included."""
+        """Carry a message and all that follows from it to the end, waits included, of which it may take `rounds`."""
         key = f"{message.connection}/{message.object_id}"
         self.kept.outgoing.append(Outgoing(STRIPE_EVENTS, key, message))
+        await self._drain()
+        if rounds:
+            await self.go_on(message.object_id, rounds=rounds)
+
+    async def go_on(self, object_id: str, *, rounds: int = 30) -> None:
+        """Let the time pass that an invoice waits for, until it waits no more."""
         for _ in range(rounds):
-            await self._drain()
-            if (parked := self.kept.parked.pop(message.object_id, None)) is None:
+            if (parked := self.kept.parked.pop(object_id, None)) is None:
                 return
             self.clock.ahead = max(self.clock.ahead, parked.due - datetime.now(UTC) + timedelta(milliseconds=1))
             again = parked.message.build_wakeup()
             cause = "replay" if again.cause == "replay" else "retry"
-            head = StripeEventReceived.model_validate(
-                {"connection": message.connection} | again.model_dump() | {"cause": cause}
-            )
-            self.kept.outgoing.append(Outgoing(STRIPE_EVENTS, key, head))
-        raise AssertionError(f"still waiting after {rounds} rounds: {self.results[-1:]}")
+            values = {"connection": self.connection.id} | again.model_dump() | {"cause": cause}
+            head = StripeEventReceived.model_validate(values)
+            self.kept.outgoing.append(Outgoing(STRIPE_EVENTS, f"{self.connection.id}/{object_id}", head))
+            await self._drain()
+        assert object_id not in self.kept.parked, f"still waiting after {rounds} rounds: {self.results[-1:]}"
 
     async def _drain(self) -> None:
         for _ in range(_LONGEST):

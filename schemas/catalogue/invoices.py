@@ -326,8 +326,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "invoice.total.negative",
         "The invoice has a negative total: it is a credit, and Business Central takes no invoices below zero.",
-        "Enter it by hand as a sales credit memo in Business Central.",
-        Page.BC_CREDIT_MEMOS,
+        "Set invoices.negative_total to credit_memo in the settings, then replay; or enter a credit memo by hand.",
+        Page.HUB_SETTINGS,
     ),
     Entry(
         "invoice.total.unreachable",

@@ -51,7 +51,10 @@ SCENARIOS: list[Advice] = []
 def advice(
     code: str, *, recreate: bool = False, outcome: str = "failed", again: str = "", asked: bool = False
 ) -> Callable[[Scenario], Scenario]:
-    """Register a scenario; `outcome` is what the invoice comes to before the advice is followed."""
+    """Register a scenario; `outcome` is what the invoice comes to before the advice is followed.
+
+    Where it is *pending*, the whole connection waits, and goes on by itself once the advice is followed.
+    """
 
     def register(scenario: Scenario) -> Scenario:
         SCENARIOS.append(Advice(code, scenario.__name__, scenario, recreate, outcome, again or code, asked))

@@ -18,5 +18,7 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]
 
 @pytest.fixture
 async def shop(simulators: Simulators, redis_url: str, tmp_path: Path) -> AsyncIterator[Relay]:
-    async with open_relay(simulators, redis_url, tmp_path, settings=BOOKS) as relay:
+    countries = [{"code": code, "displayName": code} for code in ("DE", "FR", "DK", "GB", "NO", "US", "NZ")]
+    company = {"countriesRegions": countries}
+    async with open_relay(simulators, redis_url, tmp_path, company=company, settings=BOOKS) as relay:
         yield relay

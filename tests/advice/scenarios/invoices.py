@@ -507,3 +507,51 @@ async def _set_plan(shop: Relay, hard: int) -> None:
     """As `hub usage limits --hard` does."""
     plan = (await shop.snapshot()).connection.plan.model_copy(update={"hard_limit": hard})
     await shop.foundation.directory.set_plan(shop.connection.id, plan)
+
+
+@advice("contact.country.unknown")
+async def create_the_country_there(shop: Relay) -> Steps:
+    yield await shop.invoice(await shop.add_customer(**{"address[country]": "KE"}), tax=await shop.rate("0"))
+    await shop.seed(countriesRegions=[{"code": "KE", "displayName": "Kenya"}])
+
+
+@advice("contact.country.unknown")
+async def name_business_centrals_own_code(shop: Relay) -> Steps:
+    yield await shop.invoice(await shop.add_customer(**{"address[country]": "KE"}), tax=await shop.rate("0"))
+    await shop.set(customers__new__by_country={"KE": {"country": "NZ"}})
+
+
+@advice("invoice.doubled", outcome="attention")
+async def delete_what_is_too_much(shop: Relay) -> Steps:
+    invoice = await shop.invoice(tax=await shop.rate("25"))
+    assert (await shop.bring(invoice)).outcome == "synced"
+    (draft,) = await shop.find_drafts(invoice)
+    # A person has entered it a second time, in words of their own: that one is not the hub's to delete.
+    line = {
+        "lineType": "Account",
+        "lineObjectNumber": "6110",
+        "quantity": 1,
+        "unitPrice": 100,
+        "description": "By hand",
+    }
+    body = {"customerId": draft["customerId"], "externalDocumentNumber": invoice["number"], "salesInvoiceLines": [line]}
+    other = await shop.bc("POST", "salesInvoices", body)
+    await shop.bring(invoice, event_type="hub.sweep.doubled")
+    yield invoice
+    await shop.bc("DELETE", f"salesInvoices({other['id']})")
+
+
+@advice("invoice.total.negative")
+async def let_the_hub_make_credit_memos(shop: Relay) -> Steps:
+    await shop.set(invoices__negative_total="stop")
+    draft = await shop.draft()
+    await shop.line(draft, -5_000, tax=await shop.rate("25"))
+    yield await shop.finalize(draft)
+    await shop.set(invoices__negative_total="credit_memo")
+
+
+@advice("connection.paused", outcome="pending")
+async def resume_the_connection(shop: Relay) -> Steps:
+    await shop.foundation.directory.set_paused(shop.connection.id, paused=True)
+    yield await shop.invoice(tax=await shop.rate("25"))
+    await shop.foundation.directory.set_paused(shop.connection.id, paused=False)

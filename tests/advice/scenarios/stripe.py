@@ -1,1 +1,6 @@
-"""Codes of stripe."""
+"""Codes of Stripe."""
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+Steps = AsyncGenerator[Mapping[str, Any]]
