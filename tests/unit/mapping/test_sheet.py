@@ -13,12 +13,14 @@ from tests.builders import build_invoice
         ("displayName city postalCode country", "displayName country city postalCode"),
         ("customerId shipToCity shipToName shipToCountry", "customerId shipToCountry shipToCity shipToName"),
         ("sellToCity shipToState shipToCountry", "sellToCity shipToCountry shipToState"),
+        ("taxRegistrationNumber email country", "country taxRegistrationNumber email"),
+        ("billToPostCode billToCountry", "billToCountry billToPostCode"),
         ("customerId shipToCity currencyCode", "customerId shipToCity currencyCode"),
         ("shipToCountry customerId", "shipToCountry customerId"),
     ],
 )  # fmt: skip
 def test_a_country_comes_before_what_its_change_would_clear(given: str, ordered: str) -> None:
-    """Business Central validates in this order, and a change of country clears city, state and post code."""
+    """Business Central may validate in this order: a country clears city, state and post code, and judges a number."""
     fields = dict.fromkeys(given.split(), "x")
 
     assert " ".join(put_countries_first(fields)) == ordered
