@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hub.clock import Clock
-from hub.ledger import InvoiceOutcome, InvoiceState, Ledger
+from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.metrics import OUTCOMES
 from hub.stage.ports import Failure, Outgoing
-from mapping.eligibility import Closed, LeftAlone, NotYet
+from hub.usage import LIMIT_REACHED
+from mapping.eligibility import DELETED, Closed, LeftAlone, NotYet
 from schemas.ids import ConnectionId, build_message_key
-from schemas.messages import Attempt, BcDocument, InvoiceResult, StageName, Wakeup
+from schemas.messages import Attempt, BcDocument, ErrorDetail, InvoiceResult, StageName, Wakeup
 from schemas.topics import INVOICES_RESULTS
 
 # Told by ingest when a person asks for a replay, before it begins; the replay's own result follows.
@@ -61,9 +62,19 @@ class Outcomes:
     async def conclude_skipped(
         self, connection: ConnectionId, received: Wakeup, why: NotYet | LeftAlone
     ) -> list[Outgoing]:
-        """Conclude an invoice that is not synced, which is no failure."""
+        """Conclude an invoice that is not synced, which is no failure.
+
+        Except where it had failed before, and only the plan keeps it from being tried again: it stays failed.
+        """
         outcome = InvoiceOutcome(outcome="skipped", reason=why.reason, code=why.code, decided_at=self.clock.now())
+        if why.code == LIMIT_REACHED and await self._has_failed(connection, received.object_id):
+            error = ErrorDetail(kind="refused", code=why.code, message=why.reason)
+            outcome = outcome.model_copy(update={"outcome": "failed", "error": error})
         return await self.conclude(connection, received, outcome)
+
+    async def _has_failed(self, connection: ConnectionId, invoice_id: str) -> bool:
+        before = (await self.ledger.load_invoice(connection, invoice_id)).outcome
+        return before is not None and before.outcome == "failed"
 
     async def conclude_closed(
         self, connection: ConnectionId, received: Wakeup, closed: Closed, told: BcDocument | None = None
@@ -73,8 +84,8 @@ class Outcomes:
         `told` is the draft that its metadata name, which a lost ledger does not know any more.
         """
         await self.ledger.record_closed(connection, received.object_id, self.clock.now())
-        state = (await self.ledger.load_invoice(connection, received.object_id)).state
-        outcome = decide_closed(state, closed, self.clock.now(), told)
+        record = await self.ledger.load_invoice(connection, received.object_id)
+        outcome = decide_closed(record, closed, self.clock.now(), told)
         return await self.conclude(connection, received, outcome, over_synced=True)
 
     def tell(
@@ -114,8 +125,22 @@ class Outcomes:
         return await self.conclude(connection, received, outcome, Told(attempts=failure.detail.attempts))
 
 
-def decide_closed(state: InvoiceState, closed: Closed, now: datetime, told: BcDocument | None = None) -> InvoiceOutcome:
+def call_for_loss(document: BcDocument, now: datetime) -> InvoiceOutcome:
+    """Say what a person has to do about an invoice that was issued, and written off in Stripe."""
+    reason = (
+        "The invoice was marked uncollectible in Stripe. It was issued, so its draft "
+        f"{document.number} in Business Central stands: post it, and enter the loss of the receivable there."
+    )
+    return InvoiceOutcome(
+        outcome="attention", document=document, reason=reason, code="invoice.uncollectible", decided_at=now
+    )
+
+
+def decide_closed(
+    record: InvoiceRecord, closed: Closed, now: datetime, told: BcDocument | None = None
+) -> InvoiceOutcome:
     """Say what a closed invoice comes to, by what the ledger knows of its draft, or else the invoice's metadata."""
+    state = record.state
     document = state.document if state.phase != "deleted" else None
     if state.phase == "none" and told is not None:
         document = told
@@ -129,6 +154,11 @@ def decide_closed(state: InvoiceState, closed: Closed, now: datetime, told: BcDo
         words = (
             "A draft had been asked for, and Business Central has not said whether it made one: look for it there by "
             "the invoice's number, and delete it."
+        )
+    elif closed == DELETED and record.outcome is not None and record.outcome.outcome != "skipped":
+        words = (
+            "It had been finalized, and Stripe deletes only drafts: check that the connection's key is of the account "
+            "that the invoice is of. If test data were deleted, there is nothing to do."
         )
     else:
         return InvoiceOutcome(outcome="skipped", reason=closed.reason, code=closed.code, decided_at=now)

@@ -13,6 +13,8 @@ from hub.redis import run, usage_key, usage_months_key
 from mapping.eligibility import LeftAlone
 from schemas.connections import Connection
 
+LIMIT_REACHED = "usage.limit.reached"
+
 
 @dataclass(frozen=True)
 class Counted:
@@ -63,4 +65,4 @@ class Usage:
         if limit is None or has_begun or await self.count(connection.id, name_month(now)) < limit:
             return None
         words = f"The plan's {limit:,} invoices of {now:%B %Y} (UTC) are used up. Enlarge the plan, then replay."
-        return LeftAlone(words, code="usage.limit.reached")
+        return LeftAlone(words, code=LIMIT_REACHED)

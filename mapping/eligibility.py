@@ -1,4 +1,8 @@
-"""Is an invoice due? Not yet, left alone with a reason, closed, or go on."""
+"""Is an invoice due? Not yet, left alone with a reason, closed, or go on.
+
+Only a rule of the user's or the law of the thing leaves an invoice alone. One that was written off in Stripe
+(*uncollectible*) was issued all the same: it is drafted, and its loss is another entry.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -39,16 +43,16 @@ class GoOn:
     trigger: Trigger
 
 
+STANDING = frozenset({"open", "paid", "uncollectible"})
+"""Statuses of an invoice that was issued, and was not taken back."""
+
 # Stripe lists by the draft's creation: what was issued in a period may have been drafted so much earlier.
 LONGEST_DRAFT = timedelta(days=60)
 
 DueDecision = NotYet | LeftAlone | Closed | GoOn
 
 _WAITS_FOR: dict[Trigger, str] = {"finalized": "finalized", "sent": "sent", "paid": "paid"}
-_CLOSED = {
-    "void": Closed("The invoice was voided in Stripe.", code="invoice.closed.voided"),
-    "uncollectible": Closed("The invoice was marked uncollectible in Stripe.", code="invoice.closed.uncollectible"),
-}
+VOIDED = Closed("The invoice was voided in Stripe.", code="invoice.closed.voided")
 DELETED = Closed("The invoice was deleted in Stripe.", code="invoice.closed.deleted")
 
 
@@ -61,8 +65,8 @@ def decide_due(
     """
     if invoice.status == "draft":
         return NotYet("The invoice is still a draft in Stripe.", code="invoice.not_due.draft")
-    if invoice.status in _CLOSED:
-        return _CLOSED[invoice.status]
+    if invoice.status == "void":
+        return VOIDED
     if (exemption := _find_exemption(invoice, settings, None if is_backfilled else go_live)) is not None:
         return exemption
     for trigger in settings.triggers:
@@ -102,6 +106,10 @@ def _find_exemption(invoice: Invoice, settings: Settings, go_live: datetime | No
     if go_live is not None and get_issue_time(invoice) < go_live:
         words = f"The invoice was finalized before the go-live date, {go_live:%Y-%m-%d %H:%M} UTC."
         return LeftAlone(words, code="invoice.left_alone.go_live")
+    if invoice.total == 0 and not invoice.lines.data:
+        return LeftAlone(
+            "It has no lines and comes to nothing: there is nothing to book.", code="invoice.left_alone.empty"
+        )
     if invoice.total == 0 and settings.invoices.zero_total == "skip":
         words = "Its total is zero, and the settings leave such invoices alone (invoices.zero_total)."
         return LeftAlone(words, code="invoice.left_alone.zero_total")
@@ -140,7 +148,7 @@ def _upper(codes: tuple[str, ...]) -> set[str]:
 def _has_fired(trigger: Trigger, invoice: Invoice, *, was_sent: bool) -> bool:
     match trigger:
         case "finalized":
-            return invoice.status in {"open", "paid"}
+            return invoice.status in STANDING
         case "paid":
             return invoice.status == "paid"
         case "sent":

@@ -19,6 +19,7 @@ from hub.cli.replay import build_planner
 from hub.cli.replay_plan import Preview
 from hub.cli.wording import say, show_table
 from mapping.document_lines import list_vat
+from mapping.eligibility import STANDING
 from mapping.sales_documents import MappedDocument
 from mapping.samples import load_samples
 from mapping.totals import VatLine
@@ -97,7 +98,7 @@ async def _load(wanted: _Wanted, stripe: StripeApi) -> Sequence[Invoice]:
         return [await _fetch(stripe, wanted.invoice_id)]
     ids: list[str] = []
     async for invoice in stripe.list_invoices():
-        if invoice.status in {"open", "paid"}:
+        if invoice.status in STANDING:
             ids.append(invoice.id)
         if len(ids) == wanted.last:
             break

@@ -13,7 +13,7 @@ from hub.doubt import get_memory_gap, is_in_doubt
 from hub.ledger import CustomerLink, Incarnation, InvoiceRecord
 from hub.mapper import DocumentMapper
 from hub.materials import StripeCatalog
-from hub.outcomes import decide_closed
+from hub.outcomes import call_for_loss, decide_closed
 from hub.told_draft import build_told_document, read_told_draft
 from hub.usage import Usage
 from mapping.customers import NewCustomerPayload
@@ -189,7 +189,7 @@ class ReplayPlanner:
         told: BcDocument | None = None,
         number: str = "",
     ) -> PlannedInvoice:
-        outcome = decide_closed(record.state, closed, self.clock.now(), told)
+        outcome = decide_closed(record, closed, self.clock.now(), told)
         if outcome.outcome == "attention":
             return PlannedInvoice(invoice_id, "attention", f"would want attention: {outcome.reason}", number)
         return PlannedInvoice(invoice_id, "skip", f"would be skipped: {outcome.reason}", number)
@@ -207,6 +207,9 @@ class ReplayPlanner:
         if planned.verdict != "fail" and (credit := await find_credit(self.stripe, invoice)) is not None:
             called = call_for_credit(credit, to_document(found, mapped.kind), self.clock.now())
             return due.tell("attention", f"would want attention: {called.reason}")
+        if planned.verdict != "fail" and invoice.status == "uncollectible":
+            lost = call_for_loss(to_document(found, mapped.kind), self.clock.now())
+            return due.tell("attention", f"would want attention: {lost.reason}")
         return planned
 
     async def _map(self, invoice: Invoice, customer: CustomerMatch | None) -> MappedDocument:

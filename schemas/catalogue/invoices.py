@@ -139,13 +139,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "invoice.closed.meanwhile",
-        "The invoice was voided, written off or deleted in Stripe while it was worked on.",
-        _LEFT_OVER,
-        Page.BC_SALES_INVOICES,
-    ),
-    Entry(
-        "invoice.closed.uncollectible",
-        "The invoice was marked uncollectible in Stripe.",
+        "The invoice was voided or deleted in Stripe while it was worked on.",
         _LEFT_OVER,
         Page.BC_SALES_INVOICES,
     ),
@@ -220,6 +214,12 @@ ENTRIES: tuple[Entry, ...] = (
         "Several items in Business Central fit the product of a line.",
         "Make them different there, or name the product in invoices.products.table; then replay.",
         Page.BC_ITEMS,
+    ),
+    Entry(
+        "invoice.left_alone.empty",
+        "The invoice was finalized without lines and comes to nothing.",
+        "Nothing: there is nothing to book.",
+        Page.STRIPE_INVOICE,
     ),
     Entry(
         "invoice.left_alone.go_live",
@@ -340,6 +340,12 @@ ENTRIES: tuple[Entry, ...] = (
         "The draft would come to another total once it is posted.",
         "Enter this invoice by hand, or post Stripe's tax as given (invoices.tax.mode); then replay.",
         Page.HUB_SETTINGS,
+    ),
+    Entry(
+        "invoice.uncollectible",
+        "The invoice was marked uncollectible in Stripe. It was issued, so its draft stands.",
+        "Post the draft in Business Central, and enter the loss of the receivable there.",
+        Page.BC_SALES_INVOICES,
     ),
     Entry("ledger.lease.lost", "Something took longer than its lease and was given up.", WAIT, Page.HUB_WAITING),
     Entry("ledger.lease.taken", "Another process is at work on the same invoice.", WAIT, Page.HUB_WAITING),

@@ -86,7 +86,7 @@ class ContactsHandler:
             is_backfilled=record.backfilled_at is not None,
         )
         if record.closed_at is not None and not isinstance(decision, Closed):
-            # Written off and paid after all: it stands again.
+            # Seen closed by an answer that was late, or by an earlier release, which closed what was written off.
             await self.ledger.record_closed(message.connection, message.object_id, None)
         match decision:
             case NotYet():

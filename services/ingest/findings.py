@@ -12,7 +12,7 @@ from hub.directory import Snapshot
 from hub.ledger import InvoiceRecord
 from hub.outcomes import DOUBLED
 from hub.told_draft import read_told_draft
-from mapping.eligibility import Closed, DueDecision, GoOn, decide_due, get_issue_time
+from mapping.eligibility import STANDING, Closed, DueDecision, GoOn, decide_due, get_issue_time
 from schemas.errors import Refused
 from schemas.messages import SWEPT_CLOSED, SWEPT_DELETED, SWEPT_DOUBLED, SWEPT_MISSING, SWEPT_UNTOLD
 from schemas.money import to_decimal
@@ -28,6 +28,8 @@ EVENT_TYPES: dict[FindingKind, str] = {
     "deleted": SWEPT_DELETED,
     "doubled": SWEPT_DOUBLED,
 }
+# Reasons to skip an invoice that a change in Stripe can end.
+_PASSING = ("invoice.not_due", "invoice.closed")
 # So long does Stripe keep the events that tell of a sending.
 _EVENTS_LIVE = timedelta(days=30)
 
@@ -89,7 +91,7 @@ def is_sent(invoice: Invoice, record: InvoiceRecord, now: datetime) -> bool:
     if record.sent_at is not None:
         return True
     is_old = now - get_issue_time(invoice) > _EVENTS_LIVE
-    return is_old and invoice.collection_method == "send_invoice" and invoice.status in {"open", "paid"}
+    return is_old and invoice.collection_method == "send_invoice" and invoice.status in STANDING
 
 
 def decide_listed(
@@ -131,12 +133,12 @@ def _compare_closed(views: Views, prefix: str) -> Finding | None:
 
 def _compare_booked(views: Views) -> Finding | None:
     """Synced: its one document must be there, be alone, and come to Stripe's total."""
-    document, known = views.record.state.document, views.known
+    document, known, outcome = views.record.state.document, views.known, views.record.outcome
     number = document.number if document else ""
     if known is None:
         return _find(views, "deleted", f"Its draft {number} was deleted in Business Central.")
     doubles = [one for one in views.documents if one.id.lower() != known.id.lower() and _are_alike(one, known)]
-    was_doubled = views.record.outcome is not None and views.record.outcome.code == DOUBLED
+    was_doubled = outcome is not None and outcome.code == DOUBLED
     if doubles and not was_doubled:
         return _find(views, "doubled", f"Beside {known.number} there is {_list_numbers(doubles)}.")
     if was_doubled and not doubles:
@@ -145,14 +147,15 @@ def _compare_booked(views: Views) -> Finding | None:
     if total is not None and known.total_amount_including_tax != total:
         was, now = f"{total:,.2f}", f"{known.total_amount_including_tax:,.2f}"
         return _find(views, "changed", f"{known.number} was changed: {now} in Business Central, {was} in Stripe.")
+    if views.invoice.status == "uncollectible" and (outcome is None or outcome.outcome != "attention"):
+        return _find(views, "closed", f"It was written off in Stripe; {known.number} stands.")
     return None
 
 
 def _compare_due(views: Views) -> Finding | None:
-    """Due and not synced: it must have failed, or been left alone, or wait."""
+    """Due and not synced: it must have failed, or been left alone by a rule, or wait. What is due again has no end."""
     outcome = views.record.outcome
-    is_ended = outcome is not None and outcome.outcome != "pending" and not outcome.code.startswith("invoice.not_due")
-    if is_ended:
+    if outcome is not None and outcome.outcome != "pending" and not outcome.code.startswith(_PASSING):
         return None
     own = [one for one in views.documents if _is_this(one, views.invoice)]
     if any(_are_alike(one, own[0]) for one in own[1:]):

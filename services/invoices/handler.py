@@ -9,10 +9,10 @@ from hub.credits import CREDIT_EVENTS, call_for_credit, find_credit
 from hub.directory import Directory, Snapshot
 from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.mapper import DocumentMapper
-from hub.outcomes import DOUBLED, Outcomes, Told
+from hub.outcomes import DOUBLED, Outcomes, Told, call_for_loss
 from hub.stage.ports import Failure, Outgoing
 from hub.usage import Usage
-from mapping.eligibility import Closed
+from mapping.eligibility import STANDING, Closed
 from mapping.sales_documents import MappedDocument
 from schemas.errors import HubError, Queued
 from schemas.messages import SWEPT, SWEPT_DOUBLED, BcDocument, ContactResolved, CustomerMatch, Wakeup
@@ -25,7 +25,7 @@ from services.invoices.protocol import DraftProtocol, HeldInvoice, Wanted
 # Finalized invoices hardly change, but one can be voided while its message waits in a backlog.
 _FRESH = timedelta(minutes=2)
 _CUSTOMER_REFUSED = frozenset({"bc.customer.blocked", "bc.customer.unknown"})
-_CLOSED = Closed("The invoice was voided, written off or deleted in Stripe.", code="invoice.closed.meanwhile")
+_CLOSED = Closed("The invoice was voided or deleted in Stripe.", code="invoice.closed.meanwhile")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class InvoicesHandler:
             if record.is_told_synced and not _is_asked(message.received):
                 return await self.outcomes.repeat(message.connection, message.received)
             invoice = await self._refresh(snapshot, message, record)
-            if invoice is None or invoice.status not in {"open", "paid"}:
+            if invoice is None or invoice.status not in STANDING:
                 return await self.outcomes.conclude_closed(message.connection, message.received, _CLOSED)
             mapped = await self._map(snapshot, message, invoice)
             if snapshot.connection.dry_run:
@@ -122,11 +122,13 @@ class InvoicesHandler:
             outcome = call_for_doubles(outcome, document.number, doubles)
         elif credit := await find_credit(self.remotes.stripe(wanted.snapshot), wanted.invoice):
             outcome = call_for_credit(credit, document, self.clock.now())
+        elif wanted.invoice.status == "uncollectible":
+            outcome = call_for_loss(document, self.clock.now())
         return await self.outcomes.conclude(message.connection, message.received, outcome, told, over_synced=True)
 
     async def _is_closed(self, wanted: Wanted) -> bool:
         invoice = await self.remotes.stripe(wanted.snapshot).fetch_invoice(wanted.invoice.id)
-        return invoice is None or invoice.status not in {"open", "paid"}
+        return invoice is None or invoice.status not in STANDING
 
     async def _conclude_dry_run(
         self, message: ContactResolved, snapshot: Snapshot, mapped: MappedDocument
@@ -152,9 +154,9 @@ class InvoicesHandler:
 
 
 def _is_asked(received: Wakeup) -> bool:
-    """Whether a synced invoice is looked at all the same: a person asks, a credit, or a sweep's find."""
-    is_credited = received.event_type in CREDIT_EVENTS
-    return received.cause == "replay" or is_credited or received.event_type.startswith(SWEPT)
+    """Whether a synced invoice is looked at all the same: a person asks, a credit, a loss, or a sweep's find."""
+    is_lessened = received.event_type in CREDIT_EVENTS or received.event_type == "invoice.marked_uncollectible"
+    return received.cause == "replay" or is_lessened or received.event_type.startswith(SWEPT)
 
 
 def _seeks_doubles(received: Wakeup, record: InvoiceRecord) -> bool:

@@ -14,7 +14,7 @@ from mapping.eligibility import (
     get_issue_time,
 )
 from schemas.settings import Settings, Trigger
-from schemas.stripe_objects import Invoice
+from schemas.stripe_objects import Invoice, LineList
 from tests.builders import NOW, build_invoice, load_sample_invoice
 
 
@@ -37,7 +37,11 @@ def decide(invoice: Invoice, *triggers: Trigger, was_sent: bool = False) -> DueD
         ("paid", ("sent", "paid"), True, GoOn("sent")),
         ("draft", ("finalized",), True, NotYet),
         ("void", ("finalized",), False, Closed),
-        ("uncollectible", ("finalized",), False, Closed),
+        # Issued, and written off: the loss is another entry.
+        ("uncollectible", ("finalized",), False, GoOn("finalized")),
+        ("uncollectible", ("sent",), True, GoOn("sent")),
+        ("uncollectible", ("paid",), False, NotYet),
+        ("void", ("paid",), False, Closed),
         ("void", ("sent",), True, Closed),
         # Stripe may add a status: nothing is known of it, so nothing is made of it.
         ("a new one", ("finalized",), False, NotYet),
@@ -81,7 +85,7 @@ def test_not_yet_says_what_is_waited_for() -> None:
     )
 
 
-@pytest.mark.parametrize(("sample", "expected"), [("15", Closed), ("16", Closed), ("20", GoOn), ("26", NotYet)])
+@pytest.mark.parametrize(("sample", "expected"), [("15", Closed), ("16", GoOn), ("20", GoOn), ("26", NotYet)])
 def test_recorded_invoices(sample: str, expected: type) -> None:
     invoice = load_sample_invoice(sample)
     go_live = get_issue_time(invoice) - timedelta(days=1)
@@ -139,3 +143,15 @@ def test_an_invoice_is_dated_when_it_takes_effect() -> None:
 
     assert (get_effective_time(invoice), get_issue_time(invoice)) == (at, NOW)
     assert get_effective_time(build_invoice()) == NOW
+
+
+@pytest.mark.parametrize("settings", [{}, {"invoices": {"zero_total": "create"}}, {"triggers": ["paid"]}])
+@pytest.mark.parametrize("status", ["open", "paid", "uncollectible"])
+def test_an_invoice_without_lines_that_comes_to_nothing_is_left_alone(status: str, settings: dict[str, Any]) -> None:
+    empty = build_invoice(total=0, status=status, lines=[]).model_copy(update={"lines": LineList(data=())})
+    decision = decide_with(empty, **settings)
+
+    assert isinstance(decision, LeftAlone)
+    assert decision.code == "invoice.left_alone.empty"
+    # With a total it is no invoice of nothing: it goes on, and is refused for its missing lines.
+    assert isinstance(decide_with(empty.model_copy(update={"total": 100, "status": "paid"})), GoOn)

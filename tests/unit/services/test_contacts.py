@@ -111,14 +111,21 @@ async def test_a_replay_of_an_invoice_not_due_yet_is_answered(world: World) -> N
     assert (await bring(world, build_head(event_type="invoice.sent"))).outcome == "synced"
 
 
-@pytest.mark.parametrize(("status", "word"), [("void", "voided"), ("uncollectible", "marked uncollectible")])
-async def test_a_closed_invoice_without_draft_is_skipped(world: World, status: str, word: str) -> None:
-    world.stripe.put(build_invoice(status=status))
+async def test_a_voided_invoice_without_draft_is_skipped(world: World) -> None:
+    world.stripe.put(build_invoice(status="void"))
     result = await bring(world)
 
-    assert result.outcome == "skipped"
-    assert word in result.reason
+    assert (result.outcome, result.reason) == ("skipped", "The invoice was voided in Stripe.")
     assert world.bc.calls == []
+
+
+async def test_an_invoice_that_was_written_off_is_drafted_and_its_loss_called_for(world: World) -> None:
+    world.stripe.put(build_invoice(status="uncollectible"))
+    result = await bring(world)
+
+    assert (result.outcome, result.code) == ("attention", "invoice.uncollectible")
+    assert [one.external_document_number for one in world.bc.invoices] == ["HUB-0001"]
+    assert f"its draft {world.bc.invoices[0].number} in Business Central stands" in result.reason
 
 
 async def test_a_closed_invoice_with_draft_needs_attention_and_its_draft_is_not_touched(world: World) -> None:
@@ -139,7 +146,9 @@ async def test_an_invoice_written_off_and_paid_after_all_is_synced_again(world: 
     world.stripe.put(build_invoice())
     await bring(world)
     world.stripe.change("in_1", status="uncollectible")
-    await bring(world, build_head(event_type="invoice.marked_uncollectible"))
+    lost = await bring(world, build_head(event_type="invoice.marked_uncollectible"))
+    assert (lost.outcome, lost.code) == ("attention", "invoice.uncollectible")
+    assert "enter the loss" in world.stripe.invoices["in_1"].metadata["bc_error"]
     world.stripe.change("in_1", status="paid")
     result = await bring(world, build_head(event_type="invoice.paid"))
 

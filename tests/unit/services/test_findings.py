@@ -38,11 +38,20 @@ def build_record(phase: Any = "synced", outcome: InvoiceOutcome | None = None, *
 
 
 SYNCED = build_record(outcome=told("synced"))
+WRITTEN_OFF = build_record(outcome=told("attention", "invoice.uncollectible"))
 NOTHING = InvoiceRecord()
+CLOSED = "invoice.closed.uncollectible"
 
 
-def look(record: InvoiceRecord, *documents: SalesInvoice, says: str = "", due: Any = DUE, **more: Any) -> Finding:
-    invoice = build_invoice(metadata={"bc_status": says} if says else {})
+def look(
+    record: InvoiceRecord,
+    *documents: SalesInvoice,
+    says: str = "",
+    due: Any = DUE,
+    status: str = "open",
+    **more: Any,
+) -> Finding:
+    invoice = build_invoice(metadata={"bc_status": says} if says else {}, status=status)
     known = next((one for one in documents if one.id == KNOWN.id), None) if record.state.document else None
     views = Views(invoice, record, due, documents=documents, known=known, **more)
     return compare(views, prefix="bc_")
@@ -64,6 +73,16 @@ def look(record: InvoiceRecord, *documents: SalesInvoice, says: str = "", due: A
         (look(build_record("none", told("pending"))), "missing", "nothing waits"),
         (look(build_record("intent")), "missing", "nothing waits"),
         (look(build_record("none", told("skipped", "invoice.not_due.trigger")), says="skipped"), "missing", "due"),
+        # By an earlier release, which took what was written off for closed.
+        (look(build_record("none", told("skipped", CLOSED)), status="uncollectible", says="skipped"), "missing", "due"),
+        (look(NOTHING, status="uncollectible"), "missing", "there is no draft, and nothing waits"),
+        (look(build_record("none", told("failed")), status="uncollectible", says="failed"), "fine", ""),
+        (
+            look(SYNCED, KNOWN, status="uncollectible", says="synced"),
+            "closed",
+            "written off in Stripe; S-INV1001",
+        ),
+        (look(WRITTEN_OFF, KNOWN, status="uncollectible", says="attention"), "fine", ""),
         # Told wrongly, or not at all.
         (look(SYNCED, KNOWN), "untold", "Stripe's metadata say nothing"),
         (look(SYNCED, KNOWN, says="pending"), "untold", "Stripe's metadata say pending"),

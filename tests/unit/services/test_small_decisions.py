@@ -111,7 +111,7 @@ def test_a_closed_invoice_is_skipped_unless_there_may_be_a_draft(
     phase: Phase, has_document: bool, expected: Outcome, words: str
 ) -> None:
     state = InvoiceState(phase=phase, document=DOCUMENT if has_document else None)
-    decided = decide_closed(state, Closed("Voided.", code="invoice.closed.voided"), NOW)
+    decided = decide_closed(InvoiceRecord(state=state), Closed("Voided.", code="invoice.closed.voided"), NOW)
 
     assert (decided.outcome, decided.code) == (expected, "invoice.closed.voided")
     assert words in decided.reason
@@ -122,7 +122,10 @@ def test_a_closed_invoice_is_skipped_unless_there_may_be_a_draft(
 def test_a_draft_that_only_stripe_remembers_wants_a_person_too(phase: Phase, expected: Outcome) -> None:
     """The ledger was lost; but what it knows to be deleted is no draft any more."""
     decided = decide_closed(
-        InvoiceState(phase=phase), Closed("Voided.", code="invoice.closed.voided"), NOW, told=DOCUMENT
+        InvoiceRecord(state=InvoiceState(phase=phase)),
+        Closed("Voided.", code="invoice.closed.voided"),
+        NOW,
+        told=DOCUMENT,
     )
 
     assert decided.outcome == expected
