@@ -28,6 +28,8 @@ _KNOWN_PREFIXES = (
     "AT BE BG CHE CY CZ DE DK EE EL ES FI FR GB HR HU IE IT LT LU LV MT NL NO PL PT RO SE SI SK XI"
 ).split()
 _TAX_SUFFIXES = re.compile(r"^(NO.*?)(?:MVA)+$|^(CHE.*?)(?:MWST|TVA|IVA|VAT)+$")
+# Belgium has put a 0 before its numbers of nine digits.
+_BELGIAN = re.compile(r"^BE(\d{9})$", re.ASCII)
 _SHORTEST_TAX_ID = 4
 _SHORTEST_PHONE = 5
 # Quotes and dashes of all kinds; before NFKC, which takes some of them apart.
@@ -93,7 +95,7 @@ def normalise_phone(text: str, country: str) -> str:
 
 def normalise_tax_id(text: str, country: str) -> str:
     """Return a tax number without blanks, dots and dashes, with the prefix of its country where that is known."""
-    code = _settle(_squeeze, text)
+    code = squeeze_code(text)
     if len(code) < _SHORTEST_TAX_ID or not _has_digit(code):
         return ""
     for alias, prefix in _TAX_ALIASES.items():
@@ -103,7 +105,12 @@ def normalise_tax_id(text: str, country: str) -> str:
     if own and not _is_prefixed(code, own) and not any(_is_prefixed(code, known) for known in _KNOWN_PREFIXES):
         code = own + code
     suffixed = _TAX_SUFFIXES.match(code)
-    return next(filter(None, suffixed.groups())) if suffixed else code
+    return next(filter(None, suffixed.groups())) if suffixed else _BELGIAN.sub(r"BE0\1", code)
+
+
+def squeeze_code(text: str) -> str:
+    """Return a number's letters and digits, in upper case and without what parts them."""
+    return _settle(_squeeze, text)
 
 
 def get_tax_prefix(country: str) -> str:
