@@ -17,6 +17,7 @@ import httpx
 from pydantic import SecretStr
 
 from hub.app import Foundation, build_foundation
+from hub.cli.connections import release_connection
 from hub.config import load_config
 from hub.directory import Snapshot
 from hub.learned import LearnedFacts
@@ -185,6 +186,13 @@ class Relay:
         self.settings = Settings.model_validate(document)
         await self.foundation.directory.save_settings(self.connection.id, self.settings)
 
+    async def resume(self) -> None:
+        """Go on, as `hub connections resume` does."""
+        await self.foundation.directory.set_paused(self.connection.id, paused=False)
+        await release_connection(self.foundation, self.connection.id)
+        for parked in self.kept.parked.values():
+            self.kept.parked[parked.message.build_wakeup().object_id] = replace(parked, due=self.clock.now())
+
     async def snapshot(self) -> Snapshot:
         return await self.foundation.directory.load(self.connection.id)
 
@@ -320,7 +328,9 @@ async def open_relay(
     async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
         admin = simulators.stripe["admin"]
         opened = await http.post(f"{admin}/accounts", json={"api_keys": [key], "invoice_prefix": mark.upper()})
-        made = {"companies": [{"name": name, **(company or {})}]}
+        client = f"app-{mark}"
+        app = {"client_id": client, "client_secret": "demo-secret"}
+        made = {"apps": [app], "companies": [{"name": name, **(company or {})}]}
         seeded = await http.post(f"{simulators.bc['admin']}/seed", json=made)
         assert seeded.status_code == 200, seeded.text
         company_id = str(seeded.json()["companies"][0]["id"])
@@ -331,7 +341,7 @@ async def open_relay(
             "bc_environment": "sandbox",
             "bc_company": name,
             "bc_company_id": company_id,
-            "bc_client_id": "demo-client",
+            "bc_client_id": client,
             "created_at": clock.now() - timedelta(days=90),
             "go_live": clock.now() - timedelta(days=60),
         }

@@ -41,6 +41,8 @@ class Advice:
     outcome: str
     again: str
     """The code after a replay without the advice, which looks anew at what was learned."""
+    replay_helps: bool
+    """The advice is just to replay."""
     asked: bool
     """Found only where a person asks: a webhook takes the link to a customer, or what is synced, as it stands."""
 
@@ -49,7 +51,13 @@ SCENARIOS: list[Advice] = []
 
 
 def advice(
-    code: str, *, recreate: bool = False, outcome: str = "failed", again: str = "", asked: bool = False
+    code: str,
+    *,
+    recreate: bool = False,
+    outcome: str = "failed",
+    again: str = "",
+    replay_helps: bool = False,
+    asked: bool = False,
 ) -> Callable[[Scenario], Scenario]:
     """Register a scenario; `outcome` is what the invoice comes to before the advice is followed.
 
@@ -57,7 +65,9 @@ def advice(
     """
 
     def register(scenario: Scenario) -> Scenario:
-        SCENARIOS.append(Advice(code, scenario.__name__, scenario, recreate, outcome, again or code, asked))
+        SCENARIOS.append(
+            Advice(code, scenario.__name__, scenario, recreate, outcome, again or code, replay_helps, asked)
+        )
         return scenario
 
     return register

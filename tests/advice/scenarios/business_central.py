@@ -1,5 +1,6 @@
 """Codes of Business Central and of the sign-in to it."""
 
+import re
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -7,8 +8,11 @@ from pydantic import SecretStr
 
 from tests.advice.advice import advice
 from tests.relay import Relay
+from tests.unit.business_central.test_bc_errors import DIALOGS
 
 Steps = AsyncGenerator[Mapping[str, Any]]
+MENDED = frozenset({"bc.tax_number.format", "bc.tax_number.taken", "bc.phone.format", "bc.email.format"})
+"""What the hub mends by itself: it writes the value in another form, or leaves it out."""
 
 
 async def sync_one(shop: Relay, customer: str | None = None, **form: Any) -> str:
@@ -107,6 +111,35 @@ async def fill_in_the_posting_groups(shop: Relay) -> Steps:
     await shop.seed(customers=[{"number": "P1", "taxAreaCode": "DOMESTIC", "posting": dict.fromkeys(bare, "DOMESTIC")}])
 
 
+@advice("bc.customer.unknown", replay_helps=True)
+async def replay_and_the_customer_is_looked_for_again(shop: Relay) -> Steps:
+    customer = await shop.add_customer()
+    await shop.bring(await shop.invoice(customer, tax=await shop.rate("25")))
+    (draft,) = (await shop.dump())["salesInvoices"]
+    await shop.bc("DELETE", f"salesInvoices({draft['id']})")
+    await shop.bc("DELETE", f"customers({draft['customerId']})")
+    yield await shop.invoice(customer, tax=await shop.rate("25"))
+
+
+# --- rules that the simulator has no pages for: it answers with their sentence until they are changed
+
+
+def _register(code: str, sentence: str) -> None:
+    async def change_what_business_central_names(shop: Relay) -> Steps:
+        invoice = await shop.invoice(tax=await shop.rate("25"))
+        match = {"method": "POST", "path_regex": "salesInvoices$", "body_regex": re.escape(invoice["number"])}
+        rule = {"kind": "status", "status": 400, "code": "Application_DialogException", "text": sentence}
+        await shop.control("bc", "POST", "faults", match=match, **rule)
+        yield invoice
+        await shop.control("bc", "DELETE", "faults")
+
+    advice(code)(change_what_business_central_names)
+
+
+for _code, _sentence in {code: sentence for code, sentence in reversed(DIALOGS) if code not in MENDED}.items():
+    _register(_code, _sentence)
+
+
 # --- credentials: the connection waits, and goes on by itself
 
 
@@ -122,3 +155,55 @@ async def give_the_secrets_value(shop: Relay) -> Steps:
     await connect_again(shop, bc_client_secret=SecretStr("the id of the secret"))
     yield await shop.invoice(tax=await shop.rate("25"))
     await connect_again(shop, bc_client_secret=SecretStr("demo-secret"))
+
+
+@advice("bc.sign_in.expired_secret", outcome="pending")
+async def make_a_new_secret(shop: Relay) -> Steps:
+    app = {"client_id": shop.connection.bc_client_id}
+    await shop.control("bc", "POST", "app", **app, secret_expired=True)
+    yield await shop.invoice(tax=await shop.rate("25"))
+    await shop.control("bc", "POST", "app", **app, secret_expired=False, client_secret="a new secret")
+    await connect_again(shop, bc_client_secret=SecretStr("a new secret"))
+
+
+@advice("bc.credentials.refused", outcome="pending")
+async def enable_the_app_in_business_central(shop: Relay) -> Steps:
+    app = {"client_id": shop.connection.bc_client_id}
+    await shop.control("bc", "POST", "app", **app, registered=False)
+    yield await shop.invoice(tax=await shop.rate("25"))
+    await shop.control("bc", "POST", "app", **app, registered=True)
+
+
+async def _answer_all_with(shop: Relay, status: int, code: str) -> None:
+    match = {"path_regex": shop.company_id}
+    await shop.control("bc", "POST", "faults", match=match, kind="status", status=status, code=code)
+
+
+@advice("bc.credentials.forbidden", outcome="pending")
+async def give_the_permission_sets(shop: Relay) -> Steps:
+    await _answer_all_with(shop, 403, "Authorization_RequestDenied")
+    yield await shop.invoice(tax=await shop.rate("25"))
+    await shop.control("bc", "DELETE", "faults")
+
+
+@advice("bc.company.not_found", outcome="pending")
+async def let_the_company_be_there_again(shop: Relay) -> Steps:
+    await _answer_all_with(shop, 404, "Internal_CompanyNotFound")
+    yield await shop.invoice(tax=await shop.rate("25"))
+    await shop.control("bc", "DELETE", "faults")
+
+
+@advice("bc.tenant.unavailable", outcome="pending")
+async def wait_until_the_environment_is_back(shop: Relay) -> Steps:
+    await _answer_all_with(shop, 503, "Internal_TenantUnavailable")
+    yield await shop.invoice(tax=await shop.rate("25"))
+    await shop.control("bc", "DELETE", "faults")
+
+
+@advice("bc.permission.drafts_hidden", outcome="pending")
+async def give_permission_to_read_and_resume(shop: Relay) -> Steps:
+    user = shop.connection.bc_client_id
+    await shop.control("bc", "POST", "permissions", hide_drafts=True, user=user)
+    yield await shop.invoice(tax=await shop.rate("25"))
+    await shop.control("bc", "POST", "permissions", hide_drafts=False, user=user)
+    await shop.resume()

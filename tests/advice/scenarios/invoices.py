@@ -554,4 +554,4 @@ async def let_the_hub_make_credit_memos(shop: Relay) -> Steps:
 async def resume_the_connection(shop: Relay) -> Steps:
     await shop.foundation.directory.set_paused(shop.connection.id, paused=True)
     yield await shop.invoice(tax=await shop.rate("25"))
-    await shop.foundation.directory.set_paused(shop.connection.id, paused=False)
+    await shop.resume()

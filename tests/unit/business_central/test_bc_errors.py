@@ -172,7 +172,7 @@ def relation(field: str, table: str, value: str) -> str:
 
 
 # From the labels of Microsoft's base application (microsoft/BCApps), filled in as it fills them in.
-_DIALOGS = [
+DIALOGS = [
     (
         "bc.tax_number.format",
         _VAT.format("for Customer C1 ", "NO") + _ACCEPTED.format("NO ### ### ### MVA, ### ### ###"),
@@ -206,6 +206,12 @@ _DIALOGS = [
     ("bc.customer.credit_limit", "The customer's credit limit has been exceeded."),
     ("bc.item.unknown", "You must select an existing item."),
     ("bc.item.blocked", "Item Variant RED for Item BIKE is blocked."),
+    (
+        "bc.posting_setup.account_missing",
+        "Sales VAT Account must have a value in VAT Posting Setup: VAT Bus. Posting Group=EU. It cannot be empty.",
+    ),
+    ("bc.posting_setup.blocked", "Blocked must be equal to 'No' in VAT Posting Setup: VAT Bus. Posting Group=EU."),
+    ("bc.salesperson.unknown", relation("Salesperson Code", "Salesperson/Purchaser", "XX")),
     ("bc.posting_setup.missing", "The General Posting Setup does not exist. Identification fields: Gen. Bus.='EU'"),
     ("bc.account.not_postable", "Gen. Prod. Posting Group is not set for the Sales G/L account with no. 6110."),
     ("bc.dimension.missing", "Select a Dimension Value Code for the Dimension Code AREA for Customer 10000."),
@@ -286,7 +292,7 @@ _FIELD_TESTS = [
     ("bc.field.missing", "Reason Code must have a value in Sales Header: No.=S-INV1. It cannot be zero or empty."),
 ]
 MICROSOFT = [
-    *(("Application_DialogException", sentence, code) for code, sentence in _DIALOGS),
+    *(("Application_DialogException", sentence, code) for code, sentence in DIALOGS),
     *(("Application_FieldValidationException", sentence, code) for code, sentence in _FIELD_TESTS),
 ]
 
