@@ -7,10 +7,12 @@ from typing import Any
 
 from simulators.business_central.entities import ENTITIES, ZERO_GUID
 from simulators.business_central.errors import ApiError, dialog, invalid_relation
+from simulators.business_central.post_codes import PostCodeTable
 from simulators.business_central.store import Core, Json, Row, Table
 from simulators.business_central.vat import precision_of
 
 LINE_SETS = frozenset({"salesInvoiceLines", "salesCreditMemoLines"})
+_COUNTY_FORMAT = "City_x002B_County_x002B_Post_x0020_Code"
 _CURRENCY_INPUT = 10  # the API cuts currencyCode to this many characters before looking it up (BC facts §8)
 
 
@@ -85,6 +87,18 @@ class Company:
         self.templates: list[CustomerTemplate] = []
         self.salespeople: set[str] = set()
         self.line_owners: dict[str, tuple[str, str]] = {}
+        self.vat_formats: dict[str, tuple[str, ...]] = {}
+        self.post_codes = PostCodeTable()
+
+    @property
+    def home_country(self) -> str:
+        """Return the country of Company Information."""
+        return next(row.wire["country"] for row in self.tables["companyInformation"].rows.values())
+
+    def uses_county(self, country: str) -> bool:
+        """Tell whether addresses of a country have a county (FormatAddress.UseCounty)."""
+        row = self.by_code("countriesRegions", country) if country else None
+        return row is not None and row.wire["addressFormat"] == _COUNTY_FORMAT
 
     def table(self, set_name: str) -> Table:
         """Return one entity set's table."""

@@ -1,6 +1,6 @@
 """Customers: numbers, templates, currencies, and what a change of number or country drags along (BC facts §9)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -10,6 +10,8 @@ from simulators.business_central.errors import ApiError, dialog, same_key
 from simulators.business_central.resources import Call, Resource, check_link
 from simulators.business_central.sales_documents import KINDS, document_of, save_document
 from simulators.business_central.store import Json, Row
+from simulators.business_central.tax_numbers import check_tax_number
+from simulators.business_central.values import raise_case
 
 SERIES = "CUST"
 _REFERENCES = {
@@ -18,7 +20,7 @@ _REFERENCES = {
     "paymentMethodId": ("paymentMethods", "Payment Method"),
     "taxAreaId": ("taxAreas", "Tax Area"),
 }
-_CLEARED_BY_COUNTRY = ("city", "postalCode", "state")
+_PLACE = {"city": "city", "postalCode": "code", "country": "country", "state": "county"}
 
 
 class Customers(Resource):
@@ -42,16 +44,15 @@ class Customers(Resource):
         if number:
             call.company.check_manual_number(SERIES)
             self._check_free(call.company, number, None)
-        return create_customer(call.company, body)
+        validated = _validate(call.company, self.entity.blank(), body)
+        return create_customer(call.company, validated)
 
     def modify(self, call: Call, row: Row) -> Row:
         """Change a customer; a new number renames it everywhere."""
         body = self.checked(call, row)
         if "displayName" in body and not body["displayName"].strip():
             raise ApiError(400, "BadRequest_RequiredParamNotProvided", "The displayName must not be blank.")
-        if body.get("country", row.wire["country"]) != row.wire["country"]:
-            # A new country clears the place unless the same body says it anew (BC facts §8).
-            body = dict.fromkeys(_CLEARED_BY_COUNTRY, "") | body
+        body = _validate(call.company, row.wire, body)
         number = body.get("number") or row.wire["number"]
         body["number"] = number
         self._check_free(call.company, number, row)
@@ -74,7 +75,6 @@ class Customers(Resource):
         """Read the body and look every reference up."""
         body = super().checked(call, before)
         company = call.company
-        company.check_country(body.get("country", ""), "Customer")
         company.check_salesperson(body.get("salespersonCode", ""), "Customer")
         for prop, (set_name, shown) in _REFERENCES.items():
             check_link(company, set_name, prop, body, shown)
@@ -90,8 +90,58 @@ class Customers(Resource):
             raise same_key("Customer", f"No.='{number}'")
 
 
+def _validate(company: Company, before: Json, body: Json) -> Json:
+    """Validate place and tax number one after another in the body's order, and return all that changes."""
+    record = dict(before)
+    for name, value in body.items():
+        _VALIDATE.get(name, _set_plain)(company, record, name, value)
+    return {name: value for name, value in record.items() if name in body or value != before[name]}
+
+
+def _set_plain(_company: Company, record: Json, name: str, value: Any) -> None:
+    record[name] = value
+
+
+def _set_country(company: Company, record: Json, name: str, value: str) -> None:
+    """A new country clears the place of the old one, and the tax number is checked anew (Customer field 35)."""
+    company.check_country(value, "Customer")
+    before, record[name] = record[name], value
+    if value == before:
+        return
+    if before:
+        record |= dict.fromkeys(("city", "postalCode", "state"), "")
+    check_tax_number(company, record["taxRegistrationNumber"], value, _known_number(company, record))
+
+
+def _set_post_code(company: Company, record: Json, name: str, value: str) -> None:
+    """A code that the table has under any country brings city, county and country along (Customer field 91)."""
+    record[name] = value
+    found = company.post_codes.find(value, record["city"], record["country"])
+    if found is not None:
+        record |= {prop: getattr(found, column) for prop, column in _PLACE.items()}
+
+
+def _set_tax_number(company: Company, record: Json, name: str, value: str) -> None:
+    """The number is checked against the country that is there so far, or the company's (Customer field 86)."""
+    before, record[name] = record[name], raise_case(value)
+    if record[name] != before:
+        check_tax_number(company, record[name], record["country"], _known_number(company, record))
+
+
+def _known_number(company: Company, record: Json) -> str:
+    return record["number"] if record["id"] in company.table("customers").rows else ""
+
+
+_VALIDATE: dict[str, Callable[[Company, Json, str, Any], None]] = {
+    "country": _set_country,
+    "postalCode": _set_post_code,
+    "taxRegistrationNumber": _set_tax_number,
+}
+
+
 def create_customer(company: Company, body: Json, posting: Json | None = None) -> Row:
     """Insert a customer with the posting groups of its template, or those given."""
+    # After all fields, so by the country that a post code may have put there (ProcessNewRecordFromAPI).
     template = company.template_for(body.get("country", ""))
     values: dict[str, Any] = dict(template.values) if template else {}
     values |= posting or {}

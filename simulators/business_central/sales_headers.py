@@ -10,13 +10,13 @@ from simulators.business_central.entities import BLANK_DATE, ZERO_GUID
 from simulators.business_central.errors import ApiError, dialog, invalid_relation, test_field
 from simulators.business_central.sales_documents import CREDIT_MEMO, INVOICE, DocumentKind, SalesDocument
 from simulators.business_central.sales_lines import SalesLine, set_line_fields
-from simulators.business_central.store import Row
+from simulators.business_central.store import Json, Row
 from simulators.business_central.values import to_decimal
 from simulators.business_central.vat import update_amounts
 
 POSTED_ONLY = frozenset({"promisedPayDate", "disputeStatus", "disputeStatusId"})
 POSTED_WRITABLE = POSTED_ONLY | {"dueDate"}
-_COUNTRIES = frozenset({"sellToCountry", "shipToCountry", "billToCountry"})
+_SIDES = frozenset({"sellTo", "shipTo", "billTo"})
 _ADDRESS = {
     "AddressLine1": "addressLine1",
     "AddressLine2": "addressLine2",
@@ -53,11 +53,43 @@ def set_dates_again(document: SalesDocument, body: Mapping[str, Any], company: C
 def _set_plain(document: SalesDocument, name: str, value: Any, company: Company) -> None:
     if document.header.get(name) == value:
         return
-    if name in _COUNTRIES:
-        company.check_country(value, "Sales Header")
     if name == "salesperson":
         company.check_salesperson(value, "Sales Header")
-    document.header[name] = value
+    side, suffix = name[: len("sellTo")], name[len("sellTo") :]
+    if side in _SIDES and suffix in _ADDRESS:
+        _set_address(document, side, suffix, value, company)
+    else:
+        document.header[name] = value
+
+
+def _set_address(document: SalesDocument, side: str, suffix: str, value: str, company: Company) -> None:
+    """Validate one field of an address; the ship-to address follows the sell-to one as long as they are equal."""
+    header = document.header
+    follows = side == "sellTo" and document.kind is INVOICE and _same_address(header, "shipTo", "sellTo")
+    header[f"{side}{suffix}"] = value
+    match suffix:
+        case "Country":
+            company.check_country(value, "Sales Header")
+            if side != "shipTo" and not company.uses_county(value):
+                header[f"{side}State"] = ""
+        case "PostCode":
+            _fill_place(header, side, company)
+        case _:
+            pass
+    if follows:
+        header |= {f"shipTo{part}": header[f"sellTo{part}"] for part in _ADDRESS}
+
+
+def _same_address(header: Json, one: str, other: str) -> bool:
+    return all(header[f"{one}{part}"] == header[f"{other}{part}"] for part in _ADDRESS)
+
+
+def _fill_place(header: Json, side: str, company: Company) -> None:
+    """A post code that the table has under any country brings city, county and country along (PostCode.Table.al)."""
+    found = company.post_codes.find(header[f"{side}PostCode"], header[f"{side}City"], header[f"{side}Country"])
+    if found is not None:
+        place = {"PostCode": found.code, "City": found.city, "State": found.county, "Country": found.country}
+        header |= {f"{side}{part}": text for part, text in place.items()}
 
 
 def _set_sell_to(document: SalesDocument, _value: Any, company: Company, body: Mapping[str, Any]) -> None:

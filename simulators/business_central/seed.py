@@ -14,6 +14,7 @@ from simulators.business_central.customers import create_customer
 from simulators.business_central.default_dimensions import read_defaults
 from simulators.business_central.default_seed import TENANT, default_seed
 from simulators.business_central.items import create_item
+from simulators.business_central.post_codes import read_post_codes
 from simulators.business_central.store import Json
 from simulators.business_central.world import App, World
 
@@ -22,7 +23,7 @@ _LISTS = "paymentTerms paymentMethods shipmentMethods unitsOfMeasure countriesRe
 _SECTIONS = frozenset(
     (
         "setup series vat currencies taxGroups taxAreas dimensions accounts items customers templates salespeople "
-        "paymentTerms paymentMethods shipmentMethods unitsOfMeasure countriesRegions"
+        "paymentTerms paymentMethods shipmentMethods unitsOfMeasure countriesRegions information vatFormats postCodes"
     ).split()
 )
 _IDENTITY = frozenset({"tenant", "environment", "name", "id", "currency", "local_decimal_places", "replace"})
@@ -127,6 +128,24 @@ def _fill_setup(company: Company, given: Json) -> None:
         table.replace(row, row.wire | shown)
 
 
+def _fill_information(company: Company, given: Json) -> None:
+    table = company.table("companyInformation")
+    for row in list(table.rows.values()):
+        table.replace(row, row.wire | given)
+
+
+def _fill_vat_formats(company: Company, given: dict[str, str]) -> None:
+    """Take formats of tax numbers by country, `"DE": "DE#########; #########"`; none lifts the check."""
+    read = {country: tuple(form.strip() for form in text.split(";") if form.strip()) for country, text in given.items()}
+    company.vat_formats |= read
+
+
+def _fill_post_codes(company: Company, given: dict[str, str]) -> None:
+    """Take post codes by country, `"DK": "2000=Frederiksberg; 1500-1799=København V"`."""
+    for country, text in given.items():
+        company.post_codes.add(read_post_codes(country, text))
+
+
 def _fill_series(company: Company, given: Json) -> None:
     for code, entry in given.items():
         old = company.series.get(code)
@@ -225,6 +244,9 @@ def _fill_salespeople(company: Company, given: list[str]) -> None:
 
 # In this order: later sections refer to earlier ones.
 _FILLERS: dict[str, Callable[[Company, Any], None]] = {
+    "information": _fill_information,
+    "vatFormats": _fill_vat_formats,
+    "postCodes": _fill_post_codes,
     "series": _fill_series,
     "vat": _fill_vat,
     "currencies": _fill_currencies,
