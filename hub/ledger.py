@@ -24,7 +24,6 @@ from hub.redis import (
     invoice_key,
     invoice_lease_key,
     run,
-    translate_redis_errors,
     untold_key,
     usage_key,
     usage_months_key,
@@ -297,14 +296,18 @@ class Ledger:
 
         Doubts are judged by this time alone: processes' clocks may differ.
         """
-        async with translate_redis_errors():
-            stored, (seconds, micros) = await self.redis.eval(_LOOK, 1, INCARNATION)
-            now = datetime.fromtimestamp(int(seconds), tz=UTC) + timedelta(microseconds=int(micros))
-            if stored is None:
-                fresh = Incarnation(id=secrets.token_hex(8), born_at=now)
-                await self.redis.set(INCARNATION, fresh.model_dump_json(), nx=True)
-                stored = await self.redis.get(INCARNATION)
-        return Incarnation.model_validate_json(stored), now
+        life, now = await self.peek_life()
+        if life is None:
+            fresh = Incarnation(id=secrets.token_hex(8), born_at=now)
+            await run(self.redis.set(INCARNATION, fresh.model_dump_json(), nx=True))
+            life = Incarnation.model_validate_json(await run(self.redis.get(INCARNATION)))
+        return life, now
+
+    async def peek_life(self) -> tuple[Incarnation | None, datetime]:
+        """Return what `load_life` does, without beginning a life: None if there is none yet."""
+        stored, (seconds, micros) = await run(self.redis.eval(_LOOK, 1, INCARNATION))
+        now = datetime.fromtimestamp(int(seconds), tz=UTC) + timedelta(microseconds=int(micros))
+        return Incarnation.model_validate_json(stored) if stored else None, now
 
     async def load_customer_link(self, connection: str, stripe_customer: str) -> CustomerLink | None:
         """Return the linked BC customer, if the Stripe customer has one."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -30,6 +30,7 @@ from schemas.stripe_objects import Invoice
 NAME = "preview"
 # Business Central serves five at once, and production needs some of them.
 _AT_ONCE = 3
+_NOT_PROMISED = frozenset({"fail", "ambiguous", "unknown"})
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def command(
 ) -> None:
     """Show what an invoice would become: its customer and why, each field with its source, lines, tax and total.
 
-    Nothing is written, neither to Stripe nor to Business Central. It ends with 1 if one of them would fail.
+    Nothing is written, neither to Stripe nor to Business Central. It ends with 1 if one of them would fail, or
+    failed for its total last time and only Business Central can say whether it still does.
     """
     wanted = _Wanted(invoice_id, file, samples, last, settings_version)
     if sum(1 for one in (invoice_id, file, samples or None, last) if one is not None) != 1:
@@ -85,7 +87,7 @@ async def _preview(wanted: _Wanted, connection: str | None, *, as_json: bool) ->
         _show_one(shown[0])
     else:
         _show_table(shown)
-    if any(one.refusal is not None for one in shown):
+    if any(_judge(one) in _NOT_PROMISED for one in shown):
         raise typer.Exit(int(Exit.PROBLEM))
 
 
@@ -145,7 +147,10 @@ def describe(shown: Preview) -> dict[str, Any]:
         "customer": shown.customer.model_dump() if shown.customer else None,
         "would_create_customer": shown.new.payload if shown.new else None,
         "customer_sources": shown.new.sources if shown.new else None,
-        "notes": [*(shown.new.notes if shown.new else ()), *(shown.mapped.notes if shown.mapped else ())],
+        "notes": [*shown.notes, *(shown.mapped.notes if shown.mapped else ())],
+        "guess": shown.guess or None,
+        "last_failure": shown.last_failure or None,
+        "synced_as": shown.synced.number if shown.synced else None,
     }
     if shown.refusal is not None:
         fix = shown.refusal.fix if isinstance(shown.refusal, Refused) else ""
@@ -189,6 +194,8 @@ def _describe_taxes(mapped: MappedDocument) -> list[dict[str, Any]]:
 def _judge(shown: Preview) -> str:
     if shown.refusal is not None:
         return "ambiguous" if shown.refusal.code == "contact.ambiguous" else "fail"
+    if shown.last_failure:
+        return "unknown"
     return "match" if shown.customer else "create"
 
 
@@ -202,6 +209,8 @@ def _show_one(shown: Preview) -> None:
     say(f"Invoice {shown.invoice.number or shown.invoice.id}")
     if shown.due:
         say((f"It is not due now: {shown.due}", "yellow"))
+    if shown.synced is not None:
+        say((f"It is {shown.synced.number} in Business Central already: a replay would change nothing.", "yellow"))
     say(f"Customer: {_tell_customer(shown) or 'not looked for'}")
     if shown.new is not None:
         rows = [(name, str(value), shown.new.sources[name]) for name, value in shown.new.payload.items()]
@@ -213,7 +222,9 @@ def _show_one(shown: Preview) -> None:
     if shown.refusal is not None:
         fix = shown.refusal.fix if isinstance(shown.refusal, Refused) else ""
         say((f"It would fail: {shown.refusal.message} {fix}".strip(), "bold red"))
-    say("Nothing was written.")
+    if shown.last_failure:
+        say((f"It may fail again. Last time: {shown.last_failure}", "bold red"))
+    say("Nothing was written." + (f" {shown.guess}" if shown.guess else ""))
 
 
 def _show_draft(mapped: MappedDocument) -> None:
@@ -246,12 +257,18 @@ def _show_table(shown: Sequence[Preview]) -> None:
     if not shown:
         say("There are no finalized invoices.")
         return
-    colours = {"match": "green", "create": "cyan", "ambiguous": "bold magenta", "fail": "bold red"}
+    colours = {
+        "match": "green",
+        "create": "cyan",
+        "ambiguous": "bold magenta",
+        "unknown": "bold magenta",
+        "fail": "bold red",
+    }
     rows = [
         (
             one.invoice.number or one.invoice.id,
             Text(_judge(one), colours[_judge(one)]),
-            one.refusal.message if one.refusal else _tell_customer(one),
+            one.refusal.message if one.refusal else one.last_failure or _tell_customer(one),
             format_amount(one.mapped.total, one.mapped.currency) if one.mapped else "",
         )
         for one in shown
@@ -259,3 +276,5 @@ def _show_table(shown: Sequence[Preview]) -> None:
     show_table(("Invoice", "Would", "Customer, or why not", "Total"), rows, whole=("Invoice", "Would"))
     counts = {verdict: sum(1 for one in shown if _judge(one) == verdict) for verdict in colours}
     say(", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) + ". Nothing was written.")
+    for guess, count in Counter(one.guess for one in shown if one.guess).items():
+        say((f"Of {count}: {guess}", "yellow"))

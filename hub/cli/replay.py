@@ -1,11 +1,12 @@
 """`hub replay`: send invoices round again through the head topic, or tell what would happen."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 import typer
 from rich.progress import Progress
@@ -27,10 +28,7 @@ from hub.cli.moments import parse_moment
 from hub.cli.replay_plan import PlannedInvoice, ReplayPlanner, Verdict, count_verdicts
 from hub.cli.topic_reader import quiet_kafka
 from hub.cli.wording import say, show_table
-from hub.clock import Clock
 from hub.directory import Snapshot
-from hub.ledger import Incarnation
-from hub.redis import INCARNATION, run
 from hub.stage.ports import Outgoing
 from hub.trace import begin_trace
 from hub.usage import Usage
@@ -257,7 +255,8 @@ async def _plan_and_show(planner: ReplayPlanner, ids: Sequence[str], *, as_json:
         print_json({"connection": snapshot.connection.id, "invoices": [asdict(one) for one in planned]})
     else:
         _show(planned, snapshot)
-    if count_verdicts(planned).get("fail"):
+    counts = count_verdicts(planned)
+    if counts.get("fail") or counts.get("unknown"):
         raise typer.Exit(int(Exit.PROBLEM))
 
 
@@ -274,18 +273,11 @@ def build_planner(
         search=build_search(foundation),
         usage=Usage(foundation.redis),
         load_claims=partial(_load_claims, foundation, snapshot),
-        load_life=partial(load_life, foundation.redis, foundation.clock),
         clock=foundation.clock,
         asked_at=foundation.clock.now(),
         recreate=recreate,
         is_backfill=is_backfill,
     )
-
-
-async def load_life(redis: Any, clock: Clock) -> Incarnation:
-    """Read the ledger's life; where no service has begun it yet, it would begin now."""
-    stored = await run(redis.get(INCARNATION))
-    return Incarnation.model_validate_json(stored) if stored else Incarnation(id="", born_at=clock.now())
 
 
 async def _load_claims(foundation: Foundation, snapshot: Snapshot, names: Sequence[str]) -> Held:
@@ -317,6 +309,10 @@ def _show(planned: Sequence[PlannedInvoice], snapshot: Snapshot) -> None:
     show_table(("Invoice", "Number", "What would happen"), rows, whole=("Invoice",))
     counts = ", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(planned).items())
     say(f"{counts}. Nothing was written.")
+    for guess, count in Counter(one.guess for one in planned if one.guess).items():
+        say((f"Of {count}: {guess}", "yellow"))
+    if snapshot.connection.dry_run:
+        say(("The connection is a dry run: a replay would only tell this. End it with: hub connections live", "yellow"))
     if snapshot.connection.paused or snapshot.blocks:
         state = "paused" if snapshot.connection.paused else "blocked"
         say((f"The connection is {state}: a replay would wait for it first.", "yellow"))

@@ -1,7 +1,7 @@
 """What a replay would do, told without doing it: the same decisions as production, and nothing written."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -10,40 +10,44 @@ from hub.clock import Clock
 from hub.credits import StripeCreditNotes, call_for_credit, find_credit
 from hub.directory import Snapshot
 from hub.doubt import get_memory_gap, is_in_doubt
+from hub.gate import DRAFTS_HIDDEN
 from hub.ledger import CustomerLink, Incarnation, InvoiceRecord
-from hub.mapper import DocumentMapper
+from hub.mapper import DocumentMapper, Foretold
 from hub.materials import StripeCatalog
-from hub.outcomes import call_for_loss, decide_closed
+from hub.outcomes import DOUBLED, call_for_loss, decide_closed
 from hub.told_draft import build_told_document, read_told_draft
 from hub.usage import Usage
 from mapping.customers import NewCustomerPayload
 from mapping.eligibility import DELETED, Closed, DueDecision, GoOn, LeftAlone, NotYet, decide_due, get_issue_time
+from mapping.materials import ListName
 from mapping.sales_documents import MappedDocument
 from schemas.errors import Blocked, HubError, Refused
 from schemas.messages import BcDocument, CustomerMatch, DocumentKind
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
 from services.contacts.claims import Held
-from services.contacts.decide import use_customer
+from services.contacts.decide import describe_gone, use_customer
 from services.contacts.ports import CustomerReader
 from services.contacts.search import CustomerSearch, check_linked
 from services.ingest.findings import is_sent
 from services.invoices.decide import (
-    Ending,
     build_deleted_refusal,
     build_gate_refusal,
     build_hidden_block,
+    choose_ending,
     decide_found,
     describe_change,
-    is_posted,
+    is_ours,
     passes_gate,
     to_document,
 )
 
 Verdict = Literal["create", "adopt", "unchanged", "skip", "wait", "fail", "attention", "unknown"]
 LoadClaims = Callable[[Sequence[str]], Awaitable[Held]]
-LoadLife = Callable[[], Awaitable[Incarnation]]
-"""Reads the ledger's life without beginning one: the ledger's own method would write."""
+# A draft that was right and is not seen any more.
+_GONE_CODES = frozenset({"invoice.draft.deleted", DRAFTS_HIDDEN})
+# What Business Central made of an invoice's VAT: only a draft shows whether it still does.
+_TOTAL_CODES = frozenset({"invoice.total.different", "invoice.total.unreachable", "invoice.total.unstable"})
 
 
 class StripeInvoices(StripeCatalog, StripeCreditNotes, Protocol):
@@ -77,6 +81,10 @@ class LedgerReader(Protocol):
         """Return the linked BC customer."""
         ...
 
+    async def peek_life(self) -> tuple[Incarnation | None, datetime]:
+        """Return the ledger's life, if it has begun, and the time by Redis's own clock."""
+        ...
+
 
 @dataclass(frozen=True)
 class PlannedInvoice:
@@ -87,6 +95,20 @@ class PlannedInvoice:
     words: str
     number: str = ""
     notes: tuple[str, ...] = ()
+    guess: str = ""
+    """What is not known of the draft's total, in words."""
+
+
+@dataclass(frozen=True)
+class _Seeking:
+    """Who the customer is, as the resolver finds it."""
+
+    customer: CustomerMatch | None
+    new: NewCustomerPayload | None = None
+    """Who would be created, where nobody was found."""
+    notes: tuple[str, ...] = ()
+    sent_at: datetime | None = None
+    """When the creation of a customer was begun of which no end is known."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +117,24 @@ class _Due:
 
     invoice: Invoice
     record: InvoiceRecord
-    mapped: MappedDocument
-    customer: CustomerMatch | None
-    """None: a new one would be created."""
-    notes: tuple[str, ...] = field(default=())
+    foretold: Foretold
+    seeking: _Seeking
+    guess: str
 
-    def tell(self, verdict: Verdict, words: str, *notes: str) -> PlannedInvoice:
+    @property
+    def mapped(self) -> MappedDocument:
+        """What would be sent."""
+        return self.foretold.mapped
+
+    @property
+    def customer(self) -> CustomerMatch | None:
+        """For whom; None: a new one would be created."""
+        return self.seeking.customer
+
+    def tell(self, verdict: Verdict, words: str, *notes: str, guess: str = "") -> PlannedInvoice:
         """Say what would happen."""
-        return PlannedInvoice(self.invoice.id, verdict, words, self.invoice.number or "", (*self.notes, *notes))
+        notes = (*self.seeking.notes, *notes)
+        return PlannedInvoice(self.invoice.id, verdict, words, self.invoice.number or "", notes, guess)
 
 
 @dataclass(frozen=True)
@@ -115,8 +147,15 @@ class Preview:
     customer: CustomerMatch | None = None
     new: NewCustomerPayload | None = None
     """Who would be created, where nobody was found."""
+    notes: tuple[str, ...] = ()
     mapped: MappedDocument | None = None
     refusal: HubError | None = None
+    guess: str = ""
+    """What is not known of the draft's total, in words."""
+    last_failure: str = ""
+    """Why it failed last, where only Business Central can say whether that still holds."""
+    synced: BcDocument | None = None
+    """The draft that it has already: nothing would be written."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +170,6 @@ class ReplayPlanner:
     search: CustomerSearch
     usage: Usage
     load_claims: LoadClaims
-    load_life: LoadLife
     clock: Clock
     asked_at: datetime
     """Customers who were in Business Central then are found."""
@@ -145,8 +183,8 @@ class ReplayPlanner:
         Raises:
             Blocked: a system refuses altogether, so that nothing can be told about any invoice.
         """
+        record = await self.ledger.load_invoice(self.snapshot.connection.id, invoice_id)
         try:
-            record = await self.ledger.load_invoice(self.snapshot.connection.id, invoice_id)
             invoice = await self.stripe.fetch_invoice(invoice_id)
             if invoice is None:
                 return self._plan_closed(invoice_id, record, DELETED)
@@ -154,6 +192,10 @@ class ReplayPlanner:
         except Blocked:
             raise
         except Refused as error:
+            if record.state.phase == "synced" and record.state.document and error.code not in _GONE_CODES:
+                # A late failure does not hide a success: what is synced stays so.
+                words = f"is synced as {record.state.document.number}: nothing would change"
+                return PlannedInvoice(invoice_id, "unchanged", words, notes=(f"Now it would fail: {error.message}",))
             return PlannedInvoice(invoice_id, "fail", f"would fail: {error.message} {error.fix}".strip())
         except HubError as error:
             return PlannedInvoice(invoice_id, "unknown", f"can't be told now: {error.message}")
@@ -178,7 +220,7 @@ class ReplayPlanner:
             case GoOn():
                 limit = await self.usage.find_limit(self.snapshot.connection, record, self.clock.now())
                 if limit is not None:
-                    return _plan_skipped(invoice, record, limit.reason)
+                    return _plan_over_limit(invoice, record, limit)
                 return await self._plan_due(invoice, record)
 
     def _plan_closed(
@@ -195,25 +237,44 @@ class ReplayPlanner:
         return PlannedInvoice(invoice_id, "skip", f"would be skipped: {outcome.reason}", number)
 
     async def _plan_due(self, invoice: Invoice, record: InvoiceRecord) -> PlannedInvoice:
-        link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
-        await self._map(invoice, link.customer if link else None)
-        customer, new = await self._find_customer(invoice)
-        mapped = await self._map(invoice, customer)
-        due = _Due(invoice, record, mapped, customer, new.notes if new else ())
+        due = await self._prepare(invoice, record)
         found = await self._look(due)
         if found is None:
             return await self._plan_creation(due)
-        planned = _plan_found(due, found)
-        if planned.verdict != "fail" and (credit := await find_credit(self.stripe, invoice)) is not None:
-            called = call_for_credit(credit, to_document(found, mapped.kind), self.clock.now())
+        planned = _plan_found(due, found, self.snapshot.settings.invoices.wrong_draft)
+        if planned.verdict not in {"adopt", "unchanged"}:
+            return planned
+        if doubles := await self._find_doubles(due, found):
+            return due.tell("attention", f"would want attention, unless it can be deleted: {doubles}")
+        if (credit := await find_credit(self.stripe, invoice)) is not None:
+            called = call_for_credit(credit, to_document(found, due.mapped.kind), self.clock.now())
             return due.tell("attention", f"would want attention: {called.reason}")
-        if planned.verdict != "fail" and invoice.status == "uncollectible":
-            lost = call_for_loss(to_document(found, mapped.kind), self.clock.now())
+        if invoice.status == "uncollectible":
+            lost = call_for_loss(to_document(found, due.mapped.kind), self.clock.now())
             return due.tell("attention", f"would want attention: {lost.reason}")
         return planned
 
-    async def _map(self, invoice: Invoice, customer: CustomerMatch | None) -> MappedDocument:
-        return await self.mapper.map(self.snapshot, invoice, self.stripe, self.bc, customer, is_fresh=True)
+    async def _prepare(self, invoice: Invoice, record: InvoiceRecord) -> _Due:
+        """Map and find the customer, in the order of production."""
+        link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
+        # The mapping first, as contacts does: what can't be booked is told before anyone is looked for.
+        await self._foretell(invoice, link.customer if link else None)
+        seeking = await self._find_customer(invoice, link)
+        foretold = await self._foretell(invoice, seeking.customer)
+        guess = await self._tell_guess(seeking.customer) if foretold.is_guess else ""
+        return _Due(invoice, record, foretold, seeking, guess)
+
+    async def _foretell(self, invoice: Invoice, customer: CustomerMatch | None) -> Foretold:
+        return await self.mapper.foretell(self.snapshot, invoice, self.stripe, self.bc, customer, is_fresh=True)
+
+    async def _tell_guess(self, customer: CustomerMatch | None) -> str:
+        """Say for whom Business Central has not shown its VAT yet: it goes by the customer's group."""
+        if customer is None:
+            return describe_guess("a new customer")
+        lists = frozenset[ListName](("tax_areas",))
+        areas = (await self.mapper.gatherer.gather_books(self.snapshot, self.bc, lists)).tax_areas
+        codes = [code for code, one in areas.items() if one.lower() == customer.tax_area.lower()]
+        return describe_guess(f"customers of group {codes[0]}" if codes else "this customer")
 
     async def preview(self, invoice: Invoice) -> Preview:
         """Show what an invoice would become, whether it is due or not. Nothing is written.
@@ -222,30 +283,33 @@ class ReplayPlanner:
             Blocked: a system refuses altogether.
         """
         record = await self.ledger.load_invoice(self.snapshot.connection.id, invoice.id)
-        due = _tell_due(self._decide(invoice, record))
-        customer: CustomerMatch | None = None
-        new: NewCustomerPayload | None = None
+        shown = Preview(invoice, _tell_due(self._decide(invoice, record)))
+        if record.state.phase == "synced":
+            shown = replace(shown, synced=record.state.document)
         try:
-            # The mapping first, as contacts does: what can't be booked is told before anyone is looked for.
-            link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
-            await self._map(invoice, link.customer if link else None)
-            customer, new = await self._find_customer(invoice)
-            return Preview(invoice, due, customer, new, await self._map(invoice, customer))
+            due = await self._prepare(invoice, record)
         except Blocked:
             raise
         except HubError as error:
-            return Preview(invoice, due, customer, new, refusal=error)
+            return replace(shown, refusal=error)
+        shown = replace(shown, customer=due.customer, new=due.seeking.new, notes=due.seeking.notes)
+        if due.foretold.against is not None:
+            return replace(shown, refusal=due.foretold.against)
+        last = _tell_failed_total(record) if due.guess else ""
+        return replace(shown, mapped=due.mapped, guess=due.guess, last_failure=last)
 
-    async def _find_customer(self, invoice: Invoice) -> tuple[CustomerMatch | None, NewCustomerPayload | None]:
-        """Look as the resolver does on a replay; without anybody, return who would be created."""
-        link = await self.ledger.load_customer_link(self.snapshot.connection.id, invoice.customer or "")
+    async def _find_customer(self, invoice: Invoice, link: CustomerLink | None) -> _Seeking:
+        """Look as the resolver does on a replay; without anybody, say who would be created."""
         if link is not None and (known := await check_linked(link, invoice.customer or "", self.bc)) is not None:
-            return use_customer(known, "linked before"), None
+            return _Seeking(use_customer(known, "linked before"))
+        gone = (describe_gone(link.customer),) if link else ()
         question = await self.search.ask(self.snapshot, invoice, self.stripe, self.bc, self.asked_at, is_fresh=True)
-        found = await self.search.find(question, await self.load_claims(question.claims))
+        held = await self.load_claims(question.claims)
+        found = await self.search.find(question, held)
         if found is not None:
-            return found.decide(question.seeker), None
-        return None, await self.search.build_new(question)
+            return _Seeking(found.decide(question.seeker), notes=gone)
+        new = await self.search.build_new(question)
+        return _Seeking(None, new, (*gone, *new.notes), held.find_intent())
 
     async def _look(self, due: _Due) -> SalesInvoice | None:
         """Look as the one-draft protocol does: by the id that ledger or metadata know, else by number."""
@@ -269,31 +333,64 @@ class ReplayPlanner:
 
     async def _look_where_stripe_says(self, due: _Due) -> SalesInvoice | None:
         told = read_told_draft(due.invoice, self.snapshot.settings.metadata_prefix)
-        if told is None or get_issue_time(due.invoice) >= (await self.load_life()).born_at:
+        life, now = await self.ledger.peek_life()
+        if told is None or get_issue_time(due.invoice) >= (life.born_at if life else now):
             return None
         found = await self.bc.fetch_invoice(told.id, kind=due.mapped.kind)
         if found is None and not self.recreate:
             raise build_deleted_refusal(told.number)
         return found if found is not None and told.fits(found, _get_id(due.customer)) else None
 
+    async def _find_doubles(self, due: _Due, kept: SalesInvoice) -> str:
+        """Name the other documents of an invoice that was found doubled, as long as they are there."""
+        outcome = due.record.outcome
+        if outcome is None or outcome.code != DOUBLED:
+            return ""
+        found = await self.bc.find_invoices(due.mapped.external_document_number, kind=due.mapped.kind)
+        others = [one.number for one in found if one.id != kept.id and is_ours(one, due.mapped, _get_id(due.customer))]
+        return f"{', '.join(others)} in Business Central is of this invoice, too." if others else ""
+
     async def _plan_creation(self, due: _Due) -> PlannedInvoice:
-        creates = _tell_creation(due)
+        planned = await self._plan_attempt(due)
         if (wait := await self._find_wait(due)) is not None:
-            return due.tell("wait", f"would wait: {wait}; then it {creates}", *_recall(due.record))
-        return due.tell("create", creates, *due.mapped.notes, *_recall(due.record))
+            return replace(planned, verdict="wait", words=f"would wait: {wait}; then it {planned.words}")
+        return planned
+
+    async def _plan_attempt(self, due: _Due) -> PlannedInvoice:
+        """Foretell the attempt to make a draft, by what Business Central has shown of its VAT."""
+        if (against := due.foretold.against) is not None:
+            words = f"would fail, unless that was mended since: {against.message} {against.fix}"
+            return due.tell("fail", words.strip(), *_recall(due.record))
+        if due.guess and (last := _tell_failed_total(due.record)):
+            return due.tell("unknown", f"may fail again: {last}", *due.mapped.notes, guess=due.guess)
+        notes = (*due.mapped.notes, *_recall(due.record))
+        if (credit := await find_credit(self.stripe, due.invoice)) is not None:
+            notes = (*notes, f"Then it would want attention: {credit}")
+        elif due.invoice.status == "uncollectible":
+            notes = (*notes, "Then it would want attention: it was marked uncollectible in Stripe.")
+        return due.tell("create", _tell_creation(due), *notes, guess=due.guess)
 
     async def _find_wait(self, due: _Due) -> str | None:
-        now, window, state = self.clock.now(), self.snapshot.settings.doubt_window, due.record.state
+        """By Redis's clock, as the services judge doubt."""
+        window, state = self.snapshot.settings.doubt_window, due.record.state
+        life, now = await self.ledger.peek_life()
         # A draft that was there and is gone ends its own doubt.
         if state.document is None and is_in_doubt(state.intent_at, window, now):
             return "Business Central has not said yet whether it made the draft of an earlier attempt"
-        life = await self.load_life()
-        if get_memory_gap(life, get_issue_time(due.invoice), window, now) is not None:
-            until = life.born_at + window
+        if is_in_doubt(due.seeking.sent_at, window, now):
+            return "Business Central has not said yet whether it created the customer"
+        born = life.born_at if life else now
+        if get_memory_gap(Incarnation(id="", born_at=born), get_issue_time(due.invoice), window, now) is not None:
             return (
-                f"the hub's memory is younger than this invoice, so it only looks for a draft until {until:%H:%M} UTC"
+                "the hub's memory is younger than this invoice, so it only looks for a draft until "
+                f"{born + window:%H:%M} UTC"
             )
         return None
+
+
+def describe_guess(whom: str) -> str:
+    """Say that a total is foretold by an assumption."""
+    return f"Business Central's total is a guess: it has not yet shown what VAT it adds for {whom}."
 
 
 def _tell_due(decision: DueDecision) -> str:
@@ -323,24 +420,36 @@ def _plan_skipped(invoice: Invoice, record: InvoiceRecord, reason: str) -> Plann
     return PlannedInvoice(invoice.id, "skip", f"would be skipped: {reason}", invoice.number or "")
 
 
-def _plan_found(due: _Due, found: SalesInvoice) -> PlannedInvoice:
+def _plan_over_limit(invoice: Invoice, record: InvoiceRecord, limit: LeftAlone) -> PlannedInvoice:
+    """What had failed stays failed."""
+    if record.outcome is not None and record.outcome.outcome == "failed":
+        return PlannedInvoice(invoice.id, "fail", f"would stay failed: {limit.reason}", invoice.number or "")
+    return _plan_skipped(invoice, record, limit.reason)
+
+
+def _plan_found(due: _Due, found: SalesInvoice, wrong_draft: Literal["delete", "keep"]) -> PlannedInvoice:
     document = to_document(found, due.mapped.kind)
+    etag = due.record.state.etag
     if due.record.state.phase == "synced":
         changed = describe_change(found, due.mapped)
         notes = (changed,) if changed else ()
         return due.tell("unchanged", f"is synced as {document.number}: nothing would change", *notes)
     if not passes_gate(found, due.mapped):
-        refusal = build_gate_refusal(found, due.mapped, _foresee_ending(due, found))
+        can_learn = due.guess and due.customer is not None and due.customer.tax_area
+        if can_learn and etag is not None and found.etag == etag:
+            # As our own request left it, so it shows what VAT Business Central adds: the hub learns, and begins anew.
+            return due.tell("unknown", f"would learn from the draft {document.number} what VAT Business Central adds")
+        # That someone changes it meanwhile can't be foreseen.
+        refusal = build_gate_refusal(found, due.mapped, choose_ending(found, wrong_draft, etag))
         return due.tell("fail", f"would fail: {refusal.message} {refusal.fix}")
     amount = format_amount(due.mapped.total, due.mapped.currency)
     return due.tell("adopt", f"would take over the draft {document.number} of {amount}, which is there already")
 
 
-def _foresee_ending(due: _Due, found: SalesInvoice) -> Ending:
-    """Foresee what would become of a wrong draft; that someone changes it meanwhile can't be foreseen."""
-    if is_posted(found):
-        return "posted"
-    return "unsure" if due.record.state.etag is None else "deleted"
+def _tell_failed_total(record: InvoiceRecord) -> str:
+    """Say why it failed last, if that was what Business Central makes of its VAT."""
+    error = record.outcome.error if record.outcome is not None and record.outcome.outcome == "failed" else None
+    return error.text if error is not None and error.code in _TOTAL_CODES else ""
 
 
 def _recall(record: InvoiceRecord) -> tuple[str, ...]:

@@ -82,6 +82,18 @@ def describe_change(document: SalesInvoice, mapped: MappedDocument) -> str | Non
 Ending = Literal["deleted", "gone", "changed", "posted", "unsure", "wanted"]
 
 
+def choose_ending(document: SalesInvoice, wrong_draft: Literal["delete", "keep"], etag: str | None) -> Ending:
+    """Choose what is to become of a wrong draft: it is deleted only as our own POST left it.
+
+    `etag` is that of our own POST; without it, a person may have touched the draft.
+    """
+    if is_posted(document):
+        return "posted"
+    if wrong_draft == "keep":
+        return "wanted"
+    return "unsure" if etag is None else "deleted"
+
+
 def build_gate_refusal(document: SalesInvoice, mapped: MappedDocument, ending: Ending) -> Refused:
     """Say both totals, what became of the draft, and what to change.
 

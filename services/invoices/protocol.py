@@ -32,6 +32,7 @@ from services.invoices.decide import (
     build_gate_refusal,
     build_hidden_block,
     build_learned,
+    choose_ending,
     decide_found,
     describe_change,
     is_left_draft,
@@ -304,12 +305,11 @@ class DraftProtocol:
     async def _remove_wrong(self, document: SalesInvoice, *, is_news: bool) -> HubError:
         """Delete a wrong draft, but only as our own POST left it: what a person may have touched is kept."""
         etag = self.held.state.etag
-        if is_posted(document):
-            return build_gate_refusal(document, self.wanted.mapped, "posted")
-        if self.wanted.snapshot.settings.invoices.wrong_draft == "keep" and not is_news:
-            return build_gate_refusal(document, self.wanted.mapped, "wanted")
-        if etag is None:
-            return build_gate_refusal(document, self.wanted.mapped, "unsure")
+        # What has just shown a rule of Business Central's is made anew by it.
+        wish = "delete" if is_news else self.wanted.snapshot.settings.invoices.wrong_draft
+        wanted = choose_ending(document, wish, etag)
+        if wanted != "deleted" or etag is None:
+            return build_gate_refusal(document, self.wanted.mapped, wanted)
         sent = self.clock.now()
         ending = await self.bc.delete_invoice(document.id, etag=etag, kind=self._kind)
         answer = {"ending": ending}
