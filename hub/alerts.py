@@ -79,8 +79,13 @@ class AlertChannels:
             raise AlertNotSent(f"The {name} channel did not take it ({_describe(error)}).") from None
 
     async def _post(self, text: str) -> None:
-        async with httpx.AsyncClient(timeout=_DEADLINE) as http:
-            (await http.post(self.webhook_url or "", json={"text": text})).raise_for_status()
+        async with (
+            asyncio.timeout(_DEADLINE),
+            httpx.AsyncClient(timeout=_DEADLINE) as http,
+            # Only the status counts: what the answer says is not read, however long it is.
+            http.stream("POST", self.webhook_url or "", json={"text": text}) as response,
+        ):
+            response.raise_for_status()
 
     def _mail(self, text: str) -> None:
         parts = urlsplit(self.smtp_url or "")

@@ -6,10 +6,21 @@ null (Stripe sends both). All amounts are integers in minor units, all times Uni
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+LONGEST_TEXT: Final = 20_000
+"""Characters of a text; Stripe's own end at 5,000 (the footer). An object with a longer one is not readable."""
+LARGEST_NUMBER: Final = 2**63
+"""Stripe's numbers are 64-bit; one of thousands of digits costs more with each step of arithmetic."""
+
+
+def _is_beyond_bounds(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) > LONGEST_TEXT
+    return isinstance(value, int) and not -LARGEST_NUMBER < value < LARGEST_NUMBER
 
 
 class StripeObject(BaseModel):
@@ -24,6 +35,8 @@ class StripeObject(BaseModel):
         if not isinstance(given, dict):
             return given
         members: dict[str, Any] = given
+        if any(map(_is_beyond_bounds, members.values())):
+            raise ValueError("a text or a number is longer than any of Stripe's")
         if None not in members.values():
             return members
         return {name: value for name, value in members.items() if value is not None or not cls._is_optional(name)}

@@ -11,6 +11,9 @@ from connectors.business_central.models import BcRecord
 
 R = TypeVar("R", bound=BcRecord)
 
+# A link to the next page repeats the filter; no field of a record is nearly as long.
+_LONGEST_TEXT = 2**14
+
 
 def parse_object(call: Call, answer: RawAnswer) -> dict[str, Any]:
     """Read a JSON object.
@@ -22,9 +25,25 @@ def parse_object(call: Call, answer: RawAnswer) -> dict[str, Any]:
         body = parse_json(answer.content)
     except ValueError as error:
         raise classify_failure(call, answer) from error
-    if not isinstance(body, dict):
+    if not isinstance(body, dict) or not has_bounds(cast("object", body)):
         raise classify_failure(call, answer)
     return cast("dict[str, Any]", body)
+
+
+def has_bounds(value: object) -> bool:
+    """Tell whether all texts within are as short as what Business Central stores."""
+    left = [value]
+    while left:
+        match left.pop():
+            case str() as text if len(text) > _LONGEST_TEXT:
+                return False
+            case dict() as members:
+                left.extend(cast("dict[str, object]", members).values())
+            case list() as members:
+                left.extend(cast("list[object]", members))
+            case _:
+                pass
+    return True
 
 
 def parse_page(call: Call, answer: RawAnswer) -> tuple[list[dict[str, Any]], str | None]:

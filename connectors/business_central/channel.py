@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
 
+from connectors.bounded import ACCEPTED_ENCODING, read_bounded
 from connectors.business_central.deadlines import Deadlines
 from connectors.business_central.errors import Call, RawAnswer, classify_failure, parse_retry_after
 from connectors.business_central.exact_json import build_json
@@ -29,6 +30,7 @@ def ignore_answer() -> None:
 
 _HEADERS = {
     "Accept": "application/json",
+    "Accept-Encoding": ACCEPTED_ENCODING,
     # Error texts come in this language, and the table of refusals matches on them.
     "Accept-Language": "en-US",
     "User-Agent": "stripe-bc-hub",
@@ -137,9 +139,16 @@ class Turn:
         headers = {**_HEADERS, **(request.headers or {}), "Authorization": f"Bearer {self._token}"}
         if content is not None:
             headers["Content-Type"] = "application/json"
-        response = await self._channel.http.request(request.call.method, request.url, headers=headers, content=content)
-        lowered = {name.lower(): text for name, text in response.headers.items()}
-        return RawAnswer(response.status_code, lowered, response.content)
+        http = self._channel.http
+        async with http.stream(request.call.method, request.url, headers=headers, content=content) as response:
+            lowered = {name.lower(): text for name, text in response.headers.items()}
+            # Past httpx, which would unpack a chunk to whatever it makes.
+            body = await read_bounded(
+                cast("httpx.AsyncByteStream", response.stream),
+                encoding=lowered.get("content-encoding", ""),
+                is_success=response.is_success,
+            )
+        return RawAnswer(response.status_code, lowered, body)
 
 
 def follow(request: Request, url: str) -> Request:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +24,10 @@ T = TypeVar("T")
 SCOPES = ["https://api.businesscentral.dynamics.com/.default"]
 # One sign-in is two requests, discovery and token; each may take this long to connect and to answer.
 _REQUEST_SECONDS = 8
+# A body may take this long in all, and have so many bytes; a token has some thousand.
+_ANSWER_SECONDS = 8
+_LONGEST_ANSWER = 2**20
+_CHUNK = 2**14
 _DEADLINE = timedelta(seconds=20)
 
 
@@ -122,8 +127,20 @@ class _Session(requests.Session):
             self._fixed["verify"] = str(ca_bundle)
 
     def request(self, *args: Any, **options: Any) -> requests.Response:
-        """Send a request, as MSAL does through `get` and `post`."""
-        return super().request(*args, **{**options, **self._fixed})
+        """Send a request, as MSAL does through `get` and `post`, and read its answer to a limit.
+
+        Raises:
+            requests.ConnectionError: the answer is longer than any of a sign-in, or takes longer.
+        """
+        response = super().request(*args, **{**options, **self._fixed, "stream": True})
+        ends, body = time.monotonic() + _ANSWER_SECONDS, b""
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            if len(body) > _LONGEST_ANSWER or time.monotonic() > ends:
+                response.close()
+                raise requests.ConnectionError("the sign-in service's answer is too long")
+        response._content = body  # noqa: SLF001 # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - there is no other way in
+        return response
 
 
 _EXPIRED = "bc.sign_in.expired"

@@ -14,6 +14,7 @@ from typing import Literal, cast
 
 import httpx
 
+from connectors.bounded import AnswerTooLarge
 from connectors.business_central.exact_json import parse_json
 from connectors.business_central.refusals import LONGEST_SENTENCE, find_code, read_facts
 from schemas.catalogue import get_entry
@@ -142,12 +143,21 @@ def _classify_exception(call: Call, failure: BaseException) -> HubError:
 def _classify_read_exception(failure: BaseException, context: dict[str, str]) -> HubError:
     if isinstance(failure, (TimeoutError, httpx.TimeoutException)):
         return RetryLater("Business Central did not answer in time.", code="bc.answer.timeout", context=context)
+    if isinstance(failure, AnswerTooLarge):
+        return build_too_large(context)
     if isinstance(failure, (httpx.TransportError, OSError)):
         return RetrySoon("The connection to Business Central broke.", code="bc.connection.broken", context=context)
     return RetrySoon(
         "Something unforeseen went wrong while reading from Business Central.",
         code="bc.connection.unknown",
         context=context,
+    )
+
+
+def build_too_large(context: Mapping[str, str]) -> RetryLater:
+    """Build the error for a list or record beyond what the hub reads; a write whose answer is so is in doubt."""
+    return RetryLater(
+        "Business Central's answer is longer than the hub reads.", code="bc.answer.too_large", context=context
     )
 
 

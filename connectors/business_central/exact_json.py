@@ -3,20 +3,56 @@
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
+
+LONGEST_NUMBER: Final = 100
+"""Characters of a number."""
+LARGEST_EXPONENT: Final = 18
+"""A number beyond 10^18 is none of Business Central's, whose amounts end at 10^15. Its digits alone would fill memory
+where it is written out or turned into minor units."""
+SMALLEST_EXPONENT: Final = -350
+"""Noise of binary numbers around zero begins that far behind the point."""
 
 
 def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def _parse_int(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError("a number has too many digits")
+    return int(text)
+
+
+def _parse_decimal(text: str) -> Decimal:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError("a number has too many digits")
+    return require_bounds(Decimal(text))
+
+
+def require_bounds(number: Decimal) -> Decimal:
+    """Return the number if an amount, a price or a rate can be it.
+
+    Raises:
+        ValueError: it is none, or larger or finer than any.
+    """
+    if not number.is_finite() or len(number.as_tuple().digits) > LONGEST_NUMBER:
+        raise ValueError("this is no amount")
+    if number and not SMALLEST_EXPONENT <= number.adjusted() <= LARGEST_EXPONENT:
+        raise ValueError("a number is beyond all amounts")
+    return number or Decimal(0)
+
+
 def parse_json(raw: bytes | str) -> Any:
     """Parse JSON: numbers with a fraction or exponent become Decimal, others int.
 
     Raises:
-        ValueError: it is not JSON.
+        ValueError: it is not JSON, is nested too deeply, or holds a number beyond all amounts.
     """
-    return json.loads(raw, parse_float=Decimal, parse_constant=_reject_constant)
+    try:
+        return json.loads(raw, parse_float=_parse_decimal, parse_int=_parse_int, parse_constant=_reject_constant)
+    except RecursionError as error:
+        raise ValueError("the JSON is nested too deeply") from error
 
 
 def build_json(value: Any) -> str:

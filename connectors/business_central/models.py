@@ -6,11 +6,12 @@ An empty value in Business Central is "", 0 or a zero GUID, never null; the mode
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from connectors.business_central.exact_json import require_bounds
 from connectors.business_central.odata import decode_enum
 
 T = TypeVar("T")
@@ -24,6 +25,39 @@ def _parse_enum(value: object) -> object:
     return decode_enum(value) if isinstance(value, str) else value
 
 
+LONGEST_TEXT: Final = 2048
+"""Characters of a text: the longest field of Business Central's. A record with a longer one is not readable."""
+LONGEST_CODE: Final = 100
+"""Characters of a number, code or id; Business Central's own have at most 36."""
+# What Business Central computes with binary numbers has an error behind the twelfth place or so; its finest amount, a
+# unit price, has five decimals.
+_MOST_DECIMALS = 5
+_CENTS = 2
+
+
+def clean_amount(number: Decimal) -> Decimal:
+    """Round away the noise of binary numbers: 19.990000000000001 is 19.99. A real difference, as of 0.001, stays.
+
+    Raises:
+        ValueError: the number is beyond all amounts.
+    """
+    bounded = require_bounds(number)
+    if _count_decimals(bounded) <= _MOST_DECIMALS:
+        return bounded
+    rounded = round(bounded, _MOST_DECIMALS)
+    return round(rounded, max(_count_decimals(rounded.normalize()), _CENTS))
+
+
+def _count_decimals(number: Decimal) -> int:
+    return max(0, -int(number.as_tuple().exponent))
+
+
+Amount = Annotated[Decimal, AfterValidator(clean_amount)]
+"""An amount, price, quantity or rate, within bounds and without the noise of binary numbers."""
+
+Code = Annotated[str, Field(max_length=LONGEST_CODE)]
+"""A number, a code or an id: what goes into messages, metadata and addresses."""
+
 BcDate = Annotated[date | None, BeforeValidator(_parse_blank_date)]
 """A date; Business Central's blank date 0001-01-01 is None."""
 
@@ -35,10 +69,15 @@ class BcRecord(BaseModel):
     """Base: camelCase on the wire, snake_case here; either is accepted when a record is built."""
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        str_max_length=LONGEST_TEXT,
     )
 
-    id: str
+    id: Code
     etag: str = Field(default="", validation_alias="@odata.etag")
 
 
@@ -52,7 +91,7 @@ class Company(BcRecord):
 class Customer(BcRecord):
     """A customer. `blocked` is empty, Ship, Invoice or All; the last two refuse drafts."""
 
-    number: str
+    number: Code
     display_name: str = ""
     email: str = ""
     phone_number: str = ""
@@ -61,16 +100,16 @@ class Customer(BcRecord):
     city: str = ""
     state: str = ""
     postal_code: str = ""
-    country: str = ""
+    country: Code = ""
     blocked: BcEnum = ""
-    currency_code: str = ""
+    currency_code: Code = ""
     """Never empty on reading: the local currency shows as its own code."""
     prices_include_tax: bool = False
     """API v2.0 does not send it with customers, so False says little: the draft's own flag is what counts."""
-    tax_area_id: str = ""
+    tax_area_id: Code = ""
     tax_area_display_name: str = ""
     tax_registration_number: str = ""
-    payment_terms_id: str = ""
+    payment_terms_id: Code = ""
     last_modified: datetime | None = Field(default=None, validation_alias="lastModifiedDateTime")
 
 
@@ -88,22 +127,22 @@ class SalesInvoiceLine(BcRecord):
 
     sequence: int = 0
     line_type: BcEnum = ""
-    line_object_number: str = ""
-    item_id: str = ""
-    account_id: str = ""
+    line_object_number: Code = ""
+    item_id: Code = ""
+    account_id: Code = ""
     description: str = ""
-    quantity: Decimal = Decimal(0)
-    unit_price: Decimal = Decimal(0)
-    discount_amount: Decimal = Decimal(0)
-    discount_percent: Decimal = Decimal(0)
-    tax_code: str = ""
-    tax_percent: Decimal = Decimal(0)
-    amount_excluding_tax: Decimal = Decimal(0)
-    total_tax_amount: Decimal = Decimal(0)
-    amount_including_tax: Decimal = Decimal(0)
-    net_amount: Decimal = Decimal(0)
-    net_tax_amount: Decimal = Decimal(0)
-    net_amount_including_tax: Decimal = Decimal(0)
+    quantity: Amount = Decimal(0)
+    unit_price: Amount = Decimal(0)
+    discount_amount: Amount = Decimal(0)
+    discount_percent: Amount = Decimal(0)
+    tax_code: Code = ""
+    tax_percent: Amount = Decimal(0)
+    amount_excluding_tax: Amount = Decimal(0)
+    total_tax_amount: Amount = Decimal(0)
+    amount_including_tax: Amount = Decimal(0)
+    net_amount: Amount = Decimal(0)
+    net_tax_amount: Amount = Decimal(0)
+    net_amount_including_tax: Amount = Decimal(0)
 
 
 class SalesInvoice(BcRecord):
@@ -113,23 +152,23 @@ class SalesInvoice(BcRecord):
     a released draft is Open too.
     """
 
-    number: str
-    external_document_number: str = ""
-    customer_id: str = ""
-    customer_number: str = ""
+    number: Code
+    external_document_number: Code = ""
+    customer_id: Code = ""
+    customer_number: Code = ""
     customer_name: str = ""
-    currency_code: str = ""
+    currency_code: Code = ""
     status: BcEnum = ""
     prices_include_tax: bool = False
     invoice_date: BcDate = Field(default=None, validation_alias=AliasChoices("invoiceDate", "creditMemoDate"))
     posting_date: BcDate = None
     due_date: BcDate = None
-    discount_amount: Decimal = Decimal(0)
-    remaining_amount: Decimal = Decimal(0)
+    discount_amount: Amount = Decimal(0)
+    remaining_amount: Amount = Decimal(0)
     # The three totals decide whether a draft is right: an answer without them is not readable.
-    total_amount_excluding_tax: Decimal
-    total_tax_amount: Decimal
-    total_amount_including_tax: Decimal
+    total_amount_excluding_tax: Amount
+    total_tax_amount: Amount
+    total_amount_including_tax: Amount
     last_modified: datetime | None = Field(default=None, validation_alias="lastModifiedDateTime")
     lines: tuple[SalesInvoiceLine, ...] = Field(
         default=(), validation_alias=AliasChoices("salesInvoiceLines", "salesCreditMemoLines")
@@ -139,8 +178,8 @@ class SalesInvoice(BcRecord):
 class DimensionEntry(BcRecord):
     """A dimension of a document or line, with its value."""
 
-    code: str
-    value_code: str
+    code: Code
+    value_code: Code
 
 
 class DimensionedLine(BcRecord):
@@ -162,7 +201,7 @@ class DimensionedDocument(BcRecord):
 class Account(BcRecord):
     """A G/L account. Lines need one of type Posting, with direct posting, not blocked."""
 
-    number: str
+    number: Code
     display_name: str = ""
     category: BcEnum = ""
     account_type: BcEnum = ""
@@ -173,12 +212,12 @@ class Account(BcRecord):
 class Item(BcRecord):
     """An item. Lines need one that is not blocked."""
 
-    number: str
+    number: Code
     display_name: str = ""
     type: BcEnum = ""
     blocked: bool = False
-    unit_price: Decimal = Decimal(0)
-    base_unit_of_measure_code: str = ""
+    unit_price: Amount = Decimal(0)
+    base_unit_of_measure_code: Code = ""
 
 
 class Answer(BaseModel, Generic[T]):

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from connectors.business_central.answers import parse_object, parse_page, parse_record
 from connectors.business_central.channel import BeforeSend, Channel, Request, follow
-from connectors.business_central.errors import Call, RawAnswer, classify_failure
+from connectors.business_central.errors import Call, RawAnswer, build_too_large, classify_failure
 from connectors.business_central.lookups import BatchLimits
 from connectors.business_central.models import Answer, BcRecord
 from connectors.business_central.odata import build_url, parse_guid
@@ -17,6 +17,10 @@ R = TypeVar("R", bound=BcRecord)
 # A read before a write must not come from a replica, which may lag.
 FROM_THE_SOURCE = {"Data-Access-Intent": "ReadWrite"}
 MAY_LAG = {"Data-Access-Intent": "ReadOnly"}
+
+# Of one list: at 20,000 rows a page, more than any company has; and what is kept of it at once.
+_MOST_PAGES = 2_000
+_MOST_BYTES = 2**28
 
 
 class CompanyRecords:
@@ -108,18 +112,34 @@ class CompanyRecords:
             await self._send(Request(Call("GET", "company", by_id=True), self._company_root, FROM_THE_SOURCE))
 
     async def _rows(self, request: Request, *, live: bool | None = None) -> list[dict[str, Any]]:
-        """Return the rows of all pages."""
-        return [row async for _, rows in self._pages(request, live=live) for row in rows]
+        """Return the rows of all pages.
+
+        Raises:
+            RetryLater: there are more than is read.
+        """
+        found: list[dict[str, Any]] = []
+        size = 0
+        async for answer, rows in self._pages(request, live=live):
+            found += rows
+            size += len(answer.content)
+            if size > _MOST_BYTES:
+                raise build_too_large({"method": "GET", "subject": request.call.subject})
+        return found
 
     async def _pages(
         self, request: Request, *, live: bool | None = None
     ) -> AsyncIterator[tuple[RawAnswer, list[dict[str, Any]]]]:
-        """Yield all pages; each takes a turn of its own, so a long list holds up nobody."""
+        """Yield all pages; each takes a turn of its own, so a long list holds up nobody.
+
+        A page that was read already, or one too many, is an answer that can't be read.
+        """
         link: str | None = request.url
+        seen: set[str] = set()
         while link:
-            if urlsplit(link)[:2] != urlsplit(self._channel.root)[:2]:
-                # The token must not travel to another host.
+            if urlsplit(link)[:2] != urlsplit(self._channel.root)[:2] or link in seen or len(seen) >= _MOST_PAGES:
+                # The token must not travel to another host, nor a list go round for ever.
                 raise classify_failure(request.call, RawAnswer(200))
+            seen.add(link)
             answer = await self._channel.send(follow(request, link), live=self._live if live is None else live)
             rows, link = parse_page(request.call, answer)
             yield answer, rows

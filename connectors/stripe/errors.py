@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 import stripe
 from pydantic import ValidationError
 
+from connectors.bounded import AnswerTooLarge
 from connectors.stripe.metadata import MAX_KEYS
 from connectors.stripe.transport import is_bad_address, is_untrusted
 from schemas.catalogue import get_entry
@@ -117,6 +118,10 @@ def _classify_connection(call: Call, failure: stripe.APIConnectionError) -> HubE
         return _build_address_error(context)
     if isinstance(cause, TimeoutError):
         return RetrySoon("Stripe did not answer in time.", code="stripe.connection.timeout", context=context)
+    if isinstance(cause, AnswerTooLarge):
+        return RetryLater(
+            "Stripe's answer is longer than the hub reads.", code="stripe.answer.too_large", context=context
+        )
     return RetrySoon("The connection to Stripe failed.", code="stripe.connection.failed", context=context)
 
 

@@ -7,10 +7,12 @@ sorted newest first (docs.stripe.com/api/pagination).
 from collections.abc import AsyncIterator
 from typing import Any, Generic, Protocol, TypeVar
 
+from schemas.errors import RetrySoon
 from schemas.stripe_objects import CreditNote, Event, Invoice, Line, StripeObject
 
 PAGE_SIZE = 100
 """The most that Stripe gives at once; its default is 10."""
+_MOST_PAGES = 100_000
 
 Listed = TypeVar("Listed", Event, Invoice, Line, CreditNote)
 
@@ -33,10 +35,10 @@ class FetchPage(Protocol[Listed]):
 
 async def walk_older(fetch: FetchPage[Listed], **filters: Any) -> AsyncIterator[Page[Listed]]:
     """Yield all pages, each going on after the last."""
-    page = await fetch(**filters)
+    page, seen = await fetch(**filters), set[str]()
     yield page
     while page.has_more:
-        page = await fetch(**filters, starting_after=page.data[-1].id)
+        page = await fetch(**filters, starting_after=_go_on(seen, page.data[-1].id))
         yield page
 
 
@@ -57,12 +59,25 @@ async def walk_newer(
         if not first.has_more:
             return
         after = first.data[0].id
+    seen = set[str]()
     while True:
-        page = await fetch(**filters, ending_before=after)
+        page = await fetch(**filters, ending_before=_go_on(seen, after))
         yield page.data[::-1]
         if not page.has_more:
             return
         after = page.data[0].id
+
+
+def _go_on(seen: set[str], cursor: str) -> str:
+    """Return the cursor, which must be a new one: a list that goes round would be read for ever.
+
+    Raises:
+        RetrySoon: it was gone on from before, or is one too many.
+    """
+    if cursor in seen or len(seen) >= _MOST_PAGES:
+        raise RetrySoon("Stripe's list does not come to an end.", code="stripe.answer.unreadable")
+    seen.add(cursor)
+    return cursor
 
 
 async def _fetch_oldest(fetch: FetchPage[Event], low: int) -> Page[Event]:
@@ -81,7 +96,8 @@ async def _fetch_oldest(fetch: FetchPage[Event], low: int) -> Page[Event]:
         if not page.data:
             low = middle
         elif page.has_more:
-            high = page.data[-1].created + 1
+            # Never beyond what was asked for, or halving would not end.
+            high = min(middle, page.data[-1].created + 1)
         else:
             return page.model_copy(update={"has_more": True})
     return await _fetch_second(fetch, low)

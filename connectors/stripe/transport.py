@@ -2,7 +2,8 @@
 
 stripe-python's own `AIOHTTPClient` (16.1.0) reads the body outside its `try`, so that an answer cut short gets out as
 an aiohttp error and is not retried; leaves the connection of a cancelled request to the garbage collector; follows
-redirects; and keeps cookies. This one does not, at the same cost. Retries, idempotency keys and errors stay the SDK's.
+redirects; keeps cookies; and reads an answer of any size. This one does not, at the same cost. Retries, idempotency
+keys and errors stay the SDK's.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from typing import Any, NoReturn, Self
 
 import aiohttp
 import stripe
+
+from connectors.bounded import ACCEPTED_ENCODING, AnswerTooLarge, read_bounded
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -87,8 +90,15 @@ class StripeHttp(stripe.HTTPClient):
             async with self._get_session().request(
                 method, url, headers=headers, data=post_data, allow_redirects=False, proxy=self._http_proxy
             ) as response:
-                body = _require_utf8(await response.read(), response)
-                return body, response.status, response.headers
+                body = await read_bounded(
+                    response.content.iter_any(),
+                    encoding=response.headers.get("Content-Encoding", ""),
+                    is_success=response.ok,
+                )
+                return _require_utf8(body, response), response.status, response.headers
+        except AnswerTooLarge as error:
+            # Asked for again it would be as long.
+            raise stripe.APIConnectionError(type(error).__name__, should_retry=False) from error
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             _raise_connection_error(error)
 
@@ -132,7 +142,12 @@ class StripeHttp(stripe.HTTPClient):
             total=None, sock_connect=limits.connect.total_seconds(), sock_read=limits.silence.total_seconds()
         )
         return aiohttp.ClientSession(
-            connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            connector=connector,
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            headers={"Accept-Encoding": ACCEPTED_ENCODING},
         )
 
 

@@ -43,6 +43,7 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_ACCOUNTING_PERIODS,
     ),
     Entry("bc.answer.timeout", "Business Central did not answer in time.", WAIT, Page.HUB_WAITING),
+    Entry("bc.answer.too_large", "Business Central's answer is longer than the hub reads.", WAIT, Page.HUB_WAITING),
     Entry("bc.answer.unreadable", "Business Central's answer can't be read.", WAIT, Page.HUB_WAITING),
     Entry(
         "bc.company.not_chosen",

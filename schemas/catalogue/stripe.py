@@ -47,6 +47,7 @@ ENTRIES: tuple[Entry, ...] = (
         "Connect Stripe again in the hub.",
         Page.HUB_CONNECTIONS,
     ),
+    Entry("stripe.answer.too_large", "Stripe's answer is longer than the hub reads.", WAIT, Page.HUB_WAITING),
     Entry("stripe.answer.unreadable", "Stripe's answer can't be read.", WAIT, Page.HUB_WAITING),
     Entry(
         "stripe.call.unexpected",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from connectors.business_central.exact_json import build_json, parse_json
 from connectors.business_central.odata import build_equals_any, build_url, decode_enum, parse_guid
 
-DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=Decimal("-1e20"), max_value=Decimal("1e20"))
+DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=Decimal("-1e18"), max_value=Decimal("1e18"))
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | DECIMALS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

@@ -1,0 +1,208 @@
+"""Answers without bounds, from a server that means harm: what is over a limit is in doubt, or read later."""
+
+import asyncio
+import gzip
+import json
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from connectors.bounded import LONGEST_ANSWER, LONGEST_ERROR
+from connectors.business_central.answers import parse_object
+from connectors.business_central.client import BusinessCentralClient
+from connectors.business_central.errors import Call, RawAnswer
+from connectors.business_central.exact_json import parse_json
+from connectors.business_central.models import SalesInvoice, clean_amount
+from connectors.business_central.transport import build_http_client
+from schemas.errors import HubError, InDoubt, Refused, RetryLater, RetrySoon
+from tests.raw_server import Behaviour, build_answer, run_server, send, send_and_close
+from tests.unit.business_central.fakes import COMPANY, CUSTOMER_ID, FakeBusinessCentral, FakeTokens, send_nothing_first
+from tests.unit.business_central.fakes import build_client as build_fake_client
+
+INVOICE = {
+    "id": CUSTOMER_ID,
+    "number": "S-INV1",
+    "totalAmountExcludingTax": 80,
+    "totalTaxAmount": 20,
+    "totalAmountIncludingTax": 100,
+}
+
+
+def build_client(http: httpx.AsyncClient, url: str) -> BusinessCentralClient:
+    return BusinessCentralClient(
+        http=http,
+        api_base=url,
+        tenant="tenant",
+        environment="sandbox",
+        company_id=COMPANY,
+        tokens=FakeTokens(),
+        limiter=None,
+    )
+
+
+def drip(total: int, *, chunk: bytes) -> Behaviour:
+    """An endless body, chunk by chunk, as far as the client takes it."""
+
+    async def behave(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        for _ in range(total // len(chunk)):
+            writer.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+            await writer.drain()
+
+    return behave
+
+
+def bomb() -> bytes:
+    packed = gzip.compress(b" " * (10 * LONGEST_ANSWER), compresslevel=9)
+    return build_answer(packed, content_encoding="gzip")
+
+
+def with_body(**members: object) -> bytes:
+    return build_answer(json.dumps({**INVOICE, **members}).encode())
+
+
+def with_total(number: str) -> bytes:
+    return build_answer(json.dumps(INVOICE).replace(": 100}", f": {number}}}").encode())
+
+
+UNREADABLE: dict[str, Callable[[], Behaviour]] = {
+    "blanks without end": lambda: drip(10 * LONGEST_ANSWER, chunk=b" " * 2**20),
+    "a gzip bomb": lambda: send_and_close(bomb()),
+    "a broken gzip": lambda: send(build_answer(b"no gzip at all", content_encoding="gzip")),
+    "a packing that was not asked for": lambda: send(build_answer(b"{}", content_encoding="br")),
+    "an exponent": lambda: send(with_total("1E+400000000")),
+    "an exponent below": lambda: send(with_total("1E-400000000")),
+    "digits": lambda: send(with_total("9" * 4000)),
+    "digits behind the point": lambda: send(with_total("0." + "9" * 4000)),
+    "a number in a text": lambda: send(with_body(totalAmountIncludingTax="1E+400000000")),
+    "no number": lambda: send(with_total("NaN")),
+    "a long document number": lambda: send(with_body(number="9" * 100_000)),
+    "a document number that is only too long": lambda: send(with_body(number="9" * 1000)),
+    "a long text elsewhere": lambda: send(with_body(customerName="x" * 100_000)),
+    "nesting": lambda: send(build_answer(b"[" * 100_000)),
+    "nesting of objects": lambda: send(build_answer(b'{"a":' * 100_000)),
+    "HTML": lambda: send(build_answer(b"<html><body>Sign in</body></html>", content_type="text/html")),
+    "a body of another kind": lambda: send(build_answer(b'"text"')),
+    "no UTF-8": lambda: send(build_answer(b"\xff\xfe{}")),
+}
+
+
+@pytest.mark.parametrize("behaviour", UNREADABLE.values(), ids=UNREADABLE.keys())
+async def test_a_write_whose_answer_is_beyond_all_bounds_is_in_doubt(behaviour: Callable[[], Behaviour]) -> None:
+    async with run_server(behaviour()) as server, build_http_client() as http:
+        with pytest.raises(InDoubt):
+            await build_client(http, server.url).create_invoice({}, before_send=send_nothing_first)
+    assert server.methods == ["POST"]
+
+
+@pytest.mark.parametrize("behaviour", UNREADABLE.values(), ids=UNREADABLE.keys())
+async def test_a_read_whose_answer_is_beyond_all_bounds_is_tried_later(behaviour: Callable[[], Behaviour]) -> None:
+    async with run_server(behaviour()) as server, build_http_client() as http:
+        with pytest.raises((RetryLater, RetrySoon)) as caught:
+            await build_client(http, server.url).fetch_invoice(CUSTOMER_ID)
+    assert not isinstance(caught.value, InDoubt)
+    assert caught.value.code.startswith("bc.answer.")
+
+
+async def test_a_bomb_does_not_unpack_into_memory() -> None:
+    packed = bomb()
+    tracemalloc.start()
+    async with run_server(send_and_close(packed)) as server, build_http_client() as http:
+        with pytest.raises(RetryLater):
+            await build_client(http, server.url).fetch_invoice(CUSTOMER_ID)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * LONGEST_ANSWER
+
+
+async def test_a_refusal_of_any_length_stays_one() -> None:
+    """Its status says that nothing was done; what it says beyond a bound is cut off."""
+    body = json.dumps({"error": {"code": "Application_DialogException", "message": "x" * 2 * LONGEST_ERROR}}).encode()
+    async with run_server(send_and_close(build_answer(body, status="400 Bad"))) as server, build_http_client() as http:
+        with pytest.raises(Refused) as caught:
+            await build_client(http, server.url).create_invoice({}, before_send=send_nothing_first)
+    assert caught.value.code == "bc.request.refused"
+
+
+async def test_a_packed_answer_is_read() -> None:
+    packed = build_answer(gzip.compress(json.dumps(INVOICE).encode()), content_encoding="gzip")
+    async with run_server(send(packed)) as server, build_http_client() as http:
+        found = await build_client(http, server.url).fetch_invoice(CUSTOMER_ID)
+    assert found is not None
+    assert found.total_amount_including_tax == 100
+
+
+async def read_list(client: BusinessCentralClient) -> object:
+    return await client.fetch_list("items", ("number",))
+
+
+async def read_accounts(client: BusinessCentralClient) -> object:
+    return await client.fetch_accounts()
+
+
+async def find_documents(client: BusinessCentralClient) -> object:
+    return await client.find_invoices("X-1")
+
+
+@pytest.mark.parametrize("read", [read_list, read_accounts, find_documents])
+async def test_a_list_that_goes_round_is_read_once(read: Callable[[BusinessCentralClient], Awaitable[object]]) -> None:
+    """A nextLink to itself was followed 961 times."""
+    fake = FakeBusinessCentral(by=lambda request: httpx.Response(200, json=round_and_round(str(request.url))))
+    with pytest.raises(RetrySoon) as caught:
+        await read(build_fake_client(fake))
+    assert caught.value.code == "bc.answer.unreadable"
+    assert len(fake.requests) <= 3
+
+
+def round_and_round(url: str) -> dict[str, object]:
+    return {"value": [], "@odata.nextLink": url}
+
+
+async def test_a_list_of_ever_new_pages_comes_to_an_end() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        page = int(request.url.params.get("page", "0")) + 1
+        link = str(request.url.copy_set_param("page", str(page)))
+        return httpx.Response(200, json={"value": [], "@odata.nextLink": link})
+
+    fake = FakeBusinessCentral(by=answer)
+    with pytest.raises(RetrySoon):
+        await read_list(build_fake_client(fake))
+    assert len(fake.requests) == 2000
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("19.990000000000001", "19.99"),
+        ("19.99", "19.99"),
+        ("1E2", "1E+2"),
+        ("0", "0"),
+        ("-0.0", "0"),
+        ("1.4210854715202004E-14", "0.00"),
+        ("-1.4210854715202004E-14", "0.00"),
+        ("123456789.12000000477", "123456789.12"),
+        ("19.9900", "19.9900"),
+        # A difference that is none of binary numbers stays.
+        ("19.991", "19.991"),
+        ("0.12345", "0.12345"),
+        ("0.333333333333", "0.33333"),
+    ],
+)
+def test_the_noise_of_binary_numbers_is_no_difference(raw: str, clean: str) -> None:
+    amount = clean_amount(parse_json(raw) if raw != "0" else Decimal(0))
+    assert amount == Decimal(clean)
+    assert "E-" not in str(amount)
+    found = SalesInvoice.model_validate({**INVOICE, "totalAmountIncludingTax": parse_json(raw)})
+    assert found.total_amount_including_tax == amount
+
+
+@pytest.mark.parametrize("call", [Call("GET", "invoice"), Call("POST", "invoice")])
+@pytest.mark.parametrize(
+    "content", [b"[" * 10**6, b'{"a":' * 10**6, b'{"a": ' + b"9" * 10**6 + b"}", b'{"a": 1E9999999}']
+)
+def test_what_json_can_do_to_a_reader_is_an_error_of_ours(call: Call, content: bytes) -> None:
+    with pytest.raises(HubError):
+        parse_object(call, RawAnswer(200, {}, content))
