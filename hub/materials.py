@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeVar
 
 from hub.directory import Snapshot
 from hub.kept import Kept
+from mapping.countries import read_countries
 from mapping.materials import BookObject, Books, ListName, Materials, ObjectKey, PaymentTerm
 from mapping.needs import list_needs
-from mapping.normal_forms import normalise_country
 from mapping.targets import list_object_keys
 from schemas.stripe_objects import Customer, Invoice, Price, Product, TaxRate
 
@@ -28,6 +28,7 @@ RECENT_AGE = 30.0
 FRESH_AGE = 2.0
 """Where a person asks. Not nothing, so that a replay of thousands still reads each list but once in a while."""
 _CODE = ("id", "code")
+_COUNTRY = ("id", "code", "displayName")
 
 
 class StripeCatalog(Protocol):
@@ -129,19 +130,21 @@ class MaterialsGatherer:
             return {str(row["code"]): str(row["id"]) for row in rows}
 
         setup = await read("generalLedgerSetup", _SETUP)
+        countries = await read("countriesRegions", _COUNTRY) if "countries" in lists else ()
         company = await read("companyInformation", ("country",)) if "company" in lists else ()
         return Books(
             local_currency=_get_local_currency(setup),
             decimals=_read_decimals(await read("currencies", ("code", "amountDecimalPlaces")), setup),
             payment_terms=_read_terms(await read("paymentTerms", _TERMS)) if "payment_terms" in lists else {},
-            countries=frozenset(await read_codes("countries", "countriesRegions")),
+            countries=frozenset(str(row["code"]) for row in countries),
+            country_names={str(row["code"]): str(row.get("displayName", "")) for row in countries},
             tax_codes=await read_codes("tax_codes", "taxGroups"),
             tax_areas=await read_codes("tax_areas", "taxAreas"),
             dimensions=await self._gather_dimensions(read) if "dimensions" in lists else {},
             shortcut_dimensions=_read_shortcuts(setup),
             shipment_methods=await read_codes("shipment_methods", "shipmentMethods"),
             payment_methods=await read_codes("payment_methods", "paymentMethods"),
-            country=normalise_country(str(company[0]["country"])) if company else "",
+            country=min(read_countries(str(company[0]["country"])), default="") if company else "",
         )
 
     async def _gather_dimensions(

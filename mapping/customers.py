@@ -3,27 +3,31 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from mapping.countries import choose_country_code
 from mapping.document_header import to_day
 from mapping.eligibility import get_effective_time
 from mapping.field_values import Context, build_context, render_fields
 from mapping.legal_forms import split_legal_form
 from mapping.matching import NAME_LENGTH
 from mapping.materials import Books, ListName
-from mapping.normal_forms import get_tax_prefix, normalise_name, normalise_tax_id
+from mapping.normal_forms import normalise_name
 from mapping.parties import Party
 from mapping.sheet import put_countries_first
+from mapping.tax_numbers import STANDARD, is_northern_irish, is_vat_number, read_issuer, write_tax_number
 from mapping.templates import TemplateError, render_template
-from mapping.text import Notes, fit_code, fit_email, fit_phone, fit_text, fits, split_lines, tidy
+from mapping.text import Notes, fit_code, fit_email, fit_phone, fit_text, split_lines, tidy
 from schemas.customer_settings import CustomerDefaults, CustomerSettings, NewCustomer
 from schemas.errors import Refused
 from schemas.settings import Settings
 from schemas.stripe_objects import Address, Customer, Invoice
 
 NUMBER_LENGTH = 20
-TAX_NUMBER_LENGTH = 20
+_QUOTED = 60
+_NORTHERN_IRELAND = frozenset(("NI", "XI"))
 _SOURCES = {
     "number": "customers.new.number",
     "type": "customers.new.type",
@@ -32,7 +36,7 @@ _SOURCES = {
     "phoneNumber": "customer phone",
     "taxRegistrationNumber": "customer tax id",
     **dict.fromkeys(("addressLine1", "addressLine2", "city", "state", "postalCode"), "customer address"),
-    "country": "customer address; customers.new.by_country",
+    "country": "customer address or tax id; customers.new",
     "paymentTermsId": "first invoice's days, else customers.new",
     **dict.fromkeys(
         ("taxAreaId", "shipmentMethodId", "paymentMethodId", "salespersonCode", "currencyCode", "taxLiable"),
@@ -77,6 +81,8 @@ def build_new_customer(
         Refused: it can't be called or numbered, or Business Central lacks a country, currency or other code.
     """
     notes = Notes()
+    if party.note:
+        notes.add(party.note)
     context = build_context(invoice, customer, time_zone=settings.time_zone)
     own = render_fields(settings.fields.customer, "customers", context, notes, of=f" of customer {party.label}")
     maker = CustomerMaker(party, settings.customers.new, books, notes, frozenset(own))
@@ -125,18 +131,19 @@ class CustomerMaker:
     def build_fields(self) -> dict[str, str]:
         """Build the fields that tell who it is. A field that Stripe has nothing for is left out.
 
+        Ordered as they are sent: see `put_countries_first`.
+
         Raises:
             Refused: there is nothing to call the customer by, or Business Central does not know its country.
         """
         party, address = self.party, self.party.address
         street, second = self._split_street(address)
-        # The country first: a change of it clears city, state and post code (BC facts 8).
         builders: dict[str, Callable[[], str]] = {
             "displayName": self._build_name,
             "email": lambda: fit_email(party.email, "The e-mail address", self.notes),
             "phoneNumber": lambda: fit_phone(party.phone, "The phone number", self.notes),
+            "country": self._choose_code,
             "taxRegistrationNumber": self._build_tax_number,
-            "country": lambda: self._choose_country(address),
             "addressLine1": lambda: street,
             "addressLine2": lambda: fit_text(second, 50, "The second address line", self.notes),
             "city": lambda: fit_text(address.city or "", 30, "The city", self.notes),
@@ -144,7 +151,7 @@ class CustomerMaker:
             "postalCode": lambda: fit_code(address.postal_code or "", 20, "The postal code", self.notes),
         }
         built = {name: build() for name, build in builders.items() if name not in self.mapped}
-        return {name: text for name, text in built.items() if text}
+        return put_countries_first({name: text for name, text in built.items() if text})
 
     def read_number(self, context: Context) -> str:
         """Return the number that Stripe says a new customer is to have; empty where Business Central gives it.
@@ -200,27 +207,69 @@ class CustomerMaker:
         return fit_text(name, NAME_LENGTH, "The customer's name", self.notes)
 
     def _build_tax_number(self) -> str:
-        """Take the one of the customer's own country, else the first."""
-        country = self.party.country
-        values = [tidy(one.value or "") for one in self.party.tax_ids if tidy(one.value or "")]
-        own = [one for one in values if country and normalise_tax_id(one, "").startswith(get_tax_prefix(country))]
-        number = (own or values or [""])[0]
-        if fits(number, TAX_NUMBER_LENGTH):
-            return number
-        self.notes.add(f"The tax number is longer than {TAX_NUMBER_LENGTH} characters and was left out.", lost=True)
+        """Take the one of the customer's own country, else the first, in a form that Business Central takes.
+
+        Its formats are of VAT numbers: of a country that has some, other kinds are left out.
+        """
+        country = self._country or self.books.country
+        formats = () if self._find_code(country) in _NORTHERN_IRELAND else STANDARD.get(country, ())
+        own = [one for one in self.party.tax_ids if tidy(one.value or "")]
+        own.sort(key=lambda one: (read_issuer(one) != country, not is_vat_number(one)))
+        for one in own:
+            given = tidy(one.value or "")
+            written = write_tax_number(given, country, formats) if is_vat_number(one) or not formats else ""
+            if written:
+                if written != given:
+                    self.notes.add(f"The tax number {given} was written as {written}, as Business Central takes it.")
+                return written
+        if own:
+            self.notes.add(
+                f"The tax number {tidy(own[0].value or '')[:_QUOTED]} was left out: Business Central's formats for "
+                f"{country or 'the field'} have no such number.",
+                lost=True,
+            )
         return ""
 
-    def _choose_country(self, address: Address) -> str:
-        iso = tidy(address.country or "").upper()
-        code = self._defaults.country or iso
-        if iso and self.books.countries and code not in self.books.countries:
+    @cached_property
+    def _country(self) -> str:
+        """Where the customer is from, by ISO's code: a customer without a country can't be billed.
+
+        Where its address has none, its tax number tells, else the settings.
+        """
+        if address := tidy(self.party.address.country or "").upper():
+            return address
+        issuers = filter(None, map(read_issuer, self.party.tax_ids))
+        if issuer := next((one for one in issuers if self._find_code(one)), ""):
+            self.notes.add(f"Stripe has no country for the customer; {issuer} was taken from its tax number.")
+            return issuer
+        if named := self.settings.without_country:
+            self.notes.add(f"Stripe has no country for the customer; it got {named}, as the settings say.")
+        return named or ""
+
+    def _choose_code(self) -> str:
+        """Choose Business Central's code of the country; empty for a customer without one."""
+        iso = self._country
+        code = self._find_code(iso) if iso else ""
+        if iso and not code:
+            named = self._choose_defaults(iso).country or iso
             raise Refused(
-                f"The country {code} of the Stripe customer {self.party.label} is not in Business Central.",
+                f"The country {named} of the Stripe customer {self.party.label} is not in Business Central.",
                 code="contact.country.unknown",
-                fix=f"Create {code} there under Countries/Regions, or name Business Central's own code for it in the "
+                fix=f"Create {named} there under Countries/Regions, or name Business Central's own code for it in the "
                 f"settings (customers.new.by_country.{iso}.country); then replay.",
             )
-        return code if iso else ""
+        return code
+
+    def _find_code(self, iso: str) -> str:
+        """Find the code that the settings name, else the one that Business Central has; empty where it has none."""
+        known, named = self.books.known_countries, self._choose_defaults(iso).country
+        if named:
+            return named if named in known or not known else ""
+        return choose_country_code(iso, known, northern_irish=is_northern_irish(self.party.tax_ids))
+
+    def _choose_defaults(self, iso: str) -> CustomerDefaults:
+        is_irish = iso == "GB" and "XI" in self.settings.by_country and is_northern_irish(self.party.tax_ids)
+        return self.settings.choose_defaults("XI" if is_irish else iso)
 
     def _choose_type(self) -> str:
         match self.settings.type:
@@ -276,7 +325,7 @@ class CustomerMaker:
 
     @property
     def _defaults(self) -> CustomerDefaults:
-        return self.settings.choose_defaults(self.party.country)
+        return self._choose_defaults(self._country)
 
 
 def _look_up(ids: Mapping[str, str], code: str | None, name: str, what: str) -> str | None:

@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from mapping.bc_fields import Entity
+from mapping.countries import choose_country_code
 from mapping.eligibility import get_effective_time
 from mapping.field_values import build_context, render_fields
 from mapping.materials import Materials
 from mapping.sheet import Sheet
+from mapping.tax_numbers import is_northern_irish
 from mapping.text import Notes, fit_text
 from schemas.errors import Refused
 from schemas.invoice_settings import DimensionRule, InvoiceSettings
@@ -146,7 +148,7 @@ class HeaderMaker:
     def _put_address(self, side: str, address: Address) -> None:
         # The country first: a change of it clears city, state and post code (BC facts 8).
         parts = (
-            ("Country", self._check_country(address.country), 10),
+            ("Country", self._choose_country(address.country), 10),
             ("AddressLine1", address.line1, 100),
             ("AddressLine2", address.line2, 50),
             ("City", address.city, 30),
@@ -158,13 +160,18 @@ class HeaderMaker:
                 value = fit_text(text, limit, f"{side}{name}", self.notes)
                 self.sheet.put(f"{side}{name}", value, "address in Stripe")
 
-    def _check_country(self, country: str | None) -> str:
-        code = (country or "").upper()
-        known = self.materials.books.countries
-        if code and known and code not in known:
-            self.notes.add(f"The country {code} is not in Business Central's list and was left out.")
+    def _choose_country(self, country: str | None) -> str:
+        """Choose Business Central's code of a country; one that it does not know is noted and left out."""
+        iso = (country or "").strip().upper()
+        if not iso:
             return ""
-        return code
+        known = self.materials.books.known_countries
+        irish = is_northern_irish(self.invoice.customer_tax_ids or ())
+        named = self.settings.customers.new.choose_defaults(iso).country
+        code = named if named in known else choose_country_code(iso, known, northern_irish=irish)
+        if not code:
+            self.notes.add(f"The country {iso} is not in Business Central's list and was left out.")
+        return code or ""
 
     def _put_dimensions(self) -> tuple[tuple[str, str], ...]:
         others: list[tuple[str, str]] = []

@@ -37,6 +37,8 @@ class Books:
     """Amount decimals by currency code, the local one included."""
     payment_terms: Mapping[str, PaymentTerm] = field(default_factory=dict[str, PaymentTerm])
     countries: frozenset[str] = frozenset()
+    country_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the company calls its countries, by code."""
     tax_codes: Mapping[str, str] = field(default_factory=dict[str, str])
     """Ids by code: VAT product posting groups, or tax groups where sales tax applies."""
     tax_areas: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -49,6 +51,11 @@ class Books:
     payment_methods: Mapping[str, str] = field(default_factory=dict[str, str])
     country: str = ""
     """The company's own: a customer without one is domestic."""
+
+    @property
+    def known_countries(self) -> Mapping[str, str]:
+        """The names of all countries, by code; empty where nobody needed the list."""
+        return {code: self.country_names.get(code, "") for code in self.countries}
 
     def find_terms(self, days: int) -> PaymentTerm | None:
         """Find the terms of so many days that grant no cash discount; of several, the first by code."""

@@ -129,7 +129,10 @@ class NewCustomer(Form):
     """Take the terms whose days equal those from the first invoice's date to its due date; else the default."""
     defaults: CustomerDefaults = CustomerDefaults()
     by_country: dict[CountryCode, CustomerDefaults] = Field(default_factory=dict)
-    """What is set here replaces the default for customers of the country."""
+    """What is set here replaces the default for customers of the country. XI is Northern Ireland."""
+    without_country: CountryCode | None = None
+    """Where customers are from who have no country in Stripe and no tax number that tells it: Business Central gives
+    one without a country no posting groups."""
 
     @field_validator("defaults")
     @classmethod

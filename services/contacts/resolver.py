@@ -136,7 +136,8 @@ class CustomerResolver:
             match = found.decide(question.seeker)
             await _end_doubt(bc, claims, held, found, match.id)
             customer = next(one for one in found.customers if one.id == match.id)
-            return await self._link(question, match, customer, is_ours=found.is_ours), ()
+            note = question.seeker.party.note
+            return await self._link(question, match, customer, is_ours=found.is_ours), (note,) if note else ()
         new = await self.search.build_new(question)
         if question.snapshot.connection.dry_run:
             return WouldCreate(new.payload), new.notes

@@ -15,7 +15,7 @@ from mapping.customers import NewCustomerPayload, build_new_customer, list_custo
 from mapping.matching import Seeker, Wanted, build_wanted
 from mapping.materials import Books
 from mapping.normal_forms import normalise_code
-from mapping.parties import needs_customer, read_party
+from mapping.parties import is_incomplete, needs_customer, read_party
 from schemas.errors import Refused
 from schemas.messages import CustomerMatch
 from schemas.stripe_objects import Customer as StripeCustomer
@@ -99,7 +99,7 @@ class CustomerSearch:
         """
         settings = snapshot.settings
         customer = None
-        if invoice.customer and needs_customer(settings):
+        if invoice.customer and (needs_customer(settings) or is_incomplete(invoice)):
             customer = await stripe.fetch_customer(invoice.customer)
         party = read_party(invoice, customer)
         books = await self.gatherer.gather_books(snapshot, bc, frozenset(("company",)))

@@ -111,7 +111,8 @@ def test_the_tax_number_is_that_of_the_customers_country() -> None:
     assert build(party=build_party(tax_ids=ids, address=Address(country="DE")))[0]["taxRegistrationNumber"] == (
         "DE123456789"
     )
-    assert build(party=build_party(tax_ids=ids))[0]["taxRegistrationNumber"] == "ATU12345678"
+    unknown = build(party=build_party(tax_ids=ids))[0]
+    assert (unknown["country"], unknown["taxRegistrationNumber"]) == ("DE", "DE123456789")
 
 
 @pytest.mark.parametrize(
@@ -234,9 +235,81 @@ def test_what_is_missing_or_unknown_is_refused_by_its_name() -> None:
 
 
 def test_a_country_may_have_another_code_in_business_central() -> None:
-    party = build_party(address=Address(country="GB"))
-    assert refuse(party=party).code == "contact.country.unknown"
-    assert build(party=party, new={"by_country": {"gb": {"country": "UK"}}})[0]["country"] == "UK"
+    """Greece is EL and Northern Ireland NI in Microsoft's list; the settings come first, as UK does here."""
+    british = build_party(address=Address(country="GB"), tax_ids=(TaxId(type="gb_vat", value="XI123456789"),))
+    greek = build_party(address=Address(country="GR"), tax_ids=(TaxId(type="eu_vat", value="EL123456789"),))
+    names = {"EL": "Greece", "NI": "Northern Ireland", "GB": "Great Britain", "UK": "United Kingdom", "EX": "Exports"}
+    microsoft = replace(BOOKS, countries=frozenset(names), country_names=names)
+
+    def choose(party: Party, by_country: dict[str, Any] | None = None, books: Books = microsoft) -> Any:
+        settings = Settings.model_validate({"customers": {"new": {"by_country": by_country or {}}}})
+        payload = build_new_customer(party, settings, books, build_invoice()).payload
+        return payload["country"], payload.get("taxRegistrationNumber")
+
+    assert choose(greek) == ("EL", "EL123456789")
+    assert choose(british) == ("NI", "XI123456789")
+    assert choose(british, {"GB": {"country": "UK"}}) == ("UK", "123-4567-89")
+    assert choose(british, {"GB": {"country": "UK"}, "XI": {"country": "EX"}})[0] == "EX"
+    assert choose(british, books=BOOKS) == ("UK", "123-4567-89")
+    assert refuse(party=build_party(address=Address(country="GB")), new={"by_country": {"GB": {"country": "XX"}}})
+
+
+def test_a_tax_number_comes_after_its_country() -> None:
+    """Whichever of the two Business Central looks at first, it is checked against its own country (BC facts 20.1)."""
+    party = build_party(address=Address(country="DE"), tax_ids=(TaxId(type="eu_vat", value="DE123456789"),))
+    order = list(build(party=party)[0])
+
+    assert order.index("country") < order.index("taxRegistrationNumber")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "written", "noted"),
+    [
+        ("eu_vat", "DE123456789", "DE123456789", ""),
+        ("eu_vat", "DE 123 456 789", "DE123456789", "was written as DE123456789"),
+        ("de_stn", "12/345/67890", None, "12/345/67890 was left out"),
+        ("de_stn", "123456789", None, "123456789 was left out"),
+        ("eu_vat", "FRAB123456789", None, "FRAB123456789 was left out"),
+    ],
+)
+def test_a_tax_number_has_a_form_that_business_central_takes(
+    kind: str, value: str, written: str | None, noted: str
+) -> None:
+    """Else it is left out, with a note: it does not change what is sold, and would stop the invoice."""
+    party = build_party(address=Address(country="DE"), tax_ids=(TaxId(type=kind, value=value),))
+    payload, notes = build(party=party)
+
+    assert payload.get("taxRegistrationNumber") == written
+    assert noted in " ".join(notes)
+    assert bool(noted) == bool(notes)
+
+
+def test_a_number_that_fits_is_taken_before_one_that_does_not() -> None:
+    ids = tuple(TaxId(type=kind, value=value) for kind, value in (("de_stn", "12/3"), ("eu_vat", "DE123456789")))
+    payload, notes = build(party=build_party(address=Address(country="DE"), tax_ids=ids))
+
+    assert (payload["taxRegistrationNumber"], notes) == ("DE123456789", ())
+
+
+@pytest.mark.parametrize(
+    ("party", "country", "noted"),
+    [
+        (build_party(tax_ids=(TaxId(type="eu_vat", value="DE123456789"),)), "DE", "DE was taken from its tax number"),
+        (build_party(tax_ids=(TaxId(type="no_vat", value="987654321MVA"),)), "DK", "it got DK, as the settings say"),
+        (build_party(), "DK", "it got DK, as the settings say"),
+        (build_party(address=Address(country="DE")), "DE", ""),
+    ],
+)
+def test_a_customer_without_a_country_gets_one(party: Party, country: str, noted: str) -> None:
+    """Business Central gives one without it no posting groups. A number of a country that it lacks tells nothing."""
+    payload, notes = build(party=party, new={"without_country": "dk"})
+
+    assert payload["country"] == country
+    assert noted in " ".join(notes)
+
+
+def test_a_customer_stays_without_a_country_where_nothing_tells_it() -> None:
+    assert "country" not in build(party=build_party())[0]
 
 
 def test_only_the_lists_that_are_looked_at_are_needed() -> None:

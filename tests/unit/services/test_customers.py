@@ -377,3 +377,19 @@ async def test_what_fails_for_now_comes_round_and_succeeds(world: World, method:
     assert result is not None
     assert result.outcome == "synced"
     assert len(world.bc.customers) == len(world.bc.created) == 1
+
+
+async def test_what_a_person_fills_in_on_the_customer_is_found_by_the_replay(world: World) -> None:
+    """The invoice froze neither e-mail nor name, and nobody can change that any more."""
+    world.stripe.put(build_invoice(customer_name=None, customer_email=None))
+    world.stripe.put_customer()
+    refused = await bring(world)
+    assert refused.error is not None
+    assert refused.error.code == "contact.match.no_values"
+
+    world.stripe.put_customer(name="Acme GmbH", email="billing@acme.example")
+    result = await bring(world, build_head(cause="replay"))
+
+    assert result.outcome == "synced"
+    assert "The invoice has no name, e-mail: taken from the Stripe customer as it is now." in result.notes
+    assert [(one.display_name, one.email) for one in world.bc.customers] == [("Acme GmbH", "billing@acme.example")]
