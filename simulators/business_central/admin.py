@@ -10,11 +10,12 @@ from simulators.business_central.company import Company
 from simulators.business_central.errors import ApiError
 from simulators.business_central.journal import Journal
 from simulators.business_central.ledger import change_document
-from simulators.business_central.sales_documents import KINDS, document_of, lines_of
+from simulators.business_central.sales_documents import KINDS, SalesDocument, document_of, lines_of
 from simulators.business_central.seed import apply_seed
 from simulators.business_central.sign_in import SignIn
 from simulators.business_central.store import Json
 from simulators.business_central.tokens import TokenBook
+from simulators.business_central.values import to_wire
 from simulators.business_central.wire import Reply, Request, json_reply
 from simulators.business_central.world import World
 from simulators.faults import FaultBook
@@ -116,7 +117,7 @@ class AdminApi:
         dump: Json = {"customers": [row.wire for row in company.table("customers").rows.values()]}
         for set_name, kind in KINDS.items():
             dump[set_name] = [
-                row.wire | {"_posted": document_of(row).posted, kind.lines_name: [line.wire for line in lines_of(row)]}
+                row.wire | _hidden(document_of(row)) | {kind.lines_name: [line.wire for line in lines_of(row)]}
                 for row in company.table(set_name).rows.values()
             ]
         return dump
@@ -196,6 +197,11 @@ class AdminApi:
 
     def _change_document(self, given: Json) -> Json:
         return change_document(self._company({"company": given.get("company")}), given)
+
+
+def _hidden(document: SalesDocument) -> Json:
+    """Show what the API does not tell of a document."""
+    return {"_posted": document.posted, "_paymentDiscountPercent": to_wire(document.payment_discount)}
 
 
 def _count_drafts(company: Company) -> int:

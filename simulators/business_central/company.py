@@ -26,11 +26,15 @@ class VatSetup:
 
 @dataclass(frozen=True, slots=True)
 class DocumentCurrency:
-    """A document's currency; code "" is the local one, factor None means no exchange rate."""
+    """A document's currency; code "" is the local one, factor None means no exchange rate.
+
+    Amounts are rounded to `precision`; what is to be paid, when it is posted, to `invoice_precision`.
+    """
 
     code: str
     id: str
     precision: Decimal
+    invoice_precision: Decimal
     factor: Decimal | None
 
 
@@ -50,6 +54,12 @@ class Setup:
 
     local_currency: str = "EUR"
     local_decimal_places: str = "2:2"
+    invoice_rounding: bool = False
+    """Sales & Receivables Setup: posting rounds the total to the currency's invoice rounding precision."""
+    local_invoice_precision: str = "0.01"
+    """General Ledger Setup: that precision for the local currency. Neither is in the API."""
+    invoice_rounding_account: str = ""
+    """Where the customer posting groups book the difference."""
     link_document_date: bool = True
     external_document_number_mandatory: bool = False
     allow_posting_from: str = ""
@@ -149,12 +159,15 @@ class Company:
     def currency(self, code: str) -> DocumentCurrency:
         """Return how to round and convert in a stored currency code."""
         if not code:
-            return DocumentCurrency("", ZERO_GUID, precision_of(self.setup.local_decimal_places), Decimal(1))
+            precision = precision_of(self.setup.local_decimal_places)
+            rounded_to = Decimal(self.setup.local_invoice_precision)
+            return DocumentCurrency("", ZERO_GUID, precision, rounded_to, Decimal(1))
         row = self.by_code("currencies", code)
         if row is None:
             raise dialog('The "currencyCode" does not match to a Currency.')
-        places = row.wire["amountDecimalPlaces"]
-        return DocumentCurrency(code, row.wire["id"], precision_of(places), self.rates.get(code))
+        precision = precision_of(row.wire["amountDecimalPlaces"])
+        rounded_to = Decimal(str(row.wire["amountRoundingPrecision"]))
+        return DocumentCurrency(code, row.wire["id"], precision, rounded_to, self.rates.get(code))
 
     def read_currency_code(self, text: str) -> str:
         """Translate a currencyCode from the wire: blank and the local code both mean local, stored blank."""

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from simulators.business_central.values import to_wire
+from simulators.business_central.vat import precision_of
+
 TENANT = "6f1c2c1e-93a4-4f0a-8d55-1b5a7c0f9e21"
 DOMAIN = "cronus.onmicrosoft.com"
 ENVIRONMENT = "sandbox"
@@ -22,7 +25,7 @@ TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
 """.split()
 
 # code: (name, symbol, decimal places, units of it per local unit)
-_CURRENCIES = {
+CURRENCIES: dict[str, tuple[str, str, str, str | None]] = {
     "USD": ("US dollar", "$", "2:2", "1.0850"),
     "GBP": ("Pound Sterling", "£", "2:2", "0.8450"),
     "DKK": ("Danish krone", "kr", "2:2", "7.4600"),
@@ -113,8 +116,15 @@ def _master_data() -> dict[str, Any]:
             "S-CR+": {"prefix": "PS-CR", "last": 104000},
         },
         "currencies": [
-            {"code": code, "displayName": name, "symbol": symbol, "amountDecimalPlaces": places, "rate": rate}
-            for code, (name, symbol, places, rate) in _CURRENCIES.items()
+            {
+                "code": code,
+                "displayName": name,
+                "symbol": symbol,
+                "amountDecimalPlaces": places,
+                "amountRoundingPrecision": to_wire(precision_of(places)),
+                "rate": rate,
+            }
+            for code, (name, symbol, places, rate) in CURRENCIES.items()
         ],
         "countriesRegions": [{"code": code, "displayName": code} for code in [HOME_COUNTRY, *EU, *OTHERS]],
         "paymentTerms": [
@@ -142,7 +152,11 @@ def _master_data() -> dict[str, Any]:
                 "values": [{"code": "LARGE", "displayName": "Large"}, {"code": "SMALL", "displayName": "Small"}],
             },
         ],
-        "setup": {"global_dimension_1": "DEPARTMENT", "global_dimension_2": "CUSTOMERGROUP"},
+        "setup": {
+            "global_dimension_1": "DEPARTMENT",
+            "global_dimension_2": "CUSTOMERGROUP",
+            "invoice_rounding_account": "6910",
+        },
         "salespeople": ["JO", "LT"],
     }
 

@@ -31,12 +31,11 @@ from simulators.business_central.sales_headers import (
     set_header_fields,
     show_shortcuts,
 )
-from simulators.business_central.sales_lines import TOUCHES_MONEY, SalesLine, set_line_fields
+from simulators.business_central.sales_lines import LINE_STEP, TOUCHES_MONEY, SalesLine, set_line_fields
 from simulators.business_central.store import Json, Row
 from simulators.business_central.values import read_body
 from simulators.business_central.vat import NoDiscountableLinesError, apply_invoice_discount, update_amounts
 
-_LINE_STEP = 10_000
 _NO_DISCOUNT_LINES = (
     "Cannot apply an invoice discount because the document does not include lines where the Allow Invoice Disc. field "
     "is selected. To add a discount, specify a line discount in the Line Discount % field for the relevant lines, or "
@@ -267,7 +266,7 @@ def add_line(company: Company, document: SalesDocument, body: Json) -> SalesLine
     taken = {line.sequence for line in document.lines}
     if sequence in taken:
         raise dialog("You cannot insert the line because a line already exists.")
-    line = SalesLine(id=company.core.ids.guid(), sequence=sequence or max(taken, default=0) + _LINE_STEP)
+    line = SalesLine(id=company.core.ids.guid(), sequence=sequence or max(taken, default=0) + LINE_STEP)
     _set_line(company, document, line, body)
     document.lines.append(line)
     return line

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from simulators.business_central.company import Company
+from simulators.business_central.posting import post
 from simulators.business_central.sales_documents import KINDS, SalesDocument, document_of, save_document
 from simulators.business_central.store import Json, Row
 from simulators.business_central.vat import ZERO, recalculate
@@ -11,10 +12,12 @@ _STATES = {"release": "Released", "reopen": "Open", "request_approval": "Pending
 
 
 def change_document(company: Company, given: Json) -> Json:
-    """Do one of release, reopen, request_approval, pay, edit to a document; raises KeyError or ValueError."""
+    """Do one of release, reopen, request_approval, post, pay, edit to a document; raises KeyError or ValueError."""
     row = _find(company, given)
-    document = document_of(row).copy()
     action = given["action"]
+    if action == "post":
+        return post(company, row).wire
+    document = document_of(row).copy()
     if action in _STATES:
         _set_state(document, action)
     elif action == "pay":

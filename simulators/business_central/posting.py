@@ -16,8 +16,9 @@ from simulators.business_central.sales_documents import (
     save_document,
 )
 from simulators.business_central.sales_headers import check_customer, check_open
+from simulators.business_central.sales_lines import LINE_STEP, SalesLine
 from simulators.business_central.store import Row
-from simulators.business_central.vat import ZERO, recalculate
+from simulators.business_central.vat import HUNDRED, ONE, ZERO, recalculate, round_to
 
 
 def _draft(row: Row) -> SalesDocument:
@@ -34,20 +35,57 @@ def _posted(row: Row) -> SalesDocument:
     return document.copy()
 
 
-def post(company: Company, row: Row) -> None:
+def post(company: Company, row: Row) -> Row:
     """Post a draft: amounts are recomputed by VAT amount lines, the number changes, the id stays."""
     document = _draft(row)
     _check_before_posting(company, document)
     recalculate(document.lines, prices_include_vat=document.prices_include_vat, precision=document.currency.precision)
+    if company.setup.invoice_rounding:
+        _round_total(company, document)
     document.posted, document.state = True, "Open"
     document.header["number"] = company.take_number(document.kind.posted_series)
     document.remaining = document.total()
     if not document.remaining:
         document.state = "Paid"
-    save_document(company, document, row)
+    posted = save_document(company, document, row)
     if company.core.journal is not None:
         # Posting commits, so a snapshot batch cannot take it back (BC facts §13).
         company.core.journal.commit(company.core.writes + 1)
+    return posted
+
+
+def _round_total(company: Company, document: SalesDocument) -> None:
+    """Bring the total to the invoice rounding precision by a line of its own (SalesPost.InvoiceRounding)."""
+    currency = document.currency
+    if not currency.invoice_precision:
+        raise test_field("Invoice Rounding Precision", "Currency", f"Code={currency.code}")
+    difference = round_to(document.total(), currency.invoice_precision) - document.total()
+    if not difference:
+        return
+    account = company.by_code("accounts", company.setup.invoice_rounding_account)
+    if account is None:
+        raise test_field("Invoice Rounding Account", "Customer Posting Group", f"Code={document.customer_group}")
+    code = account.hidden.get("taxGroupCode", "")
+    vat = company.vat_setup(document.vat_business_group, code)
+    net = round_to(difference / (ONE + vat.percent / HUNDRED), currency.precision)
+    document.lines.append(
+        SalesLine(
+            id=company.core.ids.guid(),
+            sequence=max(line.sequence for line in document.lines) + LINE_STEP,
+            line_type="Account",
+            object_id=account.wire["id"],
+            number=account.wire["number"],
+            description=account.wire["displayName"],
+            tax_group=code,
+            identifier=vat.identifier,
+            vat_percent=vat.percent,
+            quantity=ONE,
+            unit_price=difference if document.prices_include_vat else net,
+            line_amount=difference if document.prices_include_vat else net,
+            amount=net,
+            amount_including_vat=difference,
+        )
+    )
 
 
 def _check_before_posting(company: Company, document: SalesDocument) -> None:
@@ -94,8 +132,7 @@ def send(_company: Company, row: Row) -> None:
 
 def post_and_send(company: Company, row: Row) -> None:
     """Post, commit, then mail: a mail error leaves a posted invoice behind."""
-    post(company, row)
-    send(company, company.table(document_of(row).kind.set_name).rows[row.wire["id"]])
+    send(company, post(company, row))
 
 
 def cancel(company: Company, row: Row) -> None:
@@ -147,13 +184,13 @@ def _credit_memo_for(company: Company, invoice: SalesDocument) -> SalesDocument:
     }
     memo.currency = invoice.currency
     memo.vat_business_group, memo.prices_include_vat = invoice.vat_business_group, invoice.prices_include_vat
-    memo.general_business_group = invoice.general_business_group
+    memo.general_business_group, memo.customer_group = invoice.general_business_group, invoice.customer_group
     memo.dimensions = dict(invoice.dimensions)
     memo.lines = [replace(line, id=company.core.ids.guid(), dimensions=dict(line.dimensions)) for line in invoice.lines]
     return memo
 
 
-Action = Callable[[Company, Row], None]
+Action = Callable[[Company, Row], object]
 _SHARED: dict[str, Action] = {
     "post": post,
     "postAndSend": post_and_send,

@@ -50,6 +50,9 @@ class SalesDocument:
     currency: DocumentCurrency
     vat_business_group: str = ""
     general_business_group: str = ""
+    customer_group: str = ""
+    payment_discount: Decimal = ZERO
+    """Cash discount in percent that the payment terms grant; it is not in the API."""
     prices_include_vat: bool = False
     discount_value: Decimal = ZERO
     posted: bool = False

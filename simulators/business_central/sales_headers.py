@@ -12,7 +12,7 @@ from simulators.business_central.sales_documents import CREDIT_MEMO, INVOICE, Do
 from simulators.business_central.sales_lines import SalesLine, set_line_fields
 from simulators.business_central.store import Json, Row
 from simulators.business_central.values import to_decimal
-from simulators.business_central.vat import update_amounts
+from simulators.business_central.vat import ZERO, update_amounts
 
 POSTED_ONLY = frozenset({"promisedPayDate", "disputeStatus", "disputeStatusId"})
 POSTED_WRITABLE = POSTED_ONLY | {"dueDate"}
@@ -164,13 +164,14 @@ def _bill_to(document: SalesDocument, customer: Row, company: Company) -> None:
     }
     document.header |= {f"billTo{suffix}": wire[name] for suffix, name in _ADDRESS.items()}
     document.general_business_group = customer.hidden.get("genBusPostingGroup", "")
+    document.customer_group = customer.hidden.get("customerPostingGroup", "")
     area = company.get("taxAreas", wire["taxAreaId"])
     document.vat_business_group = area.wire["code"] if area else ""
     document.prices_include_vat = bool(customer.hidden.get("pricesIncludingVat"))
     document.dimensions |= values_of(customer)
     show_shortcuts(document, company)
     _use_currency(document, company.read_currency_id(wire["currencyId"]), company)
-    _recompute_due_date(document, company)
+    _use_terms(document, company)
     recreate_lines(document, company)
 
 
@@ -228,7 +229,15 @@ def _set_payment_terms(document: SalesDocument, value: Any, company: Company, _b
     company.check_reference("paymentTerms", "paymentTermsId", value, "Payment Terms")
     if document.header["paymentTermsId"] != value:
         document.header["paymentTermsId"] = value
-        _recompute_due_date(document, company)
+        _use_terms(document, company)
+
+
+def _use_terms(document: SalesDocument, company: Company) -> None:
+    """Take due date and cash discount from the payment terms (SalesHeader field 23)."""
+    _recompute_due_date(document, company)
+    row = company.get("paymentTerms", document.header["paymentTermsId"])
+    grants = row is not None and (document.kind is INVOICE or row.wire["calculateDiscountOnCreditMemos"])
+    document.payment_discount = to_decimal(row.wire["discountPercent"]) if row and grants else ZERO
 
 
 def _recompute_due_date(document: SalesDocument, company: Company) -> None:

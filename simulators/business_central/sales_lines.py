@@ -22,6 +22,7 @@ from simulators.business_central.vat import (
 )
 
 UNIT_PRICE_STEP = Decimal("0.00001")
+LINE_STEP = 10_000
 LINE = ENTITIES["salesInvoiceLines"]
 _TAX_CODE_INPUT = 20  # of 50 characters only these are used (BC facts §18.5)
 _MONEY = frozenset({"quantity", "unitPrice", "discountAmount", "discountPercent", "taxCode", "itemId", "accountId"})

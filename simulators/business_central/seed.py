@@ -1,7 +1,8 @@
 """Filling the world from a seed: the built-in one, a file, or POST /_sim/seed.
 
 A company that exists already is extended (records of the same code or number are changed); a new one takes the
-sections its seed leaves out from the built-in company. Ids are derived from the codes, so they are the same each run.
+sections its seed leaves out from the built-in company, or with `"as_shipped": "DK"` from Microsoft's set-up for a
+country. Ids are derived from the codes, so they are the same each run.
 """
 
 import uuid
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from simulators.business_central.as_shipped import shipped_company
 from simulators.business_central.company import Company, CustomerTemplate, NumberSeries, Setup, VatSetup
 from simulators.business_central.customers import create_customer
 from simulators.business_central.default_dimensions import read_defaults
@@ -16,6 +18,7 @@ from simulators.business_central.default_seed import TENANT, default_seed
 from simulators.business_central.items import create_item
 from simulators.business_central.post_codes import read_post_codes
 from simulators.business_central.store import Json
+from simulators.business_central.vat import precision_of
 from simulators.business_central.world import App, World
 
 _NAMESPACE = uuid.UUID("0b5f1c2e-77aa-4c58-9a3a-6045bd8e1a10")
@@ -26,7 +29,9 @@ _SECTIONS = frozenset(
         "paymentTerms paymentMethods shipmentMethods unitsOfMeasure countriesRegions information vatFormats postCodes"
     ).split()
 )
-_IDENTITY = frozenset({"tenant", "environment", "name", "id", "currency", "local_decimal_places", "replace"})
+_IDENTITY = frozenset(
+    {"tenant", "environment", "name", "id", "currency", "local_decimal_places", "replace", "as_shipped"}
+)
 
 
 def apply_seed(world: World, seed: Json) -> Json:
@@ -53,7 +58,8 @@ def _apply_company(world: World, given: Json) -> Company:
     here = world.environments.get((tenant, environment), {})
     company = next((entry for entry in here.values() if entry.name == given["name"]), None)
     if company is None or given.get("replace"):
-        given = {name: part for name, part in _built_in().items() if name in _SECTIONS} | given
+        base = shipped_company(given["as_shipped"]) if "as_shipped" in given else _built_in()
+        given = {name: part for name, part in base.items() if name in {*_SECTIONS, "currency"}} | given
         company = _open_company(world, given, f"{tenant}/{environment}")
         world.add_company(tenant, environment, company)
     for section, fill in _FILLERS.items():
@@ -70,7 +76,8 @@ def _open_company(world: World, given: Json, place: str) -> Company:
     local = given.get("currency", "EUR")
     places = given.get("local_decimal_places") or _usual_places(local)
     company_id = given.get("id") or str(uuid.uuid5(_NAMESPACE, f"{place}/{given['name']}"))
-    company = Company(world.core, given["name"], company_id.lower(), Setup(local, places))
+    setup = Setup(local, places, local_invoice_precision=str(precision_of(places)))
+    company = Company(world.core, given["name"], company_id.lower(), setup)
     information = {"id": _id(company, "info", ""), "displayName": company.name, "currencyCode": local}
     company.table("companyInformation").insert(information)
     company.table("generalLedgerSetup").insert({"id": _id(company, "setup", ""), "localCurrencyCode": local})

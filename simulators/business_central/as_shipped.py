@@ -1,0 +1,86 @@
+"""A company with the set-up that Microsoft ships, for a country: strict where the built-in company is convenient.
+
+Chart of accounts, items and VAT rates are the built-in company's, so that the same settings fit both.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from simulators.business_central.default_seed import CURRENCIES, EU, default_seed
+from simulators.business_central.microsoft_tables import (
+    COUNTRIES,
+    COUNTY_COUNTRIES,
+    INVOICE_ROUNDING,
+    PAYMENT_TERMS,
+    VAT_FORMATS,
+)
+from simulators.business_central.post_code_lists import POST_CODES
+from simulators.business_central.values import to_wire
+
+_LOCAL = {"DK": "DKK", "CH": "CHF", "DE": "EUR"}
+# The euro, and what Microsoft's list rounds to more than the smallest unit: name, symbol, places, units per euro.
+_MORE: dict[str, tuple[str, str, str, str | None]] = {
+    "EUR": ("Euro", "€", "", "1"),
+    "AED": ("United Arab Emirates dirham", "AED", "", "3.98"),
+    "KES": ("Kenyan Shilling", "KES", "", "140"),
+    "NGN": ("Nigerian Naira", "NGN", "", "1600"),
+    "TND": ("Tunesian Dinar", "TND", "", "3.35"),
+}
+_ALL = CURRENCIES | _MORE
+_TERMS = ("displayName", "dueDateCalculation", "discountDateCalculation", "discountPercent")
+# Nobody makes rules for all the world: customers of other countries, and of none, get no template.
+_EXPORT = "US CH NO GB NI CA AU".split()
+
+
+def shipped_company(country: str) -> dict[str, Any]:
+    """Return the sections of a company of DK, CH or DE; raises KeyError for another country."""
+    built_in = default_seed()["companies"][0]
+    local = _LOCAL[country]
+    return built_in | {
+        "currency": local,
+        "information": {"country": country},
+        "vatFormats": VAT_FORMATS,
+        "postCodes": POST_CODES[country],
+        "setup": built_in["setup"]
+        | {"invoice_rounding": True, "local_invoice_precision": _rounding(local, country)[0]},
+        "currencies": [_currency(code, country) for code in _ALL if code != local],
+        "countriesRegions": [_country(code) for code in COUNTRIES],
+        "paymentTerms": [
+            {"code": code, **dict(zip(_TERMS, values, strict=False))} for code, values in PAYMENT_TERMS.items()
+        ],
+        "templates": [_for_countries(entry, country) for entry in built_in["templates"]],
+        "customers": [{"number": "10000", "displayName": "Adatum Corporation", "country": country}],
+    }
+
+
+def _rounding(currency: str, country: str) -> tuple[str, str]:
+    if currency == "CHF" and country == "CH":
+        return "0.05", "2:2"
+    return INVOICE_ROUNDING.get(currency, ("0.01", "2:2"))
+
+
+def _currency(code: str, country: str) -> dict[str, Any]:
+    """Microsoft's list gives two decimals to yen and Icelandic kronas too."""
+    precision, places = _rounding(code, country)
+    name, symbol, _, rate = _ALL[code]
+    per_euro = Decimal(_ALL[_LOCAL[country]][3] or 1)
+    return {
+        "code": code,
+        "displayName": name,
+        "symbol": symbol,
+        "amountDecimalPlaces": places,
+        "amountRoundingPrecision": to_wire(Decimal(precision)),
+        "rate": rate and str(Decimal(rate) / per_euro),
+    }
+
+
+def _country(code: str) -> dict[str, Any]:
+    shape = "City_x002B_County_x002B_Post_x0020_Code" if code in COUNTY_COUNTRIES else "Post_x0020_Code_x002B_City"
+    name = {"EL": "Greece", "NI": "Northern Ireland"}.get(code, code)
+    return {"code": code, "displayName": name, "addressFormat": shape}
+
+
+def _for_countries(template: dict[str, Any], country: str) -> dict[str, Any]:
+    european = ["EL" if code == "GR" else code for code in EU if code != country]
+    chosen = {"DOMESTIC": [country], "EU": european, "EXPORT": [code for code in _EXPORT if code != country]}
+    return template | {"countries": chosen[template["code"]]}
