@@ -47,7 +47,7 @@ ENTRIES: tuple[Entry, ...] = (
         "See hub connections list.",
         Page.HUB_CONNECTIONS,
     ),
-    Entry("demo.connection", "The demonstration could not add its connection.", "Report it.", Page.SUPPORT),
+    Entry("demo.command", "A command of the demonstration failed.", "Report it.", Page.SUPPORT),
     Entry(
         "embedded.*.in_use",
         "Another process uses the directory of an embedded part.",

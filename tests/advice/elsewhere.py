@@ -44,7 +44,7 @@ ELSEWHERE: Mapping[str, str] = {
     "connection.invalid": _CONNECTING,
     "connection.unknown": _OPERATOR,
     "contact.customer.missing": "Stripe has no invoice without a customer; the shape of its API allows one",
-    "demo.connection": _DEFECT,
+    "demo.command": _DEFECT,
     "embedded.*": _OPERATOR,
     "http.port.unavailable": _OPERATOR,
     "invoice.closed.*": _CLOSED,

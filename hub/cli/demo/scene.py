@@ -5,13 +5,16 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from hub.broker import apply_topics
+from hub.cli.context import Exit
 from hub.cli.demo.faults import build_bc_faults, build_stripe_faults, build_webhook_faults
 from hub.cli.demo.simulators import (
     BC_ACCOUNT,
@@ -50,12 +53,25 @@ def leave_out_hub(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]
 
 
 @dataclass(frozen=True)
+class Company:
+    """The Business Central company that the demonstration connects, by its name in the simulator."""
+
+    name: str = BC_COMPANY
+    line_account: str = BC_ACCOUNT
+    customers: Sequence[Mapping[str, Any]] = ()
+    """Whom it knows before: records of the simulator's seed."""
+    settings: Mapping[str, Any] | None = None
+    """As `hub settings import` takes them; None: as the connection begins."""
+
+
+@dataclass(frozen=True)
 class Scene:
     """Everything that runs."""
 
     simulators: Simulators
     services: ServiceProcesses
     environment: Mapping[str, str]
+    company: Company = Company()
 
     async def make_invoices(
         self, number: int, *, seed: int, per_second: float | None, customers: int | None = None
@@ -91,6 +107,28 @@ class Scene:
                 await simulators.call(system, "POST", "faults", rule)
         await simulators.call(simulators.stripe, "POST", "webhook_faults", build_webhook_faults())
 
+    async def read_answers(self, **switches: str) -> None:
+        """Let Business Central answer in one of the ways that its documentation leaves open."""
+        await self.simulators.call(self.simulators.bc, "POST", "answers", switches)
+
+    async def dump_bc(self) -> dict[str, list[dict[str, Any]]]:
+        """Return customers and sales invoices of the company."""
+        return await self.simulators.dump_bc(self.company.name)
+
+    async def post_all(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Post drafts, as a bookkeeper does."""
+        for one in documents:
+            order = {"company": self.company.name, "id": one["id"], "action": "post"}
+            await self.simulators.call(self.simulators.bc, "POST", "document", order)
+
+    async def reconcile(self) -> dict[str, str]:
+        """Compare both sides as `hub reconcile` does; returns what it says, by Stripe invoice."""
+        words = ("reconcile", "--from", "2000-01-01", "--json")
+        allowed = frozenset({int(Exit.OK), int(Exit.PROBLEM)})
+        printed = await asyncio.to_thread(_run_hub, words, self.environment, allowed=allowed)
+        found = json.loads(printed.splitlines()[-1])["found"]
+        return {one["invoice_id"]: f"{one['finding']}: {one['words']}" for one in found}
+
     async def restart(self, service: str) -> None:
         """Kill a service as a crash would, and start it again."""
         process = self.services.services[service]
@@ -99,22 +137,30 @@ class Scene:
 
 
 @asynccontextmanager
-async def open_scene(directory: Path, environ: Mapping[str, str]) -> AsyncGenerator[Scene]:
+async def open_scene(
+    directory: Path, environ: Mapping[str, str], company: Company | None = None
+) -> AsyncGenerator[Scene]:
     """Build the scene in a directory of its own. Kafka and Redis are embedded unless the environment names them."""
+    books = company or Company()
     given = {name: value for name, value in environ.items() if name != "HUB_SECRET_KEYS"}
     async with run_simulators(directory) as simulators, open_parts(directory, given, quiet=True) as parts:
         environment = {**_PACE, **parts, **name_simulators(simulators)}
         await apply_topics(environment["HUB_KAFKA_BOOTSTRAP"])
         webhook_secret = f"whsec_{secrets.token_hex(16)}"
         account, key = simulators.stripe["account"], simulators.stripe["api_key"]
-        await asyncio.to_thread(add_connection, account, key, webhook_secret, environment)
+        if books.customers:
+            known = {"companies": [{"name": books.name, "customers": list(books.customers)}]}
+            await simulators.call(simulators.bc, "POST", "seed", known)
+        await asyncio.to_thread(add_connection, account, key, webhook_secret, environment, company=books)
+        if books.settings is not None:
+            await asyncio.to_thread(_import_settings, books.settings, directory, environment)
         services = ServiceProcesses(environment, directory / "logs")
         services.start(SERVICES)
         try:
             await services.wait_until_ready()
             address = f"http://127.0.0.1:{services.services['ingest'].port}"
             await simulators.register_webhook(f"{address}/webhooks/stripe/{account}", webhook_secret, key)
-            yield Scene(simulators, services, environment)
+            yield Scene(simulators, services, environment, books)
         finally:
             await services.stop()
 
@@ -130,24 +176,43 @@ def name_simulators(simulators: Simulators) -> dict[str, str]:
 
 
 def add_connection(
-    account: str, key: str, webhook_secret: str, environment: Mapping[str, str], *, doubt_seconds: int = DOUBT_SECONDS
+    account: str,
+    key: str,
+    webhook_secret: str,
+    environment: Mapping[str, str],
+    *,
+    doubt_seconds: int = DOUBT_SECONDS,
+    company: Company | None = None,
 ) -> dict[str, Any]:
     """Connect a Stripe account with the simulated company, by the same command that a user types. Blocks."""
+    books = company or Company()
     words = (
+        *("connections", "add"),
         *("--stripe-account", account, "--stripe-key", key, "--webhook-secret", webhook_secret),
         *("--bc-tenant", BC_TENANT),
-        *("--bc-environment", BC_ENVIRONMENT, "--bc-company", BC_COMPANY),
+        *("--bc-environment", BC_ENVIRONMENT, "--bc-company", books.name),
         *("--bc-client-id", BC_CLIENT_ID, "--bc-client-secret", BC_CLIENT_SECRET),
-        *("--line-account", BC_ACCOUNT, "--doubt-window", str(doubt_seconds), "--json"),
+        *("--line-account", books.line_account, "--doubt-window", str(doubt_seconds), "--json"),
     )
+    return dict(json.loads(_run_hub(words, environment).splitlines()[-1]))
+
+
+def _import_settings(settings: Mapping[str, Any], directory: Path, environment: Mapping[str, str]) -> None:
+    given = directory / "settings.yaml"
+    given.write_text(yaml.safe_dump(dict(settings)))
+    _run_hub(("settings", "import", str(given)), environment)
+
+
+def _run_hub(words: Sequence[str], environment: Mapping[str, str], *, allowed: frozenset[int] = frozenset({0})) -> str:
+    """Run a command as a user does, and return what it prints. Blocks."""
     done = subprocess.run(  # noqa: S603 - the command is ours
-        (sys.executable, "-m", "hub", "connections", "add", *words),
+        (sys.executable, "-m", "hub", *words),
         env=dict(environment),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    if done.returncode:
-        raise ConfigurationError(f"The connection could not be added: {done.stderr.strip()}", code="demo.connection")
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    if done.returncode not in allowed:
+        raise ConfigurationError(f"hub {' '.join(words[:2])} failed: {done.stderr.strip()}", code="demo.command")
+    return done.stdout

@@ -18,8 +18,11 @@ from rich.live import Live
 from rich.table import Table
 
 from hub.cli.context import Exit, err, find_data_dir, out, print_json, run_command
+from hub.cli.demo.buyers import HOMES
 from hub.cli.demo.count import Count, count, list_failures
+from hub.cli.demo.judge import Verdict
 from hub.cli.demo.scene import Scene, leave_out_hub, open_scene
+from hub.cli.demo.strict import build_company, run_strict
 from schemas.messages import StageName
 from schemas.topics import TOPICS
 
@@ -46,6 +49,7 @@ class Plan:
     patience: float
     keep: bool
     kafka: str | None
+    strict: bool
 
 
 @dataclass
@@ -87,6 +91,13 @@ def command(
     ] = None,
     patience: Annotated[float, typer.Option(help="Give up after this many seconds without progress.")] = 90,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the logs, also when all went well.")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Real books: customers of twelve countries, a company as Microsoft ships it. All drafts are posted.",
+        ),
+    ] = False,
     kafka: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT", help="Run on this Apache Kafka, which no hub may use; else embedded."),
@@ -97,7 +108,10 @@ def command(
 
     HUB_… names of the shell are ignored, but for HUB_DATA_DIR and the log's: they may name a real hub.
     """
-    plan = Plan(invoices, seed, faults, kill, as_json, patience, keep, kafka)
+    plan = Plan(invoices, seed, faults, kill, as_json, patience, keep, kafka, strict)
+    if strict:
+        _show_strict(run_command(_demo_strict(plan)), as_json=as_json)
+        return
     counted, seconds = run_command(_demo(plan))
     if as_json:
         rate = round(counted.drafts / seconds, 2)
@@ -108,12 +122,43 @@ def command(
         raise typer.Exit(int(Exit.PROBLEM))
 
 
-async def _demo(plan: Plan) -> tuple[Count, float]:
+async def _demo_strict(plan: Plan) -> Verdict:
+    company = build_company(plan.seed, plan.invoices)
+    async with _open_workplace() as place, open_scene(place.directory, _prepare(plan), company) as scene:
+        if plan.faults:
+            await scene.begin_faults(plan.seed)
+        _note(f"{plan.invoices} invoices, to customers of {len(HOMES)} countries; then every draft is posted …")
+        verdict = await run_strict(scene, seed=plan.seed, invoices=plan.invoices, patience=plan.patience)
+        place.disposable = verdict.is_perfect and not plan.keep
+        return verdict
+
+
+def _show_strict(verdict: Verdict, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**asdict(verdict), "failures": dict(verdict.failures)})
+    else:
+        style = "green" if verdict.is_perfect else "bold red"
+        out.print(f"[{style}]{verdict.describe()}[/]", soft_wrap=True)
+        for code, number in sorted(verdict.failures.items()):
+            out.print(f"  {number:4} {code}", markup=False, highlight=False)
+        for finding in verdict.list_findings():
+            out.print(f"  {finding}", markup=False, highlight=False, soft_wrap=True)
+    if not verdict.is_perfect:
+        raise typer.Exit(int(Exit.PROBLEM))
+
+
+def _prepare(plan: Plan) -> dict[str, str]:
+    """Return the environment of a demo, without what leads to a real hub."""
     environment, ignored = leave_out_hub(os.environ)
     if ignored:
         _note(f"Ignored, so that the demo touches no real hub: {', '.join(ignored)}")
     if plan.kafka is not None:
         environment["HUB_KAFKA_BOOTSTRAP"] = plan.kafka
+    return environment
+
+
+async def _demo(plan: Plan) -> tuple[Count, float]:
+    environment = _prepare(plan)
     async with _open_workplace() as place, open_scene(place.directory, environment) as scene:
         if plan.faults:
             await scene.begin_faults(plan.seed)
