@@ -115,6 +115,21 @@ async def correct_it_in_the_settings(shop: Relay) -> Steps:
     await shop.set(customers__new__defaults={"payment_method": "BANK"})
 
 
+@advice("contact.match.no_values")
+async def fill_in_what_customers_are_matched_by(shop: Relay) -> Steps:
+    customer = await shop.add_customer(email=None, name="Ohne Anschrift GmbH")
+    yield await shop.invoice(customer, tax=await shop.rate("25"))
+    await shop.stripe("POST", f"customers/{customer}", email="endlich@x.example")
+
+
+@advice("contact.name.missing")
+async def fill_in_the_name(shop: Relay) -> Steps:
+    await shop.set(customers__match=[{"stripe": "phone", "bc": "phoneNumber"}])
+    customer = await shop.add_customer(email=None, name=None, phone="+49 30 1234567")
+    yield await shop.invoice(customer, tax=await shop.rate("25"))
+    await shop.stripe("POST", f"customers/{customer}", name="Endlich GmbH")
+
+
 @advice("contact.not_found")
 async def create_the_customer_there(shop: Relay) -> Steps:
     await shop.set(customers__create_missing=False)
