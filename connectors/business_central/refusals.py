@@ -53,7 +53,9 @@ SENTENCES: tuple[Refusal, ...] = (
     Refusal("bc.tax_number.taken", r"vat registration number has already been entered"),
     Refusal(
         "bc.tax_number.format",
-        r"not in agreement with the format specified for|is not a valid (rfc|curp|vat|fiscal)|"
+        # Of a customer that does not exist yet, Business Central says no more than which formats it takes.
+        r"not in agreement with the format specified for|following formats are acceptable|"
+        r"is not a valid (rfc|curp|vat|fiscal)|"
         r"(vat|tax|fiscal|enterprise|registration)( registration| reg\.)? (number|no\.|code|id)[ \w.]{0,20} "
         r"(is (not valid|not a valid|invalid|incorrect)|must be valid)|"
         r"must specify the (eu )?country(/region code)?[ \w]{0,20} (for the country )?that issued the vat",
@@ -245,9 +247,10 @@ _FIELDS = (
     re.compile(r"^select a (?P<field>.{1,60}?) for the dimension code (?P<value>\w{1,20})", re.IGNORECASE),
 )
 _FORMATS = re.compile(
-    r"country/region code (?P<country>\w{0,10})\b.{0,20}formats? are acceptable:? (?P<formats>.{1,800})",
+    r"(?:country/region code (?P<country>\w{0,10})\b.{0,20}?)?formats? are acceptable:? (?P<formats>.{1,800})",
     re.IGNORECASE,
 )
+_LENGTH = re.compile(r"length of the string is (?P<length>\d{1,9}), but", re.IGNORECASE)
 
 
 def find_code(provider_code: str, sentence: str) -> str:
@@ -274,10 +277,13 @@ def read_facts(sentence: str) -> dict[str, str]:
 
     Returns:
         `field` (its caption, or its name in the API), `table` and `value` (a code, never what a person is called), or
-        `field`, `country` and `formats` of a tax number. What is not named is left out.
+        `field`, `country` and `formats` of a tax number, or the `length` of a text that is too long. What is not named
+        is left out.
     """
     if match := _FORMATS.search(sentence):
-        return {"field": "VAT Registration No.", **match.groupdict()}
+        return {"field": "VAT Registration No.", **{name: text for name, text in match.groupdict().items() if text}}
+    if match := _LENGTH.search(sentence):
+        return match.groupdict()
     match = next((found for pattern in _FIELDS if (found := pattern.search(sentence))), None)
     return {name: text for name, text in match.groupdict().items() if text} if match else {}
 
