@@ -11,7 +11,7 @@ from simulators.business_central.errors import ApiError
 from simulators.business_central.journal import Journal
 from simulators.business_central.ledger import change_document
 from simulators.business_central.sales_documents import KINDS, SalesDocument, document_of, lines_of
-from simulators.business_central.seed import apply_seed
+from simulators.business_central.seed import apply_seed, change_record
 from simulators.business_central.sign_in import SignIn
 from simulators.business_central.store import Json
 from simulators.business_central.tokens import TokenBook
@@ -65,6 +65,7 @@ class AdminApi:
             ("POST", "device"): self._answer_device,
             ("POST", "app"): self._change_app,
             ("POST", "document"): self._change_document,
+            ("POST", "record"): lambda given: change_record(self._company({"company": given.get("company")}), given),
         }
 
     def handle(self, request: Request, client: str) -> Reply:

@@ -15,9 +15,11 @@ from simulators.business_central.company import Company, CustomerTemplate, Numbe
 from simulators.business_central.customers import create_customer
 from simulators.business_central.default_dimensions import read_defaults
 from simulators.business_central.default_seed import TENANT, default_seed
+from simulators.business_central.entities import ENTITIES
 from simulators.business_central.items import create_item
 from simulators.business_central.post_codes import read_post_codes
-from simulators.business_central.store import Json
+from simulators.business_central.store import Json, Row
+from simulators.business_central.values import raise_case
 from simulators.business_central.vat import precision_of
 from simulators.business_central.world import App, World
 
@@ -29,6 +31,7 @@ _SECTIONS = frozenset(
         "paymentTerms paymentMethods shipmentMethods unitsOfMeasure countriesRegions information vatFormats postCodes"
     ).split()
 )
+_HIDDEN = frozenset({"defaultDimensions", "posting", "salesBlocked", "units", "taxAreaCode"})
 _IDENTITY = frozenset(
     {"tenant", "environment", "name", "id", "currency", "local_decimal_places", "replace", "as_shipped"}
 )
@@ -93,10 +96,31 @@ def _id(company: Company, set_name: str, code: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{company.id}/{set_name}/{code}"))
 
 
+def _find(company: Company, set_name: str, key: str) -> Row | None:
+    """Return a record by its code or number, also one that a client made; values of dimensions by their seeded id."""
+    if set_name == "dimensionValues":
+        return company.get(set_name, _id(company, set_name, key))
+    return company.by_code(set_name, raise_case(key))
+
+
+def change_record(company: Company, given: Json) -> Json:
+    """Change a customer, account, item or entry of a list by its number or code; raises KeyError or ValueError."""
+    set_name, changes = given["set"], given["changes"]
+    name = "code" if company.table(set_name).is_indexed("code") else "number"
+    found = _find(company, set_name, given[name]) if set_name in _FILLERS else None
+    if found is None:
+        raise KeyError(f"no {set_name} {given[name]}")
+    unknown = set(changes) - set(ENTITIES[set_name].properties) - _HIDDEN
+    if unknown:
+        raise ValueError(f"unknown properties of {set_name}: {sorted(unknown)}")
+    _FILLERS[set_name](company, [{name: found.wire[name]} | changes])
+    return company.table(set_name).rows[found.wire["id"]].wire
+
+
 def _put(company: Company, set_name: str, key: str, wire: Json, hidden: Json | None = None) -> None:
     """Insert a record, or change the one of the same code or number."""
     table = company.table(set_name)
-    row = table.rows.get(_id(company, set_name, key))
+    row = _find(company, set_name, key)
     if row is None:
         table.insert({"id": _id(company, set_name, key)} | wire, hidden)
     else:
@@ -198,7 +222,7 @@ def _split(company: Company, entry: Json, *hidden: str) -> tuple[Json, Json]:
 def _fill_accounts(company: Company, given: list[Json]) -> None:
     for entry in given:
         wire, hidden = _split(company, entry, "taxGroupCode")
-        known = company.get("accounts", _id(company, "accounts", entry["number"])) is not None
+        known = _find(company, "accounts", entry["number"]) is not None
         usual: Json = {} if known else {"accountType": "Posting", "directPosting": True}
         _put(company, "accounts", entry["number"], usual | wire, hidden)
 
@@ -206,7 +230,7 @@ def _fill_accounts(company: Company, given: list[Json]) -> None:
 def _fill_items(company: Company, given: list[Json]) -> None:
     for entry in given:
         wire, hidden = _split(company, entry, "units", "salesBlocked")
-        known = company.get("items", _id(company, "items", entry["number"]))
+        known = _find(company, "items", entry["number"])
         if "units" in hidden:
             base = wire.get("baseUnitOfMeasureCode") or (known.wire["baseUnitOfMeasureCode"] if known else "")
             hidden["units"] = {base, *hidden["units"]}
@@ -229,7 +253,7 @@ def _fill_customers(company: Company, given: list[Json]) -> None:
         area = company.by_code("taxAreas", entry.get("taxAreaCode", ""))
         wire |= {"taxAreaId": area.wire["id"]} if area else {}
         number = entry.get("number", "")
-        if number and company.get("customers", _id(company, "customers", number)) is not None:
+        if number and _find(company, "customers", number) is not None:
             _put(company, "customers", number, wire, posting)
             continue
         wire |= {"id": _id(company, "customers", number)} if number else {}

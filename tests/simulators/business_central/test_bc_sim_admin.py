@@ -77,3 +77,44 @@ async def test_unknown_controls_and_bodies_are_told(books: Books) -> None:
     assert (await books.http.get("/_sim/nothing")).status_code == 404
     assert (await books.http.post("/_sim/limits", json={"speed": 1})).status_code == 400
     assert (await books.http.post("/_sim/faults", json={"kind": "meteor"})).status_code == 400
+
+
+async def test_a_seed_changes_what_a_client_made_under_the_same_number(books: Books) -> None:
+    made = await books.customer(email="anna@example.com")
+    await books.seed(customers=[{"number": made["number"], "blocked": "All"}])
+    found = await books.rows(f"customers?$filter=number eq '{made['number']}'")
+    assert [(row["id"], row["displayName"], row["blocked"]) for row in found] == [
+        (made["id"], made["displayName"], "All")
+    ]
+
+
+async def test_a_record_is_changed_by_its_number_or_code(books: Books) -> None:
+    made = await books.customer()
+    change = {"set": "customers", "number": made["number"], "changes": {"blocked": "All"}}
+    assert (await books.control("POST", "record", change))["blocked"] == "All"
+    assert "blocked with type All" in (await books.refused("POST", "salesInvoices", {"customerId": made["id"]}))[2]
+    await books.control("POST", "record", change | {"changes": {"blocked": "_x0020_"}})
+    await books.ok("POST", "salesInvoices", {"customerId": made["id"]})
+    for set_name, key, changes in (
+        ("items", {"number": "SVC-100"}, {"salesBlocked": True}),
+        ("accounts", {"number": "6110"}, {"directPosting": False}),
+        ("paymentTerms", {"code": "30 DAYS"}, {"discountPercent": 2}),
+    ):
+        await books.control("POST", "record", {"set": set_name, "changes": changes} | key)
+    assert "cannot sell Item SVC-100" in (await _refuse_line(books, "Item", "SVC-100"))
+    assert "Direct Posting must be equal to 'Yes'" in (await _refuse_line(books, "Account", "6110"))
+
+
+async def _refuse_line(books: Books, kind: str, number: str) -> str:
+    line = {"lineType": kind, "lineObjectNumber": number, "quantity": 1}
+    return (await books.refused("POST", "salesInvoices", {"customerNumber": "10000", "salesInvoiceLines": [line]}))[2]
+
+
+async def test_a_record_that_is_not_there_or_a_property_that_nobody_has_is_told(books: Books) -> None:
+    for wrong in (
+        {"set": "customers", "number": "99999", "changes": {"blocked": "All"}},
+        {"set": "customers", "number": "10000", "changes": {"nickname": "X"}},
+        {"set": "salesInvoices", "number": "10000", "changes": {}},
+    ):
+        assert (await books.http.post("/_sim/record", json=wrong)).status_code == 400, wrong
+    assert len(await books.rows("customers")) == 4
