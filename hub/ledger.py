@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from hub.document_owners import DocumentOwners
 from hub.intent import Intent, write_intent
 from hub.lease import Lease, build_lease_lost, hold_lease
 from hub.redis import (
@@ -100,7 +101,11 @@ class InvoiceState(Contract):
     """The limiter's slot that stays taken while in doubt."""
     document: BcDocument | None = None
     etag: str | None = None
-    """Of our own POST: a draft may be deleted only while it still has this."""
+    """Of the draft as our own POST left it: it may be deleted only while it still has this."""
+    has_remains: bool = False
+    """Business Central refused the last request, and may have kept part of it: a header, or some of its lines."""
+    strange_answer: str | None = None
+    """The number of a document that was answered to our request and is not what we asked for: ours may be there too."""
     synced_at: Moment | None = None
     """The first success of the hub's own, which counts as usage; never changed after. None where a draft was taken over
     that the hub does not remember to have asked for."""
@@ -216,6 +221,10 @@ class Ledger:
         intent = InvoiceState(phase="intent", synced_at=synced_at)
         keys = [invoice_key(connection, invoice_id)]
         return await write_intent(self.redis, [lease], keys, intent, replicas=self.replicas)
+
+    def owners(self, company_key: str) -> DocumentOwners:
+        """Return what is known of whose the documents of a BC company are."""
+        return DocumentOwners(self.redis, company_key)
 
     async def record_outcome(
         self, connection: str, received: Wakeup, outcome: InvoiceOutcome, *, over_synced: bool = False

@@ -109,6 +109,11 @@ def vat_facts_key(company_key: str, tax_area: str) -> str:
     return f"hub:{{{company_key}}}:vat:{tax_area}"
 
 
+def document_owners_key(company_key: str) -> str:
+    """Hash: BC document -> the invoice that it was made or taken for, across all connections of the company."""
+    return f"hub:{{{company_key}}}:documents"
+
+
 def customer_index_key(company_key: str) -> str:
     """Sorted set: digests of what a BC company's customers are called, each with a customer's id."""
     return f"hub:{{{company_key}}}:index"

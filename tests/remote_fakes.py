@@ -252,6 +252,8 @@ class FakeBc(_Remote):
         self.dimensions: dict[str, dict[str, str]] = {}
         self.created: list[str] = []
         """External document numbers of all drafts ever made, also of those deleted since."""
+        self.document_patches: list[dict[str, Any]] = []
+        """What documents and their lines were changed by."""
         self.released: list[str] = []
         self.hides_drafts = False
         self.tax = Decimal(0)
@@ -391,6 +393,54 @@ class FakeBc(_Remote):
 
         return await self._write("create_invoice", made, before_send, commit)
 
+    async def update_invoice(
+        self,
+        id: str,  # noqa: A002
+        fields: Mapping[str, Any],
+        *,
+        etag: str,
+        kind: DocumentKind = "invoice",
+    ) -> SalesInvoice | Literal["changed", "gone"]:
+        assert self.kinds[id] == kind
+        await self._look("update_invoice")
+        found = next((one for one in self.invoices if one.id == id), None)
+        if found is None:
+            return "gone"
+        if found.etag != etag:
+            return "changed"
+        self.document_patches.append(dict(fields))
+        changed = self._change_document(found, fields)
+        self._leave("update_invoice")
+        return changed
+
+    async def update_invoice_line(
+        self,
+        id: str,  # noqa: A002
+        fields: Mapping[str, Any],
+        *,
+        etag: str,
+        kind: DocumentKind = "invoice",
+    ) -> Literal["written", "changed", "gone"]:
+        del etag, kind
+        await self._look("update_invoice_line")
+        owner = next(one for one in self.invoices if any(line.id == id for line in one.lines))
+        self.document_patches.append(dict(fields))
+        wire = owner.model_dump(by_alias=True)["lines"]
+        lines = [line | dict(fields) if line["id"] == id else line for line in wire]
+        self._change_document(owner, {"salesInvoiceLines": lines})
+        self._leave("update_invoice_line")
+        return "written"
+
+    def _change_document(self, found: SalesInvoice, fields: Mapping[str, Any]) -> SalesInvoice:
+        """Change a document as a request does, and count its total anew where its lines are changed."""
+        wire = found.shown | {"salesInvoiceLines": found.model_dump(by_alias=True)["lines"]} | dict(fields)
+        if "salesInvoiceLines" in fields:
+            net = sum((_count(line) for line in fields["salesInvoiceLines"]), start=Decimal(0))
+            wire |= {"totalAmountExcludingTax": net, "totalAmountIncludingTax": net + found.total_tax_amount}
+        changed = SalesInvoice.model_validate(wire | {"@odata.etag": f"{found.etag}*"})
+        self.invoices = [changed if one.id == found.id else one for one in self.invoices]
+        return changed
+
     async def delete_invoice(
         self,
         id: str,  # noqa: A002
@@ -463,10 +513,7 @@ class FakeBc(_Remote):
         number = next(self._numbers)
         lines = payload.get("salesInvoiceLines") or payload["salesCreditMemoLines"]
         priced = [line for line in lines if line["lineType"] != "Comment"]
-        net = sum(
-            (line["quantity"] * line["unitPrice"] - line.get("discountAmount", 0) for line in priced),
-            start=Decimal(0),
-        )
+        net = sum((_count(line) for line in priced), start=Decimal(0))
         tax = self.tax if self.gross_prices else self.tax + round_half_up(net * self.vat[1] / 100, 2)
         return SalesInvoice.model_validate(
             {
@@ -487,6 +534,11 @@ class FakeBc(_Remote):
                 "totalAmountIncludingTax": net + tax,
             }
         )
+
+
+def _count(line: Mapping[str, Any]) -> Decimal:
+    """What a line comes to, without tax."""
+    return line.get("quantity", 0) * line.get("unitPrice", 0) - line.get("discountAmount", 0)
 
 
 class FakeListing:

@@ -83,6 +83,46 @@ class Documents(CompanyRecords):
         request = Request(Call("POST", "invoice"), self._company_url(entity, expand=lines), body=payload)
         return await self._create(SalesInvoice, request, before_send)
 
+    async def update_invoice(
+        self,
+        id: str,  # noqa: A002 - its name in BC
+        fields: Mapping[str, Any],
+        *,
+        kind: DocumentKind = "invoice",
+        etag: str,
+    ) -> SalesInvoice | Literal["changed", "gone"]:
+        """Change header fields of a draft, unless it was changed since the etag was read. Returns it as it is then.
+
+        Raises:
+            Refused: Business Central does not take them.
+            InDoubt: they may have been written; asking again with the same etag changes nothing twice.
+        """
+        entity, lines = _SETS[kind]
+        url = self._company_url(f"{entity}({parse_guid(id) or quote(id)})", expand=lines)
+        call = Call("PATCH", "invoice", by_id=True)
+        answer = await self._change(Request(call, url, {"If-Match": etag}, fields))
+        if isinstance(answer, str):
+            return answer
+        return parse_record(call, SalesInvoice, parse_object(call, answer), answer)
+
+    async def update_invoice_line(
+        self,
+        id: str,  # noqa: A002 - its name in BC
+        fields: Mapping[str, Any],
+        *,
+        kind: DocumentKind = "invoice",
+        etag: str,
+    ) -> Literal["written", "changed", "gone"]:
+        """Change fields of a draft's line, unless it was changed since the etag was read.
+
+        Raises:
+            Refused: Business Central does not take them.
+            InDoubt: they may have been written.
+        """
+        url = self._record_url(_SETS[kind][1], id)
+        answer = await self._change(Request(Call("PATCH", "invoice", by_id=True), url, {"If-Match": etag}, fields))
+        return answer if isinstance(answer, str) else "written"
+
     async def delete_invoice(
         self,
         id: str,  # noqa: A002 - its name in BC

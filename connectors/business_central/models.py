@@ -146,11 +146,13 @@ class SalesInvoiceLine(BcRecord):
 
 
 class SalesInvoice(BcRecord):
-    """A sales invoice or credit memo, draft or posted.
+    """A sales invoice or credit memo, draft or posted. Header fields that are not named here are kept as they came.
 
     `status` is Draft, In Review, Open, Paid, Canceled or Corrective. Open alone does not prove that it is posted:
     a released draft is Open too.
     """
+
+    model_config = ConfigDict(extra="allow")
 
     number: Code
     external_document_number: Code = ""
@@ -173,6 +175,13 @@ class SalesInvoice(BcRecord):
     lines: tuple[SalesInvoiceLine, ...] = Field(
         default=(), validation_alias=AliasChoices("salesInvoiceLines", "salesCreditMemoLines")
     )
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The header as the answer shows it, by the names of the API; what it does not show is not in it."""
+        fields = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"lines"})
+        # The date of a credit memo has a name of its own.
+        return fields | {"creditMemoDate": fields["invoiceDate"]} if "invoiceDate" in fields else fields
 
 
 class DimensionEntry(BcRecord):

@@ -9,6 +9,7 @@ from connectors.business_central.models import SalesInvoice
 from hub.clock import Clock
 from hub.credits import StripeCreditNotes, call_for_credit, find_credit
 from hub.directory import Snapshot
+from hub.document_owners import DocumentOwners, name_owner
 from hub.doubt import get_memory_gap, is_in_doubt
 from hub.gate import DRAFTS_HIDDEN
 from hub.ledger import CustomerLink, Incarnation, InvoiceRecord
@@ -38,9 +39,9 @@ from services.invoices.decide import (
     decide_found,
     describe_change,
     is_ours,
-    passes_gate,
     to_document,
 )
+from services.invoices.judge import find_owned, passes_gate
 
 Verdict = Literal["create", "adopt", "unchanged", "skip", "wait", "fail", "attention", "unknown"]
 LoadClaims = Callable[[Sequence[str]], Awaitable[Held]]
@@ -83,6 +84,10 @@ class LedgerReader(Protocol):
 
     async def peek_life(self) -> tuple[Incarnation | None, datetime]:
         """Return the ledger's life, if it has begun, and the time by Redis's own clock."""
+        ...
+
+    def owners(self, company_key: str) -> DocumentOwners:
+        """Return what is known of whose documents are."""
         ...
 
 
@@ -320,8 +325,19 @@ class ReplayPlanner:
         elif (found := await self._look_where_stripe_says(due)) is not None:
             return found
         candidates = await self.bc.find_invoices(due.mapped.external_document_number, kind=due.mapped.kind)
-        is_expected = due.record.state.phase == "intent"
-        return decide_found(candidates, due.mapped, _get_id(due.customer), is_expected=is_expected)
+        owned = await self._find_owned(due, candidates)
+        return decide_found(
+            [one for one in candidates if one not in owned],
+            due.mapped,
+            _get_id(due.customer),
+            is_expected=due.record.state.phase == "intent",
+            issued_at=get_issue_time(due.invoice),
+        )
+
+    async def _find_owned(self, due: _Due, documents: Sequence[SalesInvoice]) -> list[SalesInvoice]:
+        """Pick those that are known to be another invoice's."""
+        owners = await self.ledger.owners(self.snapshot.connection.company_key).find([one.id for one in documents])
+        return find_owned(documents, owners, name_owner(self.snapshot.connection.id, due.invoice.id))
 
     def _check_may_forget(self, due: _Due, number: str) -> None:
         """A draft that the ledger knows is gone."""
@@ -339,7 +355,8 @@ class ReplayPlanner:
         found = await self.bc.fetch_invoice(told.id, kind=due.mapped.kind)
         if found is None and not self.recreate:
             raise build_deleted_refusal(told.number)
-        return found if found is not None and told.fits(found, _get_id(due.customer)) else None
+        is_own = found is not None and not await self._find_owned(due, [found])
+        return found if found is not None and is_own and told.fits(found, _get_id(due.customer)) else None
 
     async def _find_doubles(self, due: _Due, kept: SalesInvoice) -> str:
         """Name the other documents of an invoice that was found doubled, as long as they are there."""
@@ -347,7 +364,9 @@ class ReplayPlanner:
         if outcome is None or outcome.code != DOUBLED:
             return ""
         found = await self.bc.find_invoices(due.mapped.external_document_number, kind=due.mapped.kind)
-        others = [one.number for one in found if one.id != kept.id and is_ours(one, due.mapped, _get_id(due.customer))]
+        owned = await self._find_owned(due, found)
+        left = [one for one in found if one not in owned and one.id != kept.id]
+        others = [one.number for one in left if is_ours(one, due.mapped, _get_id(due.customer))]
         return f"{', '.join(others)} in Business Central is of this invoice, too." if others else ""
 
     async def _plan_creation(self, due: _Due) -> PlannedInvoice:

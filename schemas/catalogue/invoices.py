@@ -132,6 +132,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_CHART_OF_ACCOUNTS,
     ),
     Entry(
+        "invoice.answer.strange",
+        "Business Central answered with another document when a draft was created, and no draft has been found since.",
+        "Look for a new draft of this customer in Business Central, and delete it if there is one; then replay.",
+        Page.BC_SALES_INVOICES,
+    ),
+    Entry(
         "invoice.closed.deleted",
         "The invoice was deleted in Stripe.",
         _LEFT_OVER,
@@ -178,6 +184,12 @@ ENTRIES: tuple[Entry, ...] = (
         "The hub does not know the currency, so the amounts can't be read safely.",
         "Report the currency; the invoice can be replayed once it is supported.",
         Page.SUPPORT,
+    ),
+    Entry(
+        "invoice.customer.changed",
+        "Business Central made the draft for another customer than it was asked to.",
+        "Find out what changes the customer there, perhaps an extension; then replay.",
+        Page.BC_SALES_INVOICES,
     ),
     Entry(
         "invoice.dimension.missing",
@@ -270,6 +282,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.STRIPE_INVOICE,
     ),
     Entry(
+        "invoice.number.changed",
+        "Business Central gave the draft another external document number than it was asked to.",
+        "Find out what changes the number there, perhaps an extension; then replay.",
+        Page.BC_SALES_INVOICES,
+    ),
+    Entry(
         "invoice.number.missing",
         "The Stripe invoice has no invoice number.",
         "Finalize it in Stripe, or let the hub use the invoice id as external document number.",
@@ -304,6 +322,12 @@ ENTRIES: tuple[Entry, ...] = (
         "A draft showed a tax rule of Business Central that the hub did not know, so it came to another total.",
         "Nothing: the hub has learned the rule, and makes the draft anew at once.",
         Page.HUB_WAITING,
+    ),
+    Entry(
+        "invoice.status.strange",
+        "Business Central says that a draft made a moment ago is no draft.",
+        "Look at it in Business Central. If it is right, replay; else correct it there first.",
+        Page.BC_SALES_INVOICES,
     ),
     Entry(
         "invoice.sums.unexplained",
@@ -346,6 +370,12 @@ ENTRIES: tuple[Entry, ...] = (
         "The invoice was marked uncollectible in Stripe. It was issued, so its draft stands.",
         "Post the draft in Business Central, and enter the loss of the receivable there.",
         Page.BC_SALES_INVOICES,
+    ),
+    Entry(
+        "ledger.document.taken",
+        "A document in Business Central was just taken for another Stripe invoice with the same number.",
+        WAIT,
+        Page.HUB_WAITING,
     ),
     Entry("ledger.lease.lost", "Something took longer than its lease and was given up.", WAIT, Page.HUB_WAITING),
     Entry("ledger.lease.taken", "Another process is at work on the same invoice.", WAIT, Page.HUB_WAITING),

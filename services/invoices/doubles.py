@@ -4,18 +4,20 @@ One is kept: the one that ledger or metadata name, else the lowest number. Anoth
 is just what the hub would have sent, and as long as nobody changes it; else a person is called.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from connectors.business_central.models import SalesInvoice, SalesInvoiceLine
+from connectors.business_central.models import SalesInvoice
 from hub.clock import Clock
+from hub.document_owners import DocumentOwners
 from hub.ledger import InvoiceOutcome
 from hub.metrics import DOUBLES
 from hub.outcomes import DOUBLED
-from mapping.sales_documents import LINES_FIELD, MappedDocument
+from mapping.sales_documents import MappedDocument
 from schemas.messages import Attempt
 from services.invoices.decide import is_left_draft, is_ours
+from services.invoices.judge import ENTITIES, find_owned, has_lines_as_sent
 from services.invoices.ports import BcInvoices
 
 Fate = Literal["deleted", "gone", "changed", "different", "posted"]
@@ -25,15 +27,6 @@ _WHY_KEPT: dict[Fate, str] = {
     "different": "differs from what the hub would have sent",
     "posted": "is not a draft any more",
 }
-# What a line is compared by: its field as it is sent, and what it has where it is not sent.
-_COMPARED: dict[str, Any] = {
-    "lineType": "",
-    "lineObjectNumber": "",
-    "quantity": 0,
-    "unitPrice": 0,
-    "discountAmount": 0,
-    "description": "",
-}
 
 
 @dataclass
@@ -42,6 +35,9 @@ class DoubleRemover:
 
     bc: BcInvoices
     clock: Clock
+    owners: DocumentOwners
+    owner: str
+    """The invoice, as documents are claimed for it."""
     mapped: MappedDocument
     customer_id: str
     attempts: list[Attempt]
@@ -51,8 +47,10 @@ class DoubleRemover:
     async def remove(self, kept_id: str) -> None:
         """Delete what may be deleted; what may not is in `left`."""
         found = await self.bc.find_invoices(self.mapped.external_document_number, kind=self.mapped.kind)
+        others = find_owned(found, await self.owners.find([one.id for one in found]), self.owner)
         for one in found:
-            if one.id.lower() != kept_id.lower() and is_ours(one, self.mapped, self.customer_id):
+            is_double = one not in others and is_ours(one, self.mapped, self.customer_id)
+            if is_double and one.id.lower() != kept_id.lower():
                 await self._remove_one(one)
 
     async def _remove_one(self, double: SalesInvoice) -> None:
@@ -71,20 +69,14 @@ class DoubleRemover:
             return "different"
         sent = self.clock.now()
         ending = await self.bc.delete_invoice(whole.id, etag=whole.etag, kind=self.mapped.kind)
-        request = f"DELETE {'salesInvoices' if self.mapped.kind == 'invoice' else 'salesCreditMemos'}({whole.id})"
+        request = f"DELETE {ENTITIES[self.mapped.kind]}({whole.id})"
         self.attempts.append(Attempt(at=sent, request=request, answer={"ending": ending, "number": whole.number}))
         return ending
 
 
 def equals_payload(document: SalesInvoice, mapped: MappedDocument, customer_id: str) -> bool:
     """Tell whether a draft is just what the hub would send: customer, total and each line."""
-    sent: Sequence[Mapping[str, Any]] = mapped.payload[LINES_FIELD[mapped.kind]]
-    lines = sorted(document.lines, key=lambda line: line.sequence)
-    return (
-        is_ours(document, mapped, customer_id)
-        and len(lines) == len(sent)
-        and all(_equals_line(line, fields) for line, fields in zip(lines, sent, strict=True))
-    )
+    return is_ours(document, mapped, customer_id) and has_lines_as_sent(document, mapped)
 
 
 def call_for_doubles(synced: InvoiceOutcome, kept: str, left: Sequence[str]) -> InvoiceOutcome:
@@ -102,8 +94,3 @@ def call_for_doubles(synced: InvoiceOutcome, kept: str, left: Sequence[str]) -> 
         settings_version=synced.settings_version,
         decided_at=synced.decided_at,
     )
-
-
-def _equals_line(line: SalesInvoiceLine, sent: Mapping[str, Any]) -> bool:
-    found = line.model_dump(by_alias=True)
-    return all(found[name] == sent.get(name, blank) for name, blank in _COMPARED.items())

@@ -7,6 +7,7 @@ from datetime import timedelta
 from hub.clock import Clock
 from hub.credits import CREDIT_EVENTS, call_for_credit, find_credit
 from hub.directory import Directory, Snapshot
+from hub.document_owners import name_owner
 from hub.ledger import InvoiceOutcome, InvoiceRecord, Ledger
 from hub.mapper import DocumentMapper
 from hub.outcomes import DOUBLED, Outcomes, Told, call_for_loss
@@ -99,7 +100,9 @@ class InvoicesHandler:
                 # The next invoice of this customer looks at it first, and says so or looks for another.
                 await self.ledger.doubt_customer_link(message.connection, message.invoice.customer or "")
             raise
-        doubles = DoubleRemover(bc, self.clock, wanted.mapped, wanted.customer.id, protocol.attempts)
+        owners = self.ledger.owners(wanted.snapshot.connection.company_key)
+        owner = name_owner(message.connection, message.invoice.id)
+        doubles = DoubleRemover(bc, self.clock, owners, owner, wanted.mapped, wanted.customer.id, protocol.attempts)
         if wanted.seeks_doubles:
             await doubles.remove(document.id)
         notes = (*message.notes, *wanted.mapped.notes, *protocol.notes)

@@ -34,6 +34,28 @@ class BcInvoices(BcLists, Protocol):
         """Create a draft. Raises InDoubt when it may have been created."""
         ...
 
+    async def update_invoice(
+        self,
+        id: str,  # noqa: A002
+        fields: Mapping[str, Any],
+        *,
+        etag: str,
+        kind: DocumentKind,
+    ) -> SalesInvoice | Literal["changed", "gone"]:
+        """Change header fields of a draft unless it was changed since the etag was read; returns it as it is then."""
+        ...
+
+    async def update_invoice_line(
+        self,
+        id: str,  # noqa: A002
+        fields: Mapping[str, Any],
+        *,
+        etag: str,
+        kind: DocumentKind,
+    ) -> Literal["written", "changed", "gone"]:
+        """Change fields of a draft's line unless it was changed since the etag was read."""
+        ...
+
     async def delete_invoice(
         self,
         id: str,  # noqa: A002

@@ -6,42 +6,69 @@ Every step may be done twice: each begins by reading the ledger and, where the l
 Business Central. The state is written under the invoice's lease, `intent` right before the request goes out. An
 answer that says nothing leaves the invoice in doubt: it is looked for at growing intervals, and created again only
 after the doubt window.
+
+No draft is judged by one answer: what an answer does not show as it was asked for is read again, and only that decides
+(docs/decisions/0012).
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from connectors.business_central.models import Answer, SalesInvoice
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
+from hub.document_owners import DocumentOwners, name_owner
 from hub.doubt import get_look_interval, get_memory_gap, is_in_doubt
 from hub.intent import build_not_replicated
 from hub.learned import LearnedFacts
 from hub.lease import Lease
 from hub.ledger import InvoiceState, Ledger
+from hub.log import get_logger
 from hub.told_draft import build_told_document, read_told_draft
+from mapping.answers import describe_differences
 from mapping.eligibility import get_issue_time
 from mapping.sales_documents import MappedDocument
-from schemas.errors import HubError, InDoubt, Queued
+from schemas.errors import HubError, InDoubt, Queued, Refused
 from schemas.ids import ConnectionId
 from schemas.messages import Attempt, BcDocument, CustomerMatch, DocumentKind
 from schemas.stripe_objects import Invoice
 from services.invoices.decide import (
+    Fault,
     build_deleted_refusal,
-    build_gate_refusal,
     build_hidden_block,
     build_learned,
+    build_refusal,
+    build_strange_answer,
+    build_taken_meanwhile,
     choose_ending,
     decide_found,
     describe_change,
+    describe_namesakes,
+    find_fault,
     is_left_draft,
     is_posted,
-    passes_gate,
     read_vat_facts,
     to_document,
 )
+from services.invoices.judge import (
+    ENTITIES,
+    bears_number,
+    describe_lines,
+    find_differences,
+    find_owned,
+    is_for,
+    is_older_than,
+    is_own_making,
+    is_part,
+    is_untouched,
+    passes_gate,
+    reads_right,
+)
+from services.invoices.mend import DraftMender
 from services.invoices.ports import BcInvoices
+
+_LONGEST_ANSWER = 500
 
 
 @dataclass(frozen=True)
@@ -82,9 +109,9 @@ class HeldInvoice:
         """Write the state with some of it changed."""
         await self.save(self.state.model_copy(update=changes))
 
-    async def forget(self) -> None:
-        """Begin anew; only the time of the first success stays."""
-        await self.save(InvoiceState(synced_at=self.state.synced_at))
+    async def forget(self, *, has_remains: bool = False) -> None:
+        """Begin anew; only the time of the first success stays, and that Business Central may have kept something."""
+        await self.save(InvoiceState(synced_at=self.state.synced_at, has_remains=has_remains))
 
     async def write_intent(self) -> None:
         """Say that a draft is about to be requested, with the whole life of the lease before us.
@@ -120,8 +147,12 @@ class DraftProtocol:
         return self.wanted.mapped.kind
 
     @property
-    def _entity(self) -> str:
-        return "salesInvoices" if self._kind == "invoice" else "salesCreditMemos"
+    def _owners(self) -> DocumentOwners:
+        return self.held.ledger.owners(self.wanted.snapshot.connection.company_key)
+
+    @property
+    def _owner(self) -> str:
+        return name_owner(self.held.connection, self.held.invoice_id)
 
     async def run(self) -> BcDocument:
         """Return the draft, whose total equals Stripe's.
@@ -131,6 +162,7 @@ class DraftProtocol:
             InDoubt: a draft may have been created.
         """
         document = await self._look()
+        is_new = document is None
         if document is None:
             document = await self._create()
             await self._prove_readable(document)
@@ -138,7 +170,7 @@ class DraftProtocol:
             await self._note_readable()
         if self.held.state.phase == "synced":
             return await self._keep_synced(document)
-        return await self._complete(document)
+        return await self._complete(document, is_new=is_new)
 
     async def _look(self) -> SalesInvoice | None:
         """By id where ledger or metadata know one, else by our external document number."""
@@ -148,10 +180,41 @@ class DraftProtocol:
             await self._forget_deleted(document)
         elif (found := await self._look_where_stripe_says()) is not None:
             return found
-        mapped = self.wanted.mapped
-        candidates = await self.bc.find_invoices(mapped.external_document_number, kind=mapped.kind)
-        is_expected = self.held.state.phase == "intent"
-        return decide_found(candidates, mapped, self.wanted.customer.id, is_expected=is_expected)
+        return decide_found(
+            await self._find_by_number(),
+            self.wanted.mapped,
+            self.wanted.customer.id,
+            is_expected=self.held.state.phase == "intent",
+            issued_at=get_issue_time(self.wanted.invoice),
+        )
+
+    async def _find_by_number(self) -> list[SalesInvoice]:
+        """Find what has our external document number and is not another invoice's, nor a half-made draft of ours."""
+        number = self.wanted.mapped.external_document_number
+        found = await self.bc.find_invoices(number, kind=self._kind)
+        owned = find_owned(found, await self._owners.find([one.id for one in found]), self._owner)
+        if owned:
+            self.notes.append(describe_namesakes(owned, number))
+        left = [one for one in found if one not in owned]
+        if self.held.state.phase == "intent" or self.held.state.has_remains:
+            whole = [await self._read_whole(one) for one in left]
+            return [one for one in whole if one is not None]
+        return left
+
+    async def _read_whole(self, found: SalesInvoice) -> SalesInvoice | None:
+        """Read a draft that our request may have left, with its lines; None if it was half-made, and is gone now.
+
+        Raises:
+            InDoubt: it is half-made, and the request may still be at work on it.
+        """
+        if not (is_left_draft(found) and is_for(found, self.wanted.customer.id)):
+            return found
+        whole = await self.bc.fetch_invoice(found.id, kind=self._kind, with_lines=True)
+        if whole is None or not is_part(whole, self.wanted.mapped, self.wanted.customer.id):
+            return whole
+        if self.held.state.phase == "intent":
+            await self._check_no_doubt()
+        return whole if await self._delete(whole, whole.etag) == "changed" else None
 
     async def _look_where_stripe_says(self) -> SalesInvoice | None:
         """By the id in the invoice's metadata, if the ledger is younger than the invoice and may have been lost.
@@ -170,7 +233,8 @@ class DraftProtocol:
             if not self.wanted.recreate:
                 raise build_deleted_refusal(told.number)
             return None
-        if not told.fits(found, self.wanted.customer.id):
+        is_anothers = find_owned([found], await self._owners.find([found.id]), self._owner)
+        if is_anothers or not told.fits(found, self.wanted.customer.id):
             return None
         if told.synced_at is not None:
             await self.held.save(
@@ -211,6 +275,7 @@ class DraftProtocol:
     async def _create(self) -> SalesInvoice:
         await self._check_may_create()
         sent: list[datetime] = []
+        began = self.clock.monotonic()
 
         async def before_send() -> None:
             await self.held.write_intent()
@@ -224,15 +289,58 @@ class DraftProtocol:
                 await self._end_intent(error)
             raise
         self._note_answer(answer, sent[-1])
-        await self.held.change(phase="created", document=to_document(answer.value, self._kind), etag=answer.value.etag)
-        return answer.value
+        took = timedelta(seconds=self.clock.monotonic() - began)
+        document, etag = await self._recognise(answer.value, took)
+        await self.held.change(phase="created", document=to_document(document, self._kind), etag=etag)
+        return document
+
+    async def _recognise(self, answer: SalesInvoice, took: timedelta) -> tuple[SalesInvoice, str | None]:
+        """Return the draft that an answer speaks of, and its etag if nobody but our own request has touched it.
+
+        An answer that shows all as it was asked for is believed. Any other may be stale, or another request's.
+
+        Raises:
+            InDoubt: it is not this request's answer. Our draft may have been made all the same.
+        """
+        mapped = self.wanted.mapped
+        if reads_right(answer, mapped, self.wanted.customer.id):
+            document, etag = answer, answer.etag
+        else:
+            fresh = await self.bc.fetch_invoice(answer.id, kind=self._kind, with_lines=True)
+            if fresh is None and bears_number(answer, mapped.external_document_number):
+                # Hidden: where that is not known of the connection yet, it comes out next.
+                fresh = None if self.wanted.snapshot.proved else answer
+            if fresh is None or not self._is_answer(fresh):
+                raise await self._doubt_answer(answer)
+            document, etag = fresh, fresh.etag if is_untouched(answer, fresh, mapped, took) else None
+        if await self._owners.claim(document.id, self._owner) != self._owner:
+            raise await self._doubt_answer(answer)
+        return document, etag
+
+    def _is_answer(self, fresh: SalesInvoice) -> bool:
+        """Whether a document, read by the id that was answered, is what our request has made.
+
+        It has our number. Or it has our lines and was made just now, and Business Central numbered it otherwise.
+        """
+        mapped, intent_at = self.wanted.mapped, self.held.state.intent_at
+        if bears_number(fresh, mapped.external_document_number):
+            return True
+        is_new = fresh.last_modified is not None and intent_at is not None and not is_older_than(fresh, intent_at)
+        return is_new and is_own_making(fresh, mapped, self.wanted.customer.id)
+
+    async def _doubt_answer(self, answer: SalesInvoice) -> InDoubt:
+        await self.held.change(strange_answer=answer.number[:_LONGEST_ANSWER])
+        _, now = await self.held.ledger.load_life()
+        return self._build_doubt({}, self.held.state.intent_at or now, now)
 
     async def _check_may_create(self) -> None:
+        await self._check_no_doubt()
+        if (answered := self.held.state.strange_answer) is not None:
+            # Our draft may be there under another number. A second one is made only if a person asks.
+            await self.held.forget()
+            raise build_strange_answer(self.wanted.mapped.external_document_number, answered)
         life, now = await self.held.ledger.load_life()
         window = self.wanted.snapshot.settings.doubt_window
-        sent = self.held.state.intent_at
-        if sent is not None and is_in_doubt(sent, window, now):
-            raise self._build_doubt({}, sent, now)
         if (gap := get_memory_gap(life, get_issue_time(self.wanted.invoice), window, now)) is not None:
             raise Queued(
                 "The hub's memory is younger than this invoice; it makes sure that no earlier request is under way.",
@@ -240,14 +348,36 @@ class DraftProtocol:
                 retry_after=gap,
             )
 
+    async def _check_no_doubt(self) -> None:
+        """Make sure that no earlier request of ours may still be under way.
+
+        Raises:
+            InDoubt: one may.
+        """
+        _, now = await self.held.ledger.load_life()
+        sent = self.held.state.intent_at
+        if sent is not None and is_in_doubt(sent, self.wanted.snapshot.settings.doubt_window, now):
+            raise self._build_doubt({}, sent, now)
+
     async def _end_intent(self, error: HubError) -> None:
-        """After a no there is no draft. After no answer there may be one, and the limiter's slot stays taken."""
+        """After a no there is at most a part of a draft. After no answer there may be one, and its slot stays taken."""
         if not isinstance(error, InDoubt):
-            await self.held.forget()
+            await self.held.forget(has_remains=True)
+            if isinstance(error, Refused):
+                await self._clear_remains()
             return
         await self.held.change(slot=error.context.get("limiter_slot"))
         _, now = await self.held.ledger.load_life()
         raise self._build_doubt(dict(error.context), self.held.state.intent_at or now, now) from error
+
+    async def _clear_remains(self) -> None:
+        """Leave nothing behind of a request that was refused."""
+        try:
+            await self._find_by_number()
+            await self.held.forget()
+        except HubError as error:
+            # What was refused is told. Whoever comes next for this invoice looks first, and clears up then.
+            get_logger().info("invoices.remains.unknown", invoice_id=self.held.invoice_id, code=error.code)
 
     def _build_doubt(self, context: dict[str, str], sent: datetime, now: datetime) -> InDoubt:
         window = self.wanted.snapshot.settings.doubt_window
@@ -267,24 +397,60 @@ class DraftProtocol:
             await self.held.change(document=kept)
         return kept
 
-    async def _complete(self, document: SalesInvoice) -> BcDocument:
-        """The equality gate: nothing is synced with another total."""
-        kept = to_document(document, self._kind)
+    async def _complete(self, document: SalesInvoice, *, is_new: bool) -> BcDocument:
+        """The equality gate: nothing is synced with another total, or for another customer."""
+        mapped = self.wanted.mapped
         if self.held.state.phase in {"none", "intent"}:
-            await self.held.change(phase="created", document=kept, etag=None)
+            document = await self._take_over(document)
+        if not passes_gate(document, mapped) and not document.lines:
+            document = await self.bc.fetch_invoice(document.id, kind=self._kind, with_lines=True) or document
         is_news = await self._learn(document)
-        if not passes_gate(document, self.wanted.mapped):
-            raise await self._remove_wrong(document, is_news=is_news)
-        if self.wanted.mapped.dimensions and not is_posted(document):
-            await self.bc.set_dimensions(document.id, dict(self.wanted.mapped.dimensions), kind=self._kind)
+        if not is_news:
+            document = await self._mend(document)
+        if (fault := find_fault(document, mapped, self.wanted.customer, is_new=is_new)) is not None:
+            raise await self._remove_wrong(document, fault, is_news=is_news)
+        if mapped.dimensions and not is_posted(document):
+            await self.bc.set_dimensions(document.id, dict(mapped.dimensions), kind=self._kind)
         if (slot := self.held.state.slot) is not None:
             await self.bc.release_slot(slot)
         synced_at = self.held.state.synced_at
         if synced_at is None and self.held.state.intent_at is not None:
             # Not where somebody else's draft is taken over, or one of a life that the ledger has forgotten.
             synced_at = self.clock.now()
-        await self.held.change(phase="synced", document=kept, synced_at=synced_at, slot=None)
+        kept = to_document(document, self._kind)
+        await self.held.change(phase="synced", document=kept, synced_at=synced_at, slot=None, strange_answer=None)
         return kept
+
+    async def _take_over(self, document: SalesInvoice) -> SalesInvoice:
+        """Take a document that a look has found: our own request's, if it was in doubt, else a forgotten one.
+
+        Our own is mended like one that was answered with: it is minutes old. Its etag is not kept, for a person may
+        have seen it.
+        """
+        if await self._owners.claim(document.id, self._owner) != self._owner:
+            raise build_taken_meanwhile(document.number)
+        was_expected = self.held.state.phase == "intent"
+        await self.held.change(phase="created", document=to_document(document, self._kind), etag=None)
+        return await self._mend_own(document) if was_expected and is_left_draft(document) else document
+
+    async def _mend(self, document: SalesInvoice) -> SalesInvoice:
+        """Mend a draft that is as our own request left it."""
+        if document.etag != self.held.state.etag:
+            return document
+        mended = await self._mend_own(document)
+        if mended.etag != document.etag:
+            await self.held.change(etag=mended.etag)
+        return mended
+
+    async def _mend_own(self, document: SalesInvoice) -> SalesInvoice:
+        mended = await DraftMender(self.bc, self.clock, self.wanted.mapped, self.attempts).mend(document)
+        what = f"{'Invoice' if self._kind == 'invoice' else 'Credit memo'} {mended.number}"
+        if note := describe_differences(what, find_differences(mended, self.wanted.mapped)):
+            self.notes.append(note)
+        if lines := describe_lines(mended, self.wanted.mapped):
+            shown = "; ".join(lines[:3]) + ("; …" if len(lines) > 3 else "")  # noqa: PLR2004 - enough to look at it
+            self.notes.append(f"{what} is not quite as it was sent: {shown}. Check it in Business Central.")
+        return mended
 
     async def _learn(self, document: SalesInvoice) -> bool:
         """Remember what the draft shows of Business Central's rules; True if it is news.
@@ -296,32 +462,33 @@ class DraftProtocol:
             return False
         is_gross = document.prices_include_tax
         news = await self.learned.save_gross_prices(company, customer.id, gross=is_gross)
-        if not document.lines and not passes_gate(document, self.wanted.mapped):
-            # Whether an answer shows its lines is not documented; what went wrong is worth a question.
-            document = await self.bc.fetch_invoice(document.id, kind=self._kind, with_lines=True) or document
         facts = read_vat_facts(self.wanted.mapped, document)
         return await self.learned.save_vat(company, customer.tax_area, facts) or news
 
-    async def _remove_wrong(self, document: SalesInvoice, *, is_news: bool) -> HubError:
-        """Delete a wrong draft, but only as our own POST left it: what a person may have touched is kept."""
+    async def _remove_wrong(self, document: SalesInvoice, fault: Fault, *, is_news: bool) -> HubError:
+        """Delete a wrong draft, but only as our own request left it: what a person may have touched is kept."""
         etag = self.held.state.etag
         # What has just shown a rule of Business Central's is made anew by it.
         wish = "delete" if is_news else self.wanted.snapshot.settings.invoices.wrong_draft
         wanted = choose_ending(document, wish, etag)
         if wanted != "deleted" or etag is None:
-            return build_gate_refusal(document, self.wanted.mapped, wanted)
-        sent = self.clock.now()
-        ending = await self.bc.delete_invoice(document.id, etag=etag, kind=self._kind)
-        answer = {"ending": ending}
-        self.attempts.append(Attempt(at=sent, request=f"DELETE {self._entity}({document.id})", answer=answer))
+            return build_refusal(fault, document, wanted)
+        ending = await self._delete(document, etag)
         if ending != "changed":
             await self.held.forget()
         if is_news and ending == "deleted":
             return build_learned(self.wanted.mapped.external_document_number)
-        return build_gate_refusal(document, self.wanted.mapped, ending)
+        return build_refusal(fault, document, ending)
+
+    async def _delete(self, document: SalesInvoice, etag: str) -> Literal["deleted", "changed", "gone"]:
+        sent = self.clock.now()
+        ending = await self.bc.delete_invoice(document.id, etag=etag, kind=self._kind)
+        request = f"DELETE {ENTITIES[self._kind]}({document.id})"
+        self.attempts.append(Attempt(at=sent, request=request, answer={"ending": ending}))
+        return ending
 
     def _note_answer(self, answer: Answer[SalesInvoice], sent: datetime) -> None:
-        body = {key: value for key, value in answer.body.items() if not key.endswith("Lines")}
+        body = {key: _shorten(value) for key, value in answer.body.items() if not key.endswith("Lines")}
         self._note(sent, body, status=answer.status, request_id=answer.request_id)
 
     def _note_failure(self, error: HubError, sent: datetime) -> None:
@@ -335,10 +502,15 @@ class DraftProtocol:
         self.attempts.append(
             Attempt(
                 at=sent,
-                request=f"POST {self._entity}",
+                request=f"POST {ENTITIES[self._kind]}",
                 payload=payload,
                 status=status,
                 answer=body,
                 request_id=request_id,
             )
         )
+
+
+def _shorten(value: Any) -> Any:
+    """Keep what is told of an answer short."""
+    return f"{value[:_LONGEST_ANSWER]}…" if isinstance(value, str) and len(value) > _LONGEST_ANSWER else value

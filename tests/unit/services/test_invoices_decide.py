@@ -13,9 +13,9 @@ from services.invoices.decide import (
     describe_change,
     is_left_draft,
     is_posted,
-    passes_gate,
     to_document,
 )
+from services.invoices.judge import passes_gate
 from tests.builders import CUSTOMER_ID, NOW, SETTINGS, build_draft, build_invoice, build_materials
 
 OTHER_CUSTOMER = "00000000-0000-0000-0000-000000000001"
