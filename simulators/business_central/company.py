@@ -7,6 +7,7 @@ from typing import Any
 
 from simulators.business_central.entities import ENTITIES, ZERO_GUID
 from simulators.business_central.errors import ApiError, dialog, invalid_relation
+from simulators.business_central.number_series import NumberSeries
 from simulators.business_central.post_codes import PostCodeTable
 from simulators.business_central.store import Core, Json, Row, Table
 from simulators.business_central.vat import precision_of
@@ -39,16 +40,6 @@ class DocumentCurrency:
 
 
 @dataclass(slots=True)
-class NumberSeries:
-    """A number series; `manual` allows clients to choose numbers themselves."""
-
-    code: str
-    prefix: str
-    last: int
-    manual: bool = False
-
-
-@dataclass(slots=True)
 class Setup:
     """Company-wide switches the API only feels the effects of."""
 
@@ -58,6 +49,8 @@ class Setup:
     """Sales & Receivables Setup: posting rounds the total to the currency's invoice rounding precision."""
     local_invoice_precision: str = "0.01"
     """General Ledger Setup: that precision for the local currency. Neither is in the API."""
+    without_general_posting: frozenset[str] = frozenset()
+    """General business posting groups that the General Posting Setup does not have."""
     invoice_rounding_account: str = ""
     """Where the customer posting groups book the difference."""
     link_document_date: bool = True
@@ -123,23 +116,14 @@ class Company:
         table = self.tables[set_name]
         return table.first("code" if table.is_indexed("code") else "number", code)
 
-    def take_number(self, series: str) -> str:
-        """Draw the next free number of a series."""
+    def take_number(self, series: str, day: str = "") -> str:
+        """Draw the next free number of a series, on a day or today."""
         entry = self.series[series]
-        before = entry.last
-        entry.last += 1
+        before = entry.last, entry.last_date
+        number = entry.take(day or self.core.clock.today().isoformat())
         if self.core.journal is not None:
-            self.core.journal.undo.append(lambda: setattr(entry, "last", before))
-        return f"{entry.prefix}{entry.last}"
-
-    def check_manual_number(self, series: str) -> None:
-        """Refuse a client-chosen number where the series does not allow one."""
-        entry = self.series[series]
-        if not entry.manual:
-            raise dialog(
-                "You may not enter numbers manually. If you want to enter numbers manually, "
-                f"please activate Manual Nos. in No. Series {entry.code}."
-            )
+            self.core.journal.undo.append(lambda: entry.put_back(*before))
+        return number
 
     def vat_setup(self, business: str, product: str) -> VatSetup:
         """Return the VAT rate of a combination of posting groups; a missing one is an error."""

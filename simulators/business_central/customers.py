@@ -42,7 +42,7 @@ class Customers(Resource):
             raise ApiError(400, "BadRequest_RequiredParamNotProvided", "The displayName must not be blank.")
         number = body.get("number", "")
         if number:
-            call.company.check_manual_number(SERIES)
+            call.company.series[SERIES].check_manual()
             self._check_free(call.company, number, None)
         validated = _validate(call.company, self.entity.blank(), body)
         return create_customer(call.company, validated)

@@ -45,6 +45,14 @@ def values_of(row: Row) -> dict[str, str]:
     return {entry.dimension: entry.value for entry in defaults_of(row) if entry.value}
 
 
+def check_not_blocked(dimension: Row | None, value: Row | None) -> None:
+    """Refuse a dimension or value that is blocked (DimensionManagement.CheckDim, CheckDimValue)."""
+    if dimension is not None and dimension.hidden.get("blocked"):
+        raise dialog(f"Dimension {dimension.wire['code']} is blocked.")
+    if dimension is not None and value is not None and value.hidden.get("blocked"):
+        raise dialog(f"Dimension Value {dimension.wire['code']} - {value.wire['code']} is blocked.")
+
+
 def check_posting_rules(company: Company, row: Row, table: str, dimensions: Mapping[str, str]) -> None:
     """Refuse a dimension set that breaks a rule of value posting (DimensionManagement.CheckValuePosting)."""
     for entry in defaults_of(row):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from simulators.business_central.company import Company
+from simulators.business_central.default_dimensions import check_not_blocked
 from simulators.business_central.entities import ENTITIES, ZERO_GUID
 from simulators.business_central.errors import dialog, not_found
 from simulators.business_central.odata import Page, list_rows
@@ -122,6 +123,7 @@ def _find_value(company: Company, dimension: str, body: Json) -> str:
     key, code = body.get("valueId", ZERO_GUID), body.get("valueCode", "")
     for row in company.table("dimensionValues").rows.values():
         if row.wire["dimensionId"] == dimension and (row.wire["id"] == key or (code and row.wire["code"] == code)):
+            check_not_blocked(company.get("dimensions", dimension), row)
             return row.wire["id"]
     raise dialog("The dimension value does not exist: specify a valueId or a valueCode.")
 

@@ -89,9 +89,9 @@ def test_field(field: str, table: str, key: str) -> ApiError:
     return ApiError(400, "Application_FieldValidationException", text)
 
 
-def field_error(field: str, problem: str) -> ApiError:
+def field_error(field: str, problem: str, table: str, key: str) -> ApiError:
     """AL's FieldError: a value that its field refuses."""
-    return ApiError(400, "Application_FieldValidationException", f"{field} {problem}.")
+    return ApiError(400, "Application_FieldValidationException", f"{field} {problem} in {table} {key}.")
 
 
 def same_key(table: str, identification: str) -> ApiError:

@@ -31,7 +31,7 @@ class Items(Resource):
         if "inventory" in body:
             raise dialog("The inventory of an item cannot be set when the item is created.")
         if body.get("number"):
-            call.company.check_manual_number(SERIES)
+            call.company.series[SERIES].check_manual()
             self._check_free(call.company, body["number"], None)
         return create_item(call.company, body)
 

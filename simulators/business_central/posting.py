@@ -6,7 +6,7 @@ from dataclasses import replace
 from simulators.business_central.company import Company
 from simulators.business_central.default_dimensions import check_posting_rules
 from simulators.business_central.entities import ENTITIES
-from simulators.business_central.errors import dialog, test_field
+from simulators.business_central.errors import ApiError, dialog, test_field
 from simulators.business_central.sales_documents import (
     CREDIT_MEMO,
     INVOICE,
@@ -43,7 +43,7 @@ def post(company: Company, row: Row) -> Row:
     if company.setup.invoice_rounding:
         _round_total(company, document)
     document.posted, document.state = True, "Open"
-    document.header["number"] = company.take_number(document.kind.posted_series)
+    document.header["number"] = company.take_number(document.kind.posted_series, document.header["postingDate"])
     document.remaining = document.total()
     if not document.remaining:
         document.state = "Paid"
@@ -96,7 +96,7 @@ def _check_before_posting(company: Company, document: SalesDocument) -> None:
     customer = company.get("customers", document.header["billToCustomerId"])
     if customer is None:
         raise dialog("The bill-to customer cannot be found.")
-    check_customer(customer, document.kind)
+    check_customer(customer, document.kind, "post")
     day, setup = document.header["postingDate"], company.setup
     if (setup.allow_posting_from and day < setup.allow_posting_from) or (
         setup.allow_posting_to and day > setup.allow_posting_to
@@ -104,11 +104,23 @@ def _check_before_posting(company: Company, document: SalesDocument) -> None:
         raise dialog("Posting Date is not within your range of allowed posting dates.")
     if setup.external_document_number_mandatory and not document.header["externalDocumentNumber"]:
         raise test_field("External Document No.", "Sales Header", document.key_text())
+    _check_general_posting(company, document)
     if all(not line.quantity for line in document.lines):
         raise dialog("There is nothing to post.")
     if document.kind is INVOICE and document.total() < 0 and sum(line.line_amount for line in document.lines) < 0:
         raise dialog("The total amount for the invoice must be 0 or greater.")
     _check_dimensions(company, document, customer)
+
+
+def _check_general_posting(company: Company, document: SalesDocument) -> None:
+    if document.general_business_group in company.setup.without_general_posting:
+        item = next((line.find_object(company) for line in document.lines if line.line_type == "Item"), None)
+        group = item.wire["generalProductPostingGroupCode"] if item else ""
+        text = (
+            "The General Posting Setup does not exist. Identification fields and values: "
+            f"Gen. Bus. Posting Group='{document.general_business_group}',Gen. Prod. Posting Group='{group}'"
+        )
+        raise ApiError(400, "Internal_RecordNotFound", text)
 
 
 def _check_dimensions(company: Company, document: SalesDocument, customer: Row) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from simulators.business_central.company import Company
-from simulators.business_central.default_dimensions import values_of
+from simulators.business_central.default_dimensions import check_not_blocked, values_of
 from simulators.business_central.due_dates import due_date
 from simulators.business_central.entities import BLANK_DATE, ZERO_GUID
 from simulators.business_central.errors import ApiError, dialog, invalid_relation, test_field
@@ -130,14 +130,15 @@ def _find_customer(company: Company, body: Mapping[str, Any], by_id: str, by_num
     return found
 
 
-def check_customer(customer: Row, kind: DocumentKind) -> None:
+def check_customer(customer: Row, kind: DocumentKind, action: str = "create") -> None:
     """Refuse a blocked customer, or one without posting groups, at once (Customer.CheckBlockedCustOnDocs)."""
     wire = customer.wire
+    if customer.hidden.get("privacyBlocked"):
+        blocked = "is blocked for privacy."
+        raise dialog(f"You cannot {action} this type of document when Customer {wire['number']} {blocked}")
     if wire["blocked"] == "All" or (wire["blocked"] == "Invoice" and kind is INVOICE):
-        raise dialog(
-            "You cannot create this type of document when Customer "
-            f"{wire['number']} is blocked with type {wire['blocked']}"
-        )
+        blocked = f"is blocked with type {wire['blocked']}"
+        raise dialog(f"You cannot {action} this type of document when Customer {wire['number']} {blocked}")
     key = f"No.={wire['number']}"
     if not customer.hidden.get("genBusPostingGroup"):
         raise test_field("Gen. Bus. Posting Group", "Customer", key)
@@ -265,6 +266,7 @@ def _set_shortcut(document: SalesDocument, name: str, value: str, dimension: str
     found = company.find_dimension_value(owner.wire["id"], value) if owner and value else None
     if value and not found:
         raise invalid_relation(name[0].upper() + name[1:], "Sales Header", value, "Dimension Value")
+    check_not_blocked(owner, found)
     document.header[name] = value
     if owner:
         document.dimensions.pop(owner.wire["id"], None)

@@ -7,16 +7,18 @@ country. Ids are derived from the codes, so they are the same each run.
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from simulators.business_central.as_shipped import shipped_company
-from simulators.business_central.company import Company, CustomerTemplate, NumberSeries, Setup, VatSetup
+from simulators.business_central.company import Company, CustomerTemplate, Setup, VatSetup
 from simulators.business_central.customers import create_customer
 from simulators.business_central.default_dimensions import read_defaults
 from simulators.business_central.default_seed import TENANT, default_seed
 from simulators.business_central.entities import ENTITIES
 from simulators.business_central.items import create_item
+from simulators.business_central.number_series import NumberSeries
 from simulators.business_central.post_codes import read_post_codes
 from simulators.business_central.store import Json, Row
 from simulators.business_central.values import raise_case
@@ -31,7 +33,9 @@ _SECTIONS = frozenset(
         "paymentTerms paymentMethods shipmentMethods unitsOfMeasure countriesRegions information vatFormats postCodes"
     ).split()
 )
-_HIDDEN = frozenset({"defaultDimensions", "posting", "salesBlocked", "units", "taxAreaCode"})
+_HIDDEN = frozenset(
+    {"defaultDimensions", "posting", "salesBlocked", "units", "taxAreaCode", "privacyBlocked", "blocked"}
+)
 _IDENTITY = frozenset(
     {"tenant", "environment", "name", "id", "currency", "local_decimal_places", "replace", "as_shipped"}
 )
@@ -179,9 +183,8 @@ def _fill_post_codes(company: Company, given: dict[str, str]) -> None:
 
 def _fill_series(company: Company, given: Json) -> None:
     for code, entry in given.items():
-        old = company.series.get(code)
-        prefix, last = entry.get("prefix", old.prefix if old else code), entry.get("last", old.last if old else 0)
-        company.series[code] = NumberSeries(code, prefix, last, manual=entry.get("manual", bool(old and old.manual)))
+        old = company.series.get(code) or NumberSeries(code, code)
+        company.series[code] = replace(old, **entry)
 
 
 def _fill_vat(company: Company, given: list[Json]) -> None:
@@ -204,10 +207,11 @@ def _fill_currencies(company: Company, given: list[Json]) -> None:
 def _fill_dimensions(company: Company, given: list[Json]) -> None:
     for entry in given:
         key = _id(company, "dimensions", entry["code"])
-        _put(company, "dimensions", entry["code"], {name: entry[name] for name in ("code", "displayName")})
+        wire, hidden = _split(company, entry, "blocked", "values")
+        _put(company, "dimensions", entry["code"], wire, hidden)
         for value in entry.get("values", ()):
-            wire = value | {"dimensionId": key}
-            _put(company, "dimensionValues", f"{entry['code']}/{value['code']}", wire)
+            wire, hidden = _split(company, value, "blocked")
+            _put(company, "dimensionValues", f"{entry['code']}/{value['code']}", wire | {"dimensionId": key}, hidden)
 
 
 def _split(company: Company, entry: Json, *hidden: str) -> tuple[Json, Json]:
@@ -246,8 +250,9 @@ def _fill_items(company: Company, given: list[Json]) -> None:
 def _fill_customers(company: Company, given: list[Json]) -> None:
     """Take customers; `posting` overrides what the template gives: posting groups, pricesIncludingVat."""
     for entry in given:
-        wire, hidden = _split(company, entry, "posting", "currencyCode", "taxAreaCode")
-        posting = {name: hidden[name] for name in ("defaultDimensions",) if name in hidden} | entry.get("posting", {})
+        wire, hidden = _split(company, entry, "posting", "currencyCode", "taxAreaCode", "privacyBlocked")
+        kept = ("defaultDimensions", "privacyBlocked")
+        posting = {name: hidden[name] for name in kept if name in hidden} | entry.get("posting", {})
         if "currencyCode" in entry:
             wire |= company.shown_currency(company.read_currency_code(entry["currencyCode"]))
         area = company.by_code("taxAreas", entry.get("taxAreaCode", ""))

@@ -65,6 +65,8 @@ def read_body(entity: EntityType, body: Any, navigations: frozenset[str] = froze
         if not prop.writable:
             raise read_only(name)
         checked[name] = read_value(prop, value)
+        if name == "phoneNumber" and any(char.isalpha() for char in checked[name]):
+            raise _letters_in(entity)
     return checked
 
 
@@ -84,10 +86,11 @@ def _read_text(prop: Property, value: Any) -> str:
     return value
 
 
-def _check_phone(value: str) -> None:
-    """Customer."Phone No." and the header's refuse letters when they are validated."""
-    if any(char.isalpha() for char in value):
-        raise field_error("Phone No.", "must not contain letters")
+def _letters_in(entity: EntityType) -> ApiError:
+    """Customer."Phone No." and the header's refuse letters, each in its own words."""
+    if entity.set_name == "customers":
+        return field_error("Phone No.", "must not contain letters", "Customer", "No.=''")
+    return dialog("You cannot enter letters in this field.")
 
 
 def _check_email(value: str) -> None:
@@ -153,7 +156,7 @@ def _read_enum(prop: Property, value: Any) -> str:
     raise ApiError(400, "Unknown", f"'{value}' is not an option. The existing options are: {options}")
 
 
-_CHECKS = {"phoneNumber": _check_phone, "email": _check_email}
+_CHECKS = {"email": _check_email}
 _READERS = {
     "text": _read_text,
     "code": _read_code,
