@@ -93,6 +93,15 @@ def build_new_customer(
     return NewCustomerPayload(put_countries_first(numbered), tuple(notes.sentences), sources)
 
 
+def withhold_post_code(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a customer is created with: its post code is written afterwards.
+
+    Where the company's own list has that code under another country, or under none, Business Central takes that, and
+    chooses the posting groups by it (BC facts 20.3).
+    """
+    return {name: value for name, value in payload.items() if name != "postalCode" or "country" not in payload}
+
+
 def list_customer_lists(settings: CustomerSettings) -> frozenset[ListName]:
     """List what of Business Central's lists a new customer is built by."""
     new = settings.new

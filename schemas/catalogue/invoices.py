@@ -36,6 +36,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_COUNTRIES,
     ),
     Entry(
+        "contact.create.different",
+        "Business Central made a customer with another name or number than was asked for.",
+        "Correct the customer there, or what changes it (an extension); then replay.",
+        Page.BC_CUSTOMERS,
+    ),
+    Entry(
         "contact.create.in_doubt",
         "Business Central has not said yet whether it created the customer.",
         "Nothing: the hub looks again before it creates another.",

@@ -25,6 +25,8 @@ class Claim(Contract):
     slot: str | None = None
     """The limiter's slot that stays taken while in doubt."""
     customer_id: str | None = None
+    is_whole: bool = True
+    """Whether all of it was written: a post code follows in a write of its own."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ class Held:
         """Return the customer that was lately created under one of the names."""
         claims = (self.by_name.get(name) for name in names)
         return next((claim.customer_id for claim in claims if claim and claim.customer_id), None)
+
+    def is_unfinished(self, names: Iterable[str], customer_id: str) -> bool:
+        """Tell whether a creation under one of the names ended before all of the customer was written."""
+        claims = [claim for name in names if (claim := self.by_name.get(name))]
+        return any(claim.intent_at or (claim.customer_id == customer_id and not claim.is_whole) for claim in claims)
 
     def find_intent(self) -> datetime | None:
         """Return when the latest creation was begun of which no end is known."""

@@ -1,13 +1,18 @@
 """Pure rules of contacts: whom to take of those that were found, and what to say where nobody can be taken."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
 from connectors.business_central.models import Customer
+from mapping.answers import Difference, compare_answer
 from mapping.matching import Seeker, Wanted, choose_among, find_contradictions, is_blocked
-from schemas.errors import Refused
+from schemas.errors import InDoubt, Refused
 from schemas.messages import CustomerMatch
 
 _SHOWN = 5
+# What a customer is known by: an answer that has none of it is another's.
+_TELLING = ("number", "displayName", "email", "taxRegistrationNumber", "phoneNumber", "addressLine1")
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
@@ -59,6 +64,41 @@ def build_match(customer: Customer, how: str) -> CustomerMatch:
         name=customer.display_name,
         how=how,
         tax_area="" if customer.tax_area_id == _NO_ID else customer.tax_area_id,
+    )
+
+
+def compare_customer(asked: Mapping[str, Any], customer: Customer) -> tuple[Difference, ...]:
+    """Compare what was asked for with what Business Central has, as far as the hub reads customers."""
+    return compare_answer("customers", asked, customer.model_dump(by_alias=True))
+
+
+def is_made_of(asked: Mapping[str, Any], customer: Customer) -> bool:
+    """Tell whether a customer is what was asked for, but for its place, which Business Central changes by itself."""
+    return not any(one.name in _TELLING and one.verdict != "tell" for one in compare_customer(asked, customer))
+
+
+def check_created(asked: Mapping[str, Any], customer: Customer) -> None:
+    """Make sure that an answer is the customer that was asked for.
+
+    Raises:
+        InDoubt: it is another's answer, which says nothing of our request: look.
+        Refused: Business Central made somebody else of it.
+    """
+    differences = {one.name: one for one in compare_customer(asked, customer)}
+    wrong = [one for one in differences.values() if one.verdict == "fail"]
+    if not wrong:
+        return
+    if not any(name in asked and name not in differences for name in _TELLING):
+        raise InDoubt(
+            "Business Central answered the creation of a customer with another customer; the hub looks again.",
+            code="contact.create.in_doubt",
+            retry_after=timedelta(seconds=1),
+        )
+    raise Refused(
+        f"Business Central made customer {_name(customer)} of the Stripe customer '{asked.get('displayName', '')}': "
+        f"{'; '.join(one.words for one in wrong)}.",
+        code="contact.create.different",
+        fix=f"Correct customer {customer.number} there, or what changes it (an extension); then replay.",
     )
 
 

@@ -23,11 +23,13 @@ from hub.ledger import CustomerLink, Ledger
 from hub.materials import StripeCatalog
 from hub.redis import customer_lease_key
 from mapping.customer_changes import find_common
+from mapping.customers import NewCustomerPayload
 from mapping.eligibility import get_issue_time
-from schemas.errors import HubError, InDoubt, Queued
+from schemas.errors import InDoubt, Queued, Refused
 from schemas.messages import CustomerMatch
 from schemas.stripe_objects import Invoice
 from services.contacts.claims import Claim, Claims, Held, digest
+from services.contacts.creator import CustomerCreator
 from services.contacts.decide import describe_gone, use_customer
 from services.contacts.ports import BcCustomers
 from services.contacts.search import CustomerSearch, Found, Question, check_linked
@@ -132,20 +134,35 @@ class CustomerResolver:
     async def _find_or_create(self, question: Question, bc: BcCustomers, leases: Sequence[Lease]) -> Resolved:
         claims = Claims(self.ledger.redis, question.company.key, question.claims, self.ledger.replicas)
         held = await claims.load()
+        creator = CustomerCreator(question, bc, claims, leases)
         if (found := await self.search.find(question, held)) is not None:
-            match = found.decide(question.seeker)
-            await _end_doubt(bc, claims, held, found, match.id)
-            customer = next(one for one in found.customers if one.id == match.id)
-            note = question.seeker.party.note
-            return await self._link(question, match, customer, is_ours=found.is_ours), (note,) if note else ()
+            return await self._take(question, creator, held, found)
         new = await self.search.build_new(question)
         if question.snapshot.connection.dry_run:
             return WouldCreate(new.payload), new.notes
         await self._check_may_create(question, held)
-        created = await self._create(bc, new.payload, claims, leases)
+        created, notes = await creator.make(new)
         await self.search.index.put(question.company, (created,))
         match = use_customer(created, "created")
-        return await self._link(question, match, created, is_ours=True), new.notes
+        return await self._link(question, match, created, is_ours=True), notes
+
+    async def _take(self, question: Question, creator: CustomerCreator, held: Held, found: Found) -> Resolved:
+        """Take who was found. One of the hub's own of which not all is written is written first."""
+        match, note = found.decide(question.seeker), question.seeker.party.note
+        notes: tuple[str, ...] = (note,) if note else ()
+        customer = next(one for one in found.customers if one.id == match.id)
+        is_unfinished = held.is_unfinished(found.wanted.claims, match.id) and not question.snapshot.connection.dry_run
+        if is_unfinished and (new := await self._build_again(question)) is not None:
+            customer, notes = await creator.finish(new, customer)
+        await _end_doubt(creator.bc, creator.claims, held, found, match.id)
+        return await self._link(question, match, customer, is_ours=found.is_ours), notes
+
+    async def _build_again(self, question: Question) -> NewCustomerPayload | None:
+        """Build what was asked for; None where these settings make no such customer (any more)."""
+        try:
+            return await self.search.build_new(question)
+        except Refused:
+            return None
 
     async def _check_may_create(self, question: Question, held: Held) -> None:
         life, now = await self.ledger.load_life()
@@ -163,29 +180,6 @@ class CustomerResolver:
                 code="ledger.young",
                 retry_after=gap,
             )
-
-    async def _create(
-        self, bc: BcCustomers, payload: dict[str, Any], claims: Claims, leases: Sequence[Lease]
-    ) -> Customer:
-        sent: list[Claim] = []
-
-        async def before_send() -> None:
-            sent.append(await claims.write_intent(leases))
-
-        try:
-            answer = await bc.create_customer(payload, before_send=before_send)
-        except InDoubt as error:
-            await claims.save(sent[-1].model_copy(update={"slot": error.context.get("limiter_slot")}))
-            raise InDoubt(
-                error.message, code="contact.create.in_doubt", context=error.context, retry_after=timedelta(seconds=1)
-            ) from error
-        except HubError:
-            # Business Central said no. Without an intent of ours nothing was sent, and the claims may be another's.
-            if sent:
-                await claims.drop()
-            raise
-        await claims.save(Claim(customer_id=answer.value.id))
-        return answer.value
 
 
 async def _end_doubt(bc: BcCustomers, claims: Claims, held: Held, found: Found, customer_id: str) -> None:

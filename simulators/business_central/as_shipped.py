@@ -6,7 +6,7 @@ Chart of accounts, items and VAT rates are the built-in company's, so that the s
 from decimal import Decimal
 from typing import Any
 
-from simulators.business_central.default_seed import CURRENCIES, EU, default_seed
+from simulators.business_central.default_seed import CURRENCIES, EU, HOME_COUNTRY, default_seed
 from simulators.business_central.microsoft_tables import (
     COUNTRIES,
     COUNTY_COUNTRIES,
@@ -81,6 +81,6 @@ def _country(code: str) -> dict[str, Any]:
 
 
 def _for_countries(template: dict[str, Any], country: str) -> dict[str, Any]:
-    european = ["EL" if code == "GR" else code for code in EU if code != country]
+    european = ["EL" if code == "GR" else code for code in [HOME_COUNTRY, *EU] if code != country]
     chosen = {"DOMESTIC": [country], "EU": european, "EXPORT": [code for code in _EXPORT if code != country]}
     return template | {"countries": chosen[template["code"]]}

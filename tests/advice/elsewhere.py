@@ -40,6 +40,7 @@ ELSEWHERE: Mapping[str, str] = {
     "configuration.invalid": _OPERATOR,
     "connection.invalid": _CONNECTING,
     "connection.unknown": _OPERATOR,
+    "contact.create.different": "the rule of an extension: tests/contract/contacts/test_new_customers.py",
     "contact.customer.missing": "Stripe has no invoice without a customer; the shape of its API allows one",
     "demo.command": _DEFECT,
     "embedded.*": _OPERATOR,

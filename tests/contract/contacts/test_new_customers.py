@@ -1,0 +1,176 @@
+"""New customers in companies with Microsoft's own set-up, whichever way their fields are validated (BC facts 20)."""
+
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.advice.advice import BOOKS
+from tests.pipeline.hub_harness import Simulators, run_simulators
+from tests.relay import Relay, open_relay
+
+CUSTOMERS = {
+    "DE": ("eu_vat", "DE123456789", "10115", "Berlin"),
+    "NL": ("eu_vat", "NL123456789B12", "1012 AB", "Amsterdam"),
+    "GB": ("gb_vat", "GB980780684", "W1 3AL", "London"),
+    "NO": ("no_vat", "987654321MVA", "2000", "Lillestrøm"),
+    "FR": ("eu_vat", "FRAB123456789", "75001", "Paris"),
+    "CH": ("ch_vat", "CHE-123.456.789 MWST", "8000", "Zürich"),
+    "GR": ("eu_vat", "EL123456789", "10431", "Athens"),
+    "BE": ("eu_vat", "BE0123456789", "1000", "Bruxelles"),
+    "SE": ("eu_vat", "SE556677889901", "11120", "Stockholm"),
+    "HU": ("hu_tin", "12345678-1-23", "1051", "Budapest"),
+}
+
+
+@pytest.fixture(scope="module")
+def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
+    with run_simulators(tmp_path_factory.mktemp("customers")) as both:
+        yield both
+
+
+@pytest_asyncio.fixture(params=["body", "page"])
+async def shop(
+    simulators: Simulators, redis_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncGenerator[Relay]:
+    """A Danish company; fields are validated in the order of the body, or of the page."""
+    company = {"as_shipped": "DK"}
+    async with open_relay(simulators, redis_url, tmp_path, company=company, settings=BOOKS) as relay:
+        await relay.control("bc", "POST", "answers", order=request.param)
+        yield relay
+        await relay.control("bc", "POST", "answers", order="body")
+
+
+async def add(shop: Relay, country: str, **form: Any) -> str:
+    kind, value, code, city = CUSTOMERS[country]
+    address = {
+        "address[country]": country,
+        "address[postal_code]": code,
+        "address[city]": city,
+        "address[line1]": "Main Street 1",
+    }
+    return await shop.add_customer(**(address | {"tax_id_data[0][type]": kind, "tax_id_data[0][value]": value} | form))
+
+
+async def draft(shop: Relay, customer: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Draft an invoice without VAT for a customer; returns its card, and the notes."""
+    result = await shop.bring(await shop.invoice(customer, tax=await shop.rate("0")))
+    assert result.outcome == "synced", result.reason
+    assert result.document is not None
+    dump = await shop.dump()
+    (document,) = [one for one in dump["salesInvoices"] if one["id"] == result.document.id]
+    (card,) = [one for one in dump["customers"] if one["id"] == document["customerId"]]
+    for name, side in (("country", "sellToCountry"), ("city", "sellToCity")):
+        assert document[side] == card[name]
+    return card, result.notes
+
+
+@pytest.mark.parametrize(
+    ("country", "code", "number", "post_code"),
+    [
+        ("DE", "DE", "DE123456789", "10115"),
+        ("NL", "NL", "NL123456789B12", "1012 AB"),
+        ("GB", "GB", "GB980780684", "W1 3AL"),
+        ("NO", "NO", "NO 987 654 321 MVA", ""),
+        ("FR", "FR", "", "75001"),
+        ("CH", "CH", "CHE-123.456.789MWST", ""),
+        ("GR", "EL", "EL123456789", "10431"),
+        ("BE", "BE", "BE123456789", ""),
+        ("SE", "SE", "SE556677889901", "11120"),
+        ("HU", "HU", "", ""),
+    ],
+)
+async def test_a_customer_of_any_country_is_made_and_billed(
+    shop: Relay, country: str, code: str, number: str, post_code: str
+) -> None:
+    """A number that fits no format is left out; a post code that is a Danish one too can't be kept, and is told."""
+    card, notes = await draft(shop, await add(shop, country))
+
+    assert (card["country"], card["city"], card["taxRegistrationNumber"]) == (code, CUSTOMERS[country][3], number)
+    assert card["postalCode"] == post_code
+    # Chosen by the customer's own country, and not by the one that its post code has in Denmark.
+    assert card["taxAreaDisplayName"] == ("Export customers" if country in {"NO", "GB", "CH"} else "Eu customers")
+    told = " ".join(notes)
+    assert bool(post_code) != ("postal code" in told)
+    assert bool(number) or f"The tax number {CUSTOMERS[country][1]} was left out" in told
+
+
+async def test_what_the_companys_own_list_calls_a_town_does_not_replace_the_customers(shop: Relay) -> None:
+    card, notes = await draft(
+        shop,
+        await add(shop, "NO", **{"address[country]": "DK", "address[city]": "Kbh. F", "tax_id_data[0][type]": "eu_vat",
+                                 "tax_id_data[0][value]": "DK12345678"}),
+    )  # fmt: skip
+
+    assert (card["country"], card["postalCode"], card["city"]) == ("DK", "2000", "Kbh. F")
+    assert notes == ()
+
+
+async def test_a_number_without_an_address_tells_the_country(shop: Relay) -> None:
+    nowhere = {f"address[{name}]": None for name in ("country", "postal_code", "city", "line1")}
+    card, notes = await draft(shop, await add(shop, "DE", **nowhere))
+
+    assert (card["country"], card["taxRegistrationNumber"]) == ("DE", "DE123456789")
+    assert any("DE was taken from its tax number" in note for note in notes)
+
+
+async def test_northern_ireland_is_ni(shop: Relay) -> None:
+    card, _ = await draft(shop, await add(shop, "GB", **{"tax_id_data[0][value]": "XI123456789"}))
+
+    assert (card["country"], card["taxRegistrationNumber"]) == ("NI", "XI123456789")
+
+
+async def test_a_companys_own_formats_count(shop: Relay) -> None:
+    """What the refusal lists is tried once; what fits none of it is left out."""
+    await shop.seed(vatFormats={"NO": "#########MVA", "SE": "SE-####"})
+    norwegian, _ = await draft(shop, await add(shop, "NO"))
+    swedish, notes = await draft(shop, await add(shop, "SE"))
+
+    assert (norwegian["taxRegistrationNumber"], swedish["taxRegistrationNumber"]) == ("987654321MVA", "")
+    assert any("The tax number SE556677889901 was left out" in note for note in notes)
+
+
+async def test_a_refused_field_costs_that_field_alone(shop: Relay) -> None:
+    """Whatever rule of an extension names it."""
+    fault = {"kind": "status", "status": 400, "code": "Application_DialogException", "count": 1,
+             "text": "Phone No. must not contain letters in Customer No.=''.",
+             "match": {"method": "POST", "path_regex": "customers$", "body_regex": "phoneNumber"}}  # fmt: skip
+    await shop.control("bc", "POST", "faults", **fault)
+    card, notes = await draft(shop, await add(shop, "DE", phone="+49 30 123456"))
+
+    assert (card["phoneNumber"], card["country"]) == ("", "DE")
+    assert any("The phone number +49 30 123456 was left out" in note for note in notes)
+
+
+async def test_an_answer_that_is_anothers_is_no_answer(shop: Relay) -> None:
+    """The customer is looked for, and is there once."""
+    await shop.control("bc", "POST", "faults", kind="foreign", count=1,
+                       match={"method": "POST", "path_regex": "customers$"})  # fmt: skip
+    card, _ = await draft(shop, await add(shop, "DE"))
+
+    assert card["number"] != "10000"
+    assert len((await shop.dump())["customers"]) == 2
+
+
+async def test_a_customer_that_was_made_somebody_else_is_not_billed(shop: Relay) -> None:
+    """Its answer says another name, as an extension would give it; once it is right, the replay takes it."""
+    await shop.control("bc", "POST", "faults", kind="foreign", count=1, changes={"displayName": "Somebody Else"},
+                       match={"method": "POST", "path_regex": "customers$"})  # fmt: skip
+    invoice = await shop.invoice(await add(shop, "DE"), tax=await shop.rate("0"))
+    refused = await shop.bring(invoice)
+
+    assert (refused.outcome, refused.code) == ("failed", "contact.create.different")
+    assert "the name is Somebody Else, and not Kunde" in refused.reason
+    assert (await shop.replay(invoice)).outcome == "synced"
+    assert len((await shop.dump())["customers"]) == 2
+
+
+@pytest.mark.parametrize("email", ["a..b@x.example", "Anna <anna@x.example>", "a@b@c.example", "x" * 90 + "@x.example"])
+async def test_odd_texts_never_stop_an_invoice(shop: Relay, email: str) -> None:
+    mark = "Ünïcode 公司 " * 12
+    card, _ = await draft(shop, await add(shop, "DE", name=mark, email=email, phone="ring +4930 12 ext 7"))
+
+    assert card["email"] in {"", email}
+    assert len(card["displayName"]) <= 100
