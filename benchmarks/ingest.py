@@ -126,7 +126,7 @@ def _start_bare(directory: Path) -> ServiceProcess:
     port = find_free_port()
     child = ChildProcess("no work", (sys.executable, "-c", _NO_WORK, str(port)), directory / "no-work.log")
     child.spawn()
-    return ServiceProcess("no work", port, child)
+    return ServiceProcess("no work", port, port, child)
 
 
 async def _measure(ingest: ServiceProcess, bare: ServiceProcess, number: int) -> dict[str, Any]:

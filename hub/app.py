@@ -3,19 +3,19 @@
 import asyncio
 import gc
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import uvicorn
+from aiokafka.errors import KafkaError
 from faststream import FastStream
 from faststream.kafka import KafkaBroker
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,14 +26,16 @@ from hub.config import HubConfig
 from hub.directory import Directory
 from hub.ending import end_all
 from hub.gate import Answers, ConnectionGate
+from hub.http_limits import HttpLimits
 from hub.learned import LearnedFacts
 from hub.ledger import Ledger
 from hub.log import configure_logging, get_logger
 from hub.mapper import DocumentMapper
 from hub.materials import MaterialsGatherer
-from hub.port import open_port
+from hub.port import ADMIN_PORT, open_port
 from hub.redis import build_redis
 from hub.secrets import SecretBox
+from hub.serving import open_many_files, serve_http, stop_on_signals, tell_port
 from hub.stage.defects import DefectRun
 from hub.stage.ports import Handler
 from hub.stage.processing import StageIdentity, Surroundings
@@ -78,7 +80,10 @@ class Service:
     stage: Stage[Any] | None = None
     loops: Sequence[Loop] = ()
     direct: Mapping[str, ASGIApp] = field(default_factory=dict[str, ASGIApp])
+    """What ingest serves on the public port."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    waits_for: str = ""
+    """Why it has not started yet, or not gone on; for /readyz."""
 
 
 def build_foundation(config: HubConfig, name: str, clock: Clock | None = None) -> Foundation:
@@ -127,8 +132,8 @@ def build_stage_service(
     return Service(name, foundation, stage=stage)
 
 
-def build_asgi(service: Service) -> ASGIApp:
-    """Build the HTTP side: the service's own paths first, then /healthz, /readyz and /metrics."""
+def build_admin(service: Service) -> ASGIApp:
+    """Build what is for the operator alone: /healthz, /readyz and /metrics."""
 
     async def healthz(_request: Request) -> Response:
         problem = _find_hang(service)
@@ -136,62 +141,90 @@ def build_asgi(service: Service) -> ASGIApp:
 
     async def readyz(_request: Request) -> Response:
         missing = await _find_missing(service)
-        return JSONResponse({"ready": not missing, "missing": missing}, status_code=503 if missing else 200)
+        told = {"ready": not missing, "missing": missing, "why": service.waits_for}
+        return JSONResponse(told, status_code=503 if missing else 200)
 
     async def metrics(_request: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    own = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
-    common = Starlette(routes=own, lifespan=lambda _app: _live(service))
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
+
+
+def build_public(service: Service) -> ASGIApp:
+    """Build what the public port serves: the service's own paths, and 503 unless the service has started."""
     direct = tuple(service.direct.items())
+    unknown = PlainTextResponse("There is nothing here.\n", status_code=404)
+    not_now = PlainTextResponse("The hub is starting or stopping; please send it again.\n", status_code=503)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            for prefix, app in direct:
-                if scope["path"].startswith(prefix):
-                    return await app(scope, receive, send)
-        return await common(scope, receive, send)
+        for prefix, app in direct:
+            if scope["path"].startswith(prefix):
+                return await (app if service.ready.is_set() else not_now)(scope, receive, send)
+        return await unknown(scope, receive, send)
 
     return serve
 
 
 async def run_service(service: Service) -> None:
-    """Run until SIGTERM or SIGINT, then drain.
+    """Run until SIGTERM or SIGINT, then drain. The admin port answers from the first moment to the last.
 
     Raises:
-        ConfigurationError: the HTTP port is taken; or Kafka, Redis or the topics are not there.
+        ConfigurationError: a port is taken; or Kafka, Redis or the topics are not there.
     """
     config = service.foundation.config
     configure_logging(service.name, fmt=config.log_format, level=config.log_level)
-    with open_port(config.http_host, config.http_port) as listener:
-        await _wait_for_dependencies(service.foundation)
-        await _serve(service, listener)
+    open_many_files()
+    _tune_collection()
+    with stop_on_signals() as stop:
+        async with AsyncExitStack() as ports:
+            admin = open_port(config.admin_host, config.get_admin_port(service.name), names=ADMIN_PORT)
+            ports.enter_context(admin)
+            is_public = service.name == "ingest"
+            public = ports.enter_context(open_port(config.http_host, config.http_port)) if is_public else None
+            await ports.enter_async_context(serve_http(build_admin(service), admin, HttpLimits()))
+            tell_port("admin", admin)
+            await _run_until(stop, service, public)
     await service.foundation.clients.close()
     await service.foundation.redis.aclose(close_connection_pool=True)
 
 
-async def _serve(service: Service, listener: socket.socket) -> None:
-    # What has been loaded stays for good: looking through it at each collection cost a fifth of a webhook's time.
+async def _run_until(stop: asyncio.Event, service: Service, public: socket.socket | None) -> None:
+    async with AsyncExitStack() as life, AsyncExitStack() as door:
+        if public is not None:
+            # Left before the rest of life: what is being answered is finished while everything still works.
+            await door.enter_async_context(serve_http(build_public(service), public, HttpLimits()))
+            tell_port("public", public)
+        await _finish_unless(stop, _begin(service, life))
+        await stop.wait()
+        service.ready.clear()
+        service.waits_for = "The service is stopping."
+
+
+def _tune_collection() -> None:
+    """What has been loaded stays for good: looking through it at each collection cost a fifth of a webhook's time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            build_asgi(service),
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=10,
-        )
-    )
-    get_logger().info("service.port.opened", port=listener.getsockname()[1])
-    await server.serve(sockets=[listener])
+
+
+async def _begin(service: Service, life: AsyncExitStack) -> None:
+    await _wait_for_dependencies(service)
+    await life.enter_async_context(_live(service))
+
+
+async def _finish_unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, or leave it at once when the service is to stop."""
+    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
+    is_done = doing.done()
+    await end_all([doing, stopping])
+    if is_done:
+        await doing
 
 
 @asynccontextmanager
 async def _live(service: Service) -> AsyncGenerator[None]:
-    """The life of a service in uvicorn: consumers start, loops run; at the end loops stop, then the stage drains."""
+    """The life of a service: consumers start, loops run; at the end loops stop, then the stage drains."""
     stage = service.stage
     application = FastStream(
         service.foundation.broker,
@@ -199,7 +232,15 @@ async def _live(service: Service) -> AsyncGenerator[None]:
         after_startup=[stage.start] if stage else [],
         on_shutdown=[stage.drain] if stage else [],
     )
-    await application.start()
+    try:
+        await application.start()
+    except BaseException as error:
+        await service.foundation.broker.stop()
+        if isinstance(error, KafkaError):
+            raise ConfigurationError(
+                "Kafka does not answer. Check HUB_KAFKA_BOOTSTRAP.", code="broker.unreachable"
+            ) from error
+        raise
     loops = [asyncio.create_task(_keep_going(service, loop)) for loop in service.loops]
     service.ready.set()
     get_logger().info("service.started")
@@ -239,23 +280,33 @@ async def _find_missing(service: Service) -> list[str]:
     missing: list[str] = []
     if not service.ready.is_set():
         missing.append("started")
-    if not await service.foundation.broker.ping(timeout=2.0):
-        missing.append("broker")
-    try:
-        async with asyncio.timeout(2.0):
-            await service.foundation.redis.ping()
-    except Exception:  # noqa: BLE001 - whatever it is, the ledger does not answer
-        missing.append("ledger")
+    broker, ledger = await asyncio.gather(_has_broker(service.foundation), _has_ledger(service.foundation))
+    missing += [name for name, is_there in (("broker", broker), ("ledger", ledger)) if not is_there]
     if service.stage is not None and not service.stage.is_assigned:
         missing.append("consumer group")
     return missing
 
 
-async def _wait_for_dependencies(foundation: Foundation) -> None:
+async def _has_broker(foundation: Foundation) -> bool:
+    return await foundation.broker.ping(timeout=2.0)
+
+
+async def _has_ledger(foundation: Foundation) -> bool:
+    try:
+        async with asyncio.timeout(2.0):
+            await foundation.redis.ping()
+    except Exception:  # noqa: BLE001 - whatever it is, the ledger does not answer
+        return False
+    return True
+
+
+async def _wait_for_dependencies(service: Service) -> None:
     """Wait for broker, topics and ledger, so that services may be started in any order."""
+    foundation = service.foundation
     deadline = foundation.clock.monotonic() + _START_PATIENCE.total_seconds()
     while True:
         problem = await _find_missing_dependency(foundation)
+        service.waits_for = problem.message if problem else ""
         if problem is None:
             return
         if foundation.clock.monotonic() > deadline:

@@ -16,10 +16,13 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas.errors import ConfigurationError
+from schemas.messages import StageName
 
 # What Kubernetes injects for a Service named hub-…: HUB_INGEST_PORT=tcp://10.0.0.1:80, HUB_INGEST_SERVICE_HOST, …
 _KUBERNETES_NAME = re.compile(r"^HUB_\w+_(SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)$")
 _MIN_KEY_LENGTH = 16
+# All services may run on one machine.
+_ADMIN_PORTS: Mapping[StageName, int] = {"ingest": 8081, "contacts": 8082, "invoices": 8083, "metadata_writer": 8084}
 
 
 class HubConfig(BaseSettings):
@@ -53,10 +56,20 @@ class HubConfig(BaseSettings):
         description="Scheme and host of the sign-in; the hub adds /{tenant}.",
     )
     ca_bundle: Path | None = Field(default=None, description="PEM file with an extra CA for a self-signed authority.")
-    http_port: int = Field(
-        default=8080, ge=0, le=65535, description="Port of webhooks, health and metrics; 0 picks one."
+    http_port: int = Field(default=8080, ge=0, le=65535, description="Public port of ingest: webhooks; 0 picks one.")
+    http_host: str = Field(default="0.0.0.0", description="Address that the public port binds to.")  # noqa: S104 - it is public on purpose
+    admin_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of /healthz, /readyz and /metrics, for each service; 0 picks one. By default 8081 for "
+        "ingest, 8082 contacts, 8083 invoices, 8084 metadata_writer. Not for the public.",
     )
-    http_host: str = Field(default="0.0.0.0", description="Address that the HTTP port binds to.")  # noqa: S104 - a container's port is published on purpose
+    admin_host: str = Field(
+        default="127.0.0.1",
+        description="Address that the admin port binds to. The image sets 0.0.0.0, for probes come from outside the "
+        "container.",
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="json for machines, console for people, auto: console on a terminal."
     )
@@ -114,6 +127,10 @@ class HubConfig(BaseSettings):
     lease_seconds: float = Field(
         default=120, gt=0, description="Life of an invoice's lease; longer than the deadline of any request (60 s)."
     )
+
+    def get_admin_port(self, service: StageName) -> int:
+        """Return the admin port of a service: the one that is set, or its own."""
+        return _ADMIN_PORTS[service] if self.admin_port is None else self.admin_port
 
     @field_validator("secret_keys", mode="before")
     @classmethod

@@ -20,6 +20,10 @@ PAUSED = Gauge("hub_stage_paused", "1 while the stage has stopped taking message
 GAPS = Counter("hub_stage_offset_gaps_total", "Times offsets did not advance one by one", ["stage"])
 DEAD = Counter("hub_dead_messages_total", "Messages sent to the dead topic", ["stage", "reason"])
 WEBHOOKS = Counter("hub_ingest_webhooks_total", "Webhook requests, by answer", ["answer"])
+# Signed and taken, and nothing came of them: the reason is one of a few sentences.
+IGNORED = Counter("hub_ingest_ignored_total", "Signed events that need nothing done, by reason", ["reason"])
+# Before the application saw them: 408 too slow, 431 a head too large, 503 to make room.
+HTTP_CLOSED = Counter("hub_http_closed_total", "HTTP connections closed by their limits, by answer", ["answer"])
 # Of accounts that have a connection. A wrong signing secret shows here.
 SIGNATURES_REFUSED = Counter(
     "hub_ingest_signatures_refused_total", "Webhooks refused for their signature", ["account", "reason"]

@@ -1,7 +1,8 @@
-"""The HTTP port of a process: opened before anything else is begun, so that a port that is taken ends it at once."""
+"""The HTTP ports of a process: opened before anything else is begun, so that a port that is taken ends it at once."""
 
 import errno
 import socket
+from dataclasses import dataclass
 
 from schemas.errors import ConfigurationError
 
@@ -9,7 +10,19 @@ from schemas.errors import ConfigurationError
 _BACKLOG = 2048
 
 
-def open_port(host: str, port: int) -> socket.socket:
+@dataclass(frozen=True)
+class PortNames:
+    """Which settings name a port and its address."""
+
+    port: str
+    host: str
+
+
+HTTP_PORT = PortNames("HUB_HTTP_PORT", "HUB_HTTP_HOST")
+ADMIN_PORT = PortNames("HUB_ADMIN_PORT", "HUB_ADMIN_HOST")
+
+
+def open_port(host: str, port: int, *, names: PortNames = HTTP_PORT) -> socket.socket:
     """Bind the port and listen; 0 picks a free one.
 
     Raises:
@@ -19,14 +32,14 @@ def open_port(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ConfigurationError(_describe(host, port, error), code="http.port.unavailable") from error
+        raise ConfigurationError(_describe(host, port, error, names), code="http.port.unavailable") from error
 
 
-def _describe(host: str, port: int, error: OSError) -> str:
+def _describe(host: str, port: int, error: OSError, names: PortNames) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return f"Port {port} on {host} is taken by another program. Stop that, or set HUB_HTTP_PORT to a free port."
+            return f"Port {port} on {host} is taken by another program. Stop that, or set {names.port} to a free port."
         case errno.EACCES:
-            return f"This user may not open port {port}. Set HUB_HTTP_PORT to one above 1023."
+            return f"This user may not open port {port}. Set {names.port} to one above 1023."
         case _:
-            return f"{host} is no address of this machine: {error.strerror}. Check HUB_HTTP_HOST."
+            return f"{host} is no address of this machine: {error.strerror}. Check {names.host}."

@@ -5,6 +5,7 @@ null (Stripe sends both). All amounts are integers in minor units, all times Uni
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -329,3 +330,28 @@ class Event:
     livemode: bool
     data: EventData
     account: str | None = None
+    """The connected account that it is of, where it comes by a Connect endpoint."""
+    is_thin: bool = False
+    """It came without its object: nothing is known of that but the id."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedObject:
+    """What a thin event is about: `related_object`."""
+
+    id: str | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThinEvent:
+    """A thin event: it names its object and holds nothing of it. Its time is text, not a number."""
+
+    id: Annotated[str, Meta(pattern=r"^evt_[A-Za-z0-9_]+$", max_length=255)]
+    object: Literal["v2.core.event"]
+    type: Annotated[str, Meta(max_length=200)]
+    created: Annotated[datetime, Meta(tz=True)]
+    livemode: bool = False
+    context: str | None = None
+    """Whose it is; an account, or a path that ends with one."""
+    related_object: RelatedObject | None = None

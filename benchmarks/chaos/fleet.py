@@ -31,6 +31,7 @@ class Replica:
     service: StageName
     child: ChildProcess
     port: int
+    admin_port: int
     doors: Mapping[str, Door]
     is_wanted: bool = False
     not_before: float = 0.0
@@ -41,13 +42,13 @@ class Replica:
     async def is_ready(self, http: httpx.AsyncClient) -> bool:
         """Ask /readyz."""
         with suppress(httpx.HTTPError):
-            return (await http.get(f"http://{HOST}:{self.port}/readyz")).is_success
+            return (await http.get(f"http://{HOST}:{self.admin_port}/readyz")).is_success
         return False
 
     async def find_illness(self, http: httpx.AsyncClient) -> str | None:
         """Ask /healthz for what is wrong; no answer at all is no illness, for it may be frozen or starting."""
         with suppress(httpx.HTTPError):
-            return cast("str | None", (await http.get(f"http://{HOST}:{self.port}/healthz")).json()["problem"])
+            return cast("str | None", (await http.get(f"http://{HOST}:{self.admin_port}/healthz")).json()["problem"])
         return None
 
 
@@ -75,15 +76,17 @@ def plan_doors(names: Sequence[str]) -> tuple[dict[str, dict[str, Door]], list[E
 def build_replica(name: str, port: int, doors: Mapping[str, Door], site: Site, skew: float = 0.0) -> Replica:
     """Build a replica, and lead its doors to the far ends. Nothing is started."""
     service = cast("StageName", name.rpartition("-")[0])
-    outside = site.environment
+    outside, admin_port = site.environment, find_free_port()
     for end, key in {**_FAR_NAMES, "redis": "HUB_REDIS_URL"}.items():
         doors[end].targets = [cast("int", httpx.URL(outside[key]).port)]
     environment = {
         **outside,
         "HUB_HTTP_PORT": str(port),
+        "HUB_ADMIN_PORT": str(admin_port),
         "HUB_KAFKA_BOOTSTRAP": f"{HOST}:{doors['kafka'].port}",
         "HUB_REDIS_URL": f"redis://{HOST}:{doors['redis'].port}/0",
         **{key: str(httpx.URL(outside[key]).copy_with(port=doors[end].port)) for end, key in _FAR_NAMES.items()},
     }
     command = (sys.executable, "-m", "benchmarks.chaos.service", service, "--skew", f"{skew:.1f}", *site.words)
-    return Replica(name, service, ChildProcess(name, command, site.logs / f"{name}.log", environment), port, doors)
+    child = ChildProcess(name, command, site.logs / f"{name}.log", environment)
+    return Replica(name, service, child, port, admin_port, doors)

@@ -34,8 +34,3 @@ for module in (run, up, demo, simulate, preview, replay, reconcile, backfill, wa
     app.command(module.NAME, context_settings=getattr(module, "CONTEXT_SETTINGS", None))(module.command)
 for group in (alerts, topics, connections, contacts, settings, events, dead, usage):
     app.add_typer(group.app, name=group.NAME)
-
-
-def main() -> None:
-    """Entry point of `hub`."""
-    app()

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from hub.child_process import ChildProcess
-from hub.embedded import find_free_port
+from hub.embedded import HOST, find_free_port
 from hub.log import get_logger
 
 # Kafka and Redis are up already; what is waited for is the consumer group.
@@ -21,16 +21,17 @@ _STOP_WITHIN = timedelta(seconds=28)
 
 @dataclass
 class ServiceProcess:
-    """One `hub run SERVICE` and its HTTP port."""
+    """One `hub run SERVICE` and its ports: the public one, which only ingest opens, and the admin's."""
 
     name: str
     port: int
+    admin_port: int
     child: ChildProcess
 
     async def is_ready(self, client: httpx.AsyncClient) -> bool:
         """Ask /readyz."""
         try:
-            return (await client.get(f"http://127.0.0.1:{self.port}/readyz")).is_success
+            return (await client.get(f"http://127.0.0.1:{self.admin_port}/readyz")).is_success
         except httpx.HTTPError:
             return False
 
@@ -44,15 +45,24 @@ class ServiceProcesses:
     services: dict[str, ServiceProcess] = field(default_factory=dict[str, ServiceProcess])
 
     def start(self, names: Sequence[str], *, ports: Mapping[str, int] | None = None) -> None:
-        """Start the services; each gets a port of its own."""
+        """Start the services; each gets ports of its own."""
         for name in names:
             self.add(name, name, (ports or {}).get(name) or find_free_port())
 
     def add(self, label: str, service: str, port: int) -> ServiceProcess:
         """Start one more process of a service, under a label of its own."""
-        env = {**self.environment, "HUB_HTTP_PORT": str(port), "HUB_HTTP_HOST": "127.0.0.1"}
+        admin_port = find_free_port()
+        env = {
+            **self.environment,
+            "HUB_HTTP_PORT": str(port),
+            "HUB_HTTP_HOST": HOST,
+            "HUB_ADMIN_PORT": str(admin_port),
+            "HUB_ADMIN_HOST": HOST,
+        }
         command = (sys.executable, "-m", "hub", "run", service)
-        process = ServiceProcess(service, port, ChildProcess(label, command, self.logs / f"{label}.log", env))
+        process = ServiceProcess(
+            service, port, admin_port, ChildProcess(label, command, self.logs / f"{label}.log", env)
+        )
         process.child.spawn()
         self.services[label] = process
         return process

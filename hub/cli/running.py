@@ -15,7 +15,8 @@ RUNNING = "running.json"
 SECRET_KEY = "secret.key"  # noqa: S105 - the name of a file
 # What concerns the services alone, or must not lie in a file.
 _OWN = frozenset(
-    {"HUB_SECRET_KEYS", "HUB_DATA_DIR", "HUB_HTTP_PORT", "HUB_HTTP_HOST", "HUB_LOG_FORMAT", "HUB_LOG_LEVEL"}
+    "HUB_SECRET_KEYS HUB_DATA_DIR HUB_HTTP_PORT HUB_HTTP_HOST HUB_ADMIN_PORT HUB_ADMIN_HOST HUB_LOG_FORMAT "
+    "HUB_LOG_LEVEL".split()
 )
 
 

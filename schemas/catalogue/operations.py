@@ -82,7 +82,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "http.port.unavailable",
         "Another process listens on the port.",
-        "End it, or set HUB_HTTP_PORT to a free one.",
+        "End it, or set HUB_HTTP_PORT or HUB_ADMIN_PORT to a free one, whichever the message names.",
         Page.HUB_DOCTOR,
     ),
     Entry("ledger.unavailable", "The hub's ledger (Redis) does not answer.", WAIT, Page.HUB_DOCTOR),

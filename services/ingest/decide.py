@@ -78,14 +78,20 @@ def _decide_invoice(event: Event, snapshot: Snapshot, cause: Cause) -> _Concerns
         return "its object is no invoice with an id"
     prefix = snapshot.settings.metadata_prefix
     if event.type == "invoice.updated":
-        if is_own_write(event, prefix, f"{prefix}replay"):
-            return "it is the echo of the hub's own write"
-        if find_replay_request(event, f"{prefix}replay") is None:
-            return "nothing that matters has changed"
-        return _Concerns(object_id, "replay")
+        return _find_obstacle_to_replay(event, prefix) or _Concerns(object_id, "replay")
     if event.type not in _ALWAYS:
         return f"events of type {event.type} need nothing done"
     return _Concerns(object_id, cause)
+
+
+def _find_obstacle_to_replay(event: Event, prefix: str) -> str | None:
+    """Say why an update is no request for a replay."""
+    if event.is_thin:
+        # Catch-up reads the same event whole, within seconds.
+        return "a thin event does not say what has changed"
+    if is_own_write(event, prefix, f"{prefix}replay"):
+        return "it is the echo of the hub's own write"
+    return None if find_replay_request(event, f"{prefix}replay") else "nothing that matters has changed"
 
 
 def _decide_customer(event: Event, snapshot: Snapshot, cause: Cause) -> _Concerns | str:
@@ -102,6 +108,12 @@ def _decide_customer(event: Event, snapshot: Snapshot, cause: Cause) -> _Concern
         if changed.keys() == {"metadata"} and find_changed_keys(event) == frozenset((own_key,)):
             return "it is the echo of the hub's own write"
     return _Concerns(object_id, cause)
+
+
+def find_account(event: Event) -> str | None:
+    """Return the account that an event names; a thin one may name it behind an organization's."""
+    named = (event.account or "").rpartition("/")[2]
+    return named if named.startswith("acct_") else None
 
 
 def _is_id(value: Any) -> TypeGuard[str]:

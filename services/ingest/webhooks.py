@@ -2,15 +2,20 @@
 
 | answer | when |
 |---|---|
-| 200 | published, or of no concern to the hub (an endpoint that fails holds up the merchant's invoices) |
-| 400 | not signed, wrongly signed, too old or from the future; not an event |
+| 200 | signed: published, or of no concern to the hub, with the reason (an endpoint that fails holds up the merchant's
+        invoices, and in the end Stripe switches it off) |
+| 400 | not signed, wrongly signed, too old or from the future |
 | 404 | nobody has connected this Stripe account |
 | 405 | not a POST |
 | 413 | larger than any event |
 | 503 | broker or ledger did not take it, or it may be signed with a secret that can't be read now: Stripe comes again |
+
+What is refused by path, account, signature header or length is refused before any of the body is kept. How much all
+bodies may hold together, and how long one may take, is bounded below (`hub/http_limits.py`).
 """
 
 import json
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,22 +24,33 @@ from functools import cache
 
 from starlette.types import Receive, Scope, Send
 
-from connectors.stripe.signatures import EventRefused, SignatureRefused, parse_event, verify_webhook
+from connectors.stripe.signatures import (
+    EventRefused,
+    SignatureRefused,
+    check_signature_header,
+    parse_event,
+    verify_webhook,
+)
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
 from hub.log import get_logger
-from hub.metrics import SIGNATURES_REFUSED, WEBHOOKS
+from hub.metrics import IGNORED, SIGNATURES_REFUSED, WEBHOOKS
 from hub.refused_signatures import RefusedSignatures
 from hub.trace import begin_trace
 from schemas.errors import HubError
 from schemas.stripe_objects import Event
-from services.ingest.decide import decide_event
-from services.ingest.endpoints import Endpoints
+from services.ingest.decide import decide_event, find_account
+from services.ingest.endpoints import Endpoint, Endpoints
 from services.ingest.head import Head
 
 PREFIX = "/webhooks/stripe/"
 # Stripe's events stay below 1 MB: an invoice embeds at most ten of its lines.
 MAX_BODY_BYTES = 2_000_000
+# Stripe's account ids are shorter; what is longer is asked of nobody.
+_ACCOUNT = re.compile(r"acct_[A-Za-z0-9_]{1,64}")
+_ANOTHER_ACCOUNT = "it belongs to an account that no connection with this signing secret has"
+_NO_EVENT = "the body is no event that the hub can read"
+_OTHER_MODE = "no connection with this signing secret is of its mode"
 # The answer to nearly every webhook that matters.
 _PUBLISHED = b'{"received": true, "published": 1, "ignored": null}'
 _TAKEN = WEBHOOKS.labels("200")
@@ -82,29 +98,48 @@ class Webhooks:
         if scope["method"] != "POST":
             raise WebhookRefused(405, "Webhooks are posted.")
         account = scope["path"].removeprefix(PREFIX)
-        body = await _read_body(receive)
-        endpoint = self._endpoints.get(account) or await self._endpoints.load(account)
+        endpoint = await self._find_endpoint(account)
         if endpoint is None:
             raise WebhookRefused(404, "No connection of this hub belongs to this Stripe account.")
         now = self.clock.now()
+        header = _find_header(scope, b"stripe-signature")
         try:
-            secret = endpoint.secrets[verify_webhook(body, _find_signature(scope), endpoint.secrets, now=now)]
-            event = parse_event(body)
+            check_signature_header(header, now=now)
+            _check_length(scope)
+            body = await _read_body(receive)
+            secret = endpoint.secrets[verify_webhook(body, header, endpoint.secrets, now=now)]
         except SignatureRefused as refused:
             # It may be signed with the secret that can't be read: then Stripe shall come again.
             if endpoint.unreadable is not None and refused.reason in {"wrong_signature", "no_secret"}:
                 raise endpoint.unreadable from refused
             await self._count_refused(account, refused, now)
             raise WebhookRefused(400, str(refused)) from refused
+        return await self._take_signed(account, endpoint, secret, body)
+
+    async def _take_signed(self, account: str, endpoint: Endpoint, secret: str, body: bytes) -> bytes:
+        """Take what Stripe has signed: whatever it is, it is no error of Stripe's."""
+        try:
+            event = parse_event(body)
         except EventRefused as refused:
-            raise WebhookRefused(400, str(refused)) from refused
-        if event.account not in {None, account}:
-            raise WebhookRefused(400, "The event belongs to another account than its address.")
-        return await self._publish(event, body, endpoint.connections[secret, event.livemode], now)
+            get_logger().warning("ingest.webhook.unread", account=account, reason=str(refused), bytes=len(body))
+            return _ignore(_NO_EVENT)
+        of = find_account(event)
+        if of is not None and of != account:
+            # By a Connect endpoint: another connection may name the same endpoint's secret.
+            other = await self._find_endpoint(of)
+            if other is None or secret not in other.secrets:
+                return _ignore(_ANOTHER_ACCOUNT)
+            endpoint = other
+        return await self._publish(event, body, endpoint.connections[secret, event.livemode], self.clock.now())
+
+    async def _find_endpoint(self, account: str) -> Endpoint | None:
+        if not _ACCOUNT.fullmatch(account):
+            return None
+        return self._endpoints.get(account) or await self._endpoints.load(account)
 
     async def _publish(self, event: Event, body: bytes, chosen: Sequence[Snapshot], now: datetime) -> bytes:
         published = 0
-        ignored: str | None = None
+        ignored: str | None = None if chosen else _OTHER_MODE
         for snapshot in chosen:
             message = decide_event(event, snapshot, "webhook", now)
             if isinstance(message, str):
@@ -114,13 +149,34 @@ class Webhooks:
                 published += 1
         if published == 1 and ignored is None:
             return _PUBLISHED
-        return json.dumps({"received": True, "published": published, "ignored": ignored}).encode()
+        return _ignore(ignored, event.type, published) if ignored else _tell_taken(published, None)
 
     async def _count_refused(self, account: str, refused: SignatureRefused, now: datetime) -> None:
         SIGNATURES_REFUSED.labels(account, refused.reason).inc()
         # The sender's answer does not depend on the count.
         with suppress(HubError):
             await self.refused_signatures.count(account, refused.reason, now)
+
+
+def _ignore(reason: str, event_type: str = "", published: int = 0) -> bytes:
+    """Count what nothing comes of, by reasons of which there are few: a type is none."""
+    IGNORED.labels(reason.replace(event_type, "…") if event_type else reason).inc()
+    return _tell_taken(published, reason)
+
+
+def _tell_taken(published: int, ignored: str | None) -> bytes:
+    return json.dumps({"received": True, "published": published, "ignored": ignored}).encode()
+
+
+def _check_length(scope: Scope) -> None:
+    """Refuse a body by the length that its sender names."""
+    named = _find_header(scope, b"content-length") or "0"
+    if len(named) > len(str(MAX_BODY_BYTES)) or int(named) > MAX_BODY_BYTES:
+        raise _too_large()
+
+
+def _too_large() -> WebhookRefused:
+    return WebhookRefused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
 
 
 async def _read_body(receive: Receive) -> bytes:
@@ -134,15 +190,15 @@ async def _read_body(receive: Receive) -> bytes:
         part = message.get("body", b"")
         size += len(part)
         if size > MAX_BODY_BYTES:
-            raise WebhookRefused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
+            raise _too_large()
         parts.append(part)
         more = message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _find_signature(scope: Scope) -> str | None:
+def _find_header(scope: Scope, wanted: bytes) -> str | None:
     for name, value in scope["headers"]:
-        if name == b"stripe-signature":
+        if name == wanted:
             return value.decode("latin-1")
     return None
 

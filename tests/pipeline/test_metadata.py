@@ -13,7 +13,7 @@ pytestmark = pytest.mark.broker
 
 async def read_delays(hub: Hub) -> dict[str, float]:
     """How many changes were told within so many seconds, as metadata_writer counts them."""
-    port = hub.services.services["metadata_writer"].port
+    port = hub.services.services["metadata_writer"].admin_port
     async with httpx.AsyncClient(trust_env=False) as http:
         text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
     return {

@@ -143,13 +143,30 @@ def test_every_recorded_event_is_read(path: object) -> None:
         (b'"x"', "not_an_event"),
         (b"{}", "not_an_event"),
         (b'{"object": "event"}', "not_an_event"),
-        (b'{"object": "v2.core.event", "id": "evt_1", "type": "v1.invoice.created"}', "thin_event"),
+        (b'{"object": "v2.core.event", "id": "evt_1", "type": "v1.invoice.created"}', "not_an_event"),
     ],
 )
 def test_bodies_that_are_no_events_are_refused(body: bytes, reason: str) -> None:
     with pytest.raises(EventRefused) as refused:
         parse_event(body)
     assert refused.value.reason == reason
+
+
+def test_a_thin_event_stands_for_its_snapshot() -> None:
+    thin = {"id": "evt_1", "object": "v2.core.event", "type": "v1.invoice.paid", "created": "2026-03-01T12:00:00.5Z"}
+    event = parse_event(json.dumps(thin | {"livemode": True, "related_object": {"id": "in_1"}}).encode())
+
+    assert (event.type, event.created, event.livemode, event.is_thin) == ("invoice.paid", 1_772_366_400, True, True)
+    assert event.data.object.id == "in_1"
+
+
+@pytest.mark.parametrize(
+    "change", [{"created": "2026-03-01T12:00:00"}, {"created": 1}, {"created": None}, {"id": "1"}, {"context": 1}]
+)
+def test_a_thin_event_with_what_it_can_not_have_is_refused(change: dict[str, object]) -> None:
+    thin = {"id": "evt_1", "object": "v2.core.event", "type": "v1.invoice.paid", "created": "2026-03-01T12:00:00Z"}
+    with pytest.raises(EventRefused):
+        parse_event(json.dumps(thin | change).encode())
 
 
 @pytest.mark.parametrize("missing", ["id", "type", "object", "data", "created", "livemode"])
