@@ -10,7 +10,7 @@ from typing import Any
 from simulators.faults import FaultBook
 from simulators.stripe.accounts import add_account
 from simulators.stripe.errors import ApiError
-from simulators.stripe.events import dump_json, render_event
+from simulators.stripe.events import dump_json, render_event, render_thin_event
 from simulators.stripe.seed import BulkMaker, BulkOrder
 from simulators.stripe.state import Account, Endpoint, Event, Json, Realm, World
 from simulators.stripe.subscriptions import bill_subscription
@@ -19,7 +19,7 @@ from simulators.stripe.webhooks import Outbox
 from simulators.stripe.wire import Reply, Request
 
 _STATUSES = ("draft", "open", "paid", "uncollectible", "void")
-_SETTABLE = frozenset({"auto_send", "retry_base_ms", "max_attempts", "timeout_ms"})
+_SETTABLE = frozenset({"auto_send", "retry_base_ms", "max_attempts", "timeout_ms", "null_metadata"})
 
 
 class AdminApi:
@@ -205,7 +205,11 @@ class AdminApi:
 
     def _raw_body(self, given: Json) -> bytes:
         if "event_id" in given:
-            return render_event(self._find_event(given["event_id"])[1])
+            event = self._find_event(given["event_id"])[1]
+            account = given.get("account")
+            return (
+                render_thin_event(event, account=account) if given.get("thin") else render_event(event, account=account)
+            )
         body = given["body"]
         return body.encode() if isinstance(body, str) else dump_json(body)
 

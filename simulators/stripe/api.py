@@ -7,7 +7,7 @@ from typing import Any
 from simulators.faults import FaultBook
 from simulators.stripe.auth import check_version, open_realm
 from simulators.stripe.errors import ApiError
-from simulators.stripe.events import dump_json
+from simulators.stripe.events import dump_json, without_metadata
 from simulators.stripe.expand import expand_paths
 from simulators.stripe.faults import StripeFault
 from simulators.stripe.forms import flatten, parse_form
@@ -107,7 +107,10 @@ class StripeApi:
                     return Answer(rule.status, _HTML, request_id, "text/html"), rule.is_stored
                 return Answer(rule.status, dump_json(rule.error()), request_id), rule.is_stored
         try:
-            return Answer(200, _run(call, route), request_id), True
+            body = _run(call, route)
+            if self._world.settings.null_metadata:
+                body = without_metadata(body)
+            return Answer(200, body, request_id), True
         except ApiError as exc:
             return _error_answer(exc, request_id), exc.stored
         except Exception:  # noqa: BLE001 - a defect of the simulator must look like Stripe's 500 and be seen on stderr

@@ -57,7 +57,7 @@ PRICE: dict[str, Check] = {
 TAX_RATE: dict[str, Check] = {
     "display_name": text(50), "percentage": decimal, "inclusive": boolean, "active": boolean, "country": text(2),
     "description": text(), "jurisdiction": text(50), "metadata": untouched, "state": text(), "tax_type": text(),
-    "expand": EXPAND,
+    "expand": EXPAND, "effective_percentage": decimal,
 }  # fmt: skip
 COUPON: dict[str, Check] = {
     "id": text(), "percent_off": decimal, "amount_off": integer, "currency": currency, "name": text(40),
@@ -195,12 +195,15 @@ def _read_tier(given: Json, path: str) -> Json:
 def add_tax_rate(ctx: Context, params: Json) -> Json:
     """Create a tax rate; `percentage` is a JSON number as at Stripe."""
     percentage = required(params, "percentage")
+    effective = params.get("effective_percentage", percentage)
+    if effective != percentage and required(params, "inclusive"):
+        raise invalid("Only an exclusive rate can be taxed in part here.", "effective_percentage")
     rate: Json = _head(ctx, ctx.world.ids.new("txr"), "tax_rate", params) | {
         "active": params.get("active", True),
         "country": params.get("country"),
         "description": params.get("description"),
         "display_name": required(params, "display_name"),
-        "effective_percentage": float(percentage),
+        "effective_percentage": float(effective),
         "flat_amount": None,
         "inclusive": required(params, "inclusive"),
         "jurisdiction": params.get("jurisdiction"),
@@ -284,7 +287,8 @@ def tax_rules(realm: Realm, keys: list[str], param: str = "tax_rates") -> list[T
         rate = realm.tax_rates.get(key)
         if rate is None:
             raise no_such("tax rate", key, param)
-        rules.append(TaxRule(key, Decimal(str(rate["percentage"])), rate["inclusive"]))
+        whole, effective = Decimal(str(rate["percentage"])), Decimal(str(rate["effective_percentage"]))
+        rules.append(TaxRule(key, whole, rate["inclusive"], None if effective == whole else effective))
     return rules
 
 

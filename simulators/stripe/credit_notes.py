@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from simulators.stripe.catalog import number_text
+from simulators.stripe.catalog import number_text, tax_rules
 from simulators.stripe.currencies import round_half_up
 from simulators.stripe.customers import change_customer
 from simulators.stripe.errors import invalid, missing, refused
@@ -90,8 +90,7 @@ def _taxes_of(call: Call, source: Json, amount: int) -> list[Json]:
     """Tax the credited amount with the rates and reasons of the line."""
     rules: list[TaxRule] = []
     for tax in source["taxes"]:
-        rate: Any = call.realm.tax_rates.get(tax["tax_rate_details"]["tax_rate"])
-        rules.append(TaxRule(rate["id"], Decimal(str(rate["percentage"])), rate["inclusive"]))
+        rules += tax_rules(call.realm, [tax["tax_rate_details"]["tax_rate"]])
     untaxed = any(tax["taxability_reason"] in {"reverse_charge", "customer_exempt"} for tax in source["taxes"])
     sums = add_up([LineInput(amount, rules)], taxed=not untaxed).lines[0]
     return [

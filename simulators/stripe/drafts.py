@@ -96,6 +96,8 @@ def _tax_entry(tax: TaxAmount, exempt: str) -> Json:
 
 
 def _reason(tax: TaxAmount) -> str:
+    if tax.rule.effective is not None:
+        return "taxable_basis_reduced"
     if tax.rule.percentage == 0:
         return "zero_rated"
     return "reduced_rated" if tax.rule.percentage < _REDUCED_BELOW and not tax.rule.percentage % 1 else "standard_rated"

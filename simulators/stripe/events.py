@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from simulators.stripe.errors import invalid, missing
@@ -66,6 +67,27 @@ def render_event(event: Event, version: str = CURRENT, *, account: str | None = 
         "type": event.type,
     }
     return dump_json(head)[:-1] + b',"data":' + data + b"}," + dump_json(tail)[1:]
+
+
+def render_thin_event(event: Event, *, account: str | None = None) -> bytes:
+    """Encode the thin form, `v2.core.event`: no object, only where to fetch it (facts §3)."""
+    kind = json.loads(event.object_json)["object"]
+    shown: Json = {
+        "id": event.id,
+        "object": "v2.core.event",
+        "context": account,
+        "created": datetime.fromtimestamp(event.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "livemode": event.livemode,
+        "reason": {"type": "request", "request": {"id": event.request_id, "idempotency_key": event.idempotency_key}},
+        "related_object": {"id": event.object_id, "type": kind, "url": f"/v1/{kind}s/{event.object_id}"},
+        "type": f"v1.{event.type}",
+    }
+    return dump_json(shown)
+
+
+def without_metadata(body: bytes) -> bytes:
+    """Turn empty metadata into null; within a text the quotes would be escaped."""
+    return body.replace(b'"metadata":{}', b'"metadata":null')
 
 
 def _oldest(ctx: Context) -> int:

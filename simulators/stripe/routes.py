@@ -87,6 +87,7 @@ def _catalog(router: Router) -> None:
         "unit_amount",
         "unit_amount_decimal",
         "percentage",
+        "effective_percentage",
         "inclusive",
         "percent_off",
         "amount_off",

@@ -63,6 +63,8 @@ class Settings:
     retry_base_ms: int = 500
     max_attempts: int = 8
     timeout_ms: int = 10_000
+    null_metadata: bool = False
+    """Whether empty metadata are null, as Stripe's types allow."""
     concurrency: int = 32
 
 

@@ -16,6 +16,14 @@ class TaxRule:
     id: str
     percentage: Decimal
     inclusive: bool
+    effective: Decimal | None = None
+    """What the percentage comes to on the whole, where only a part is taxable: 6.6 of 8.25 on 80 of 100."""
+
+    def taxable_part(self, base: int) -> int:
+        """Return the part of an amount that is taxed."""
+        if self.effective is None or not self.percentage:
+            return base
+        return round_half_up(base * self.effective / self.percentage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +191,8 @@ def _tax_line(base: int, rules: Sequence[TaxRule], *, taxed: bool) -> list[TaxAm
     taxable = base - sum(amounts.values())
     for rule in rules:
         if not rule.inclusive:
-            amounts[rule.id] = round_half_up(taxable * rule.percentage / _HUNDRED)
-    return [TaxAmount(rule, amounts[rule.id], taxable) for rule in rules]
+            amounts[rule.id] = round_half_up(rule.taxable_part(taxable) * rule.percentage / _HUNDRED)
+    return [TaxAmount(rule, amounts[rule.id], rule.taxable_part(taxable)) for rule in rules]
 
 
 def _plain_inclusive_tax(base: int, rules: Sequence[TaxRule], *, taxed: bool) -> int:

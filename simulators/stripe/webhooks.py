@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import aiohttp
 
-from simulators.stripe.events import render_event
+from simulators.stripe.events import render_event, without_metadata
 from simulators.stripe.signatures import sign
 from simulators.stripe.state import Endpoint, Event, Json, Realm, World
 from simulators.stripe.versions import OLD
@@ -166,6 +166,8 @@ class Outbox:
         fate = delivery.fate
         version = OLD if fate.old_version else version_of(delivery.endpoint)
         body = render_event(delivery.event, version, account=delivery.account)
+        if self._world.settings.null_metadata:
+            body = without_metadata(body)
         secrets = delivery.endpoint.secrets
         if fate.two_signatures:
             secrets = ["whsec_being_rolled_out", *secrets]

@@ -203,3 +203,30 @@ def test_automatic_sending_can_be_switched_on(sim: Simulator, client: stripe.Str
     sim.admin("POST", "settings", {"auto_send": True})
     make_open(client, make_customer(client))
     assert sim.event_types()[-3:] == ["invoice.finalized", "invoice.updated", "invoice.sent"]
+
+
+def test_an_event_can_be_delivered_thin_or_as_another_account_s(
+    sim: Simulator, client: stripe.StripeClient, inbox: Inbox
+) -> None:
+    register(client, inbox, "product.created")  # what follows is not delivered by itself
+    invoice = make_open(client, make_customer(client))
+    event = client.v1.events.list({"type": "invoice.finalized"}).data[0].id
+    sim.admin("POST", "raw_webhook", {"event_id": event, "thin": True})
+    thin = inbox.take().json()
+    assert (thin["object"], thin["type"], thin["id"]) == ("v2.core.event", "v1.invoice.finalized", event)
+    assert thin["related_object"] == {"id": invoice.id, "type": "invoice", "url": f"/v1/invoices/{invoice.id}"}
+    assert "data" not in thin
+    sim.admin("POST", "raw_webhook", {"event_id": event, "account": "acct_of_another"})
+    foreign = inbox.take().json()
+    assert (foreign["account"], foreign["data"]["object"]["id"]) == ("acct_of_another", invoice.id)
+
+
+def test_empty_metadata_may_be_null_everywhere(sim: Simulator, client: stripe.StripeClient, inbox: Inbox) -> None:
+    register(client, inbox, "invoice.finalized")
+    sim.admin("POST", "settings", {"null_metadata": True})
+    invoice = make_open(client, make_customer(client))
+    assert invoice.metadata is None
+    assert client.v1.customers.retrieve(str(invoice.customer)).metadata is None
+    assert inbox.take().json()["data"]["object"]["metadata"] is None
+    sim.call("POST", f"/v1/invoices/{invoice.id}", {"metadata[a]": '"metadata":{}'})
+    assert sim.call("GET", f"/v1/invoices/{invoice.id}").json()["metadata"] == {"a": '"metadata":{}'}

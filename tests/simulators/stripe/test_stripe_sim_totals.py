@@ -1,6 +1,7 @@
 """The arithmetic alone: discounts, taxes, shipping, balance, currencies."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from simulators.stripe.totals import (
     line_amount,
     settle,
 )
+from tests.simulators.stripe.harness import Simulator
 
 VAT19 = TaxRule("txr_19", Decimal(19), inclusive=False)
 VAT7 = TaxRule("txr_7", Decimal(7), inclusive=False)
@@ -130,3 +132,50 @@ def test_shares_sum_up_and_differ_from_the_proportion_by_less_than_one(total: in
 
 def test_halves_round_away_from_zero() -> None:
     assert [round_half_up(Decimal(text)) for text in ("0.5", "1.5", "2.5", "-0.5", "0.4999")] == [1, 2, 3, -1, 0]
+
+
+def _taxed_line(sim: Simulator, amount: int, *rates: dict[str, str], **invoice: str) -> dict[str, Any]:
+    """Finalize an invoice of one line with these rates."""
+    customer = sim.call("POST", "/v1/customers", {"email": "a@example.com"}).json()["id"]
+    made = sim.call("POST", "/v1/invoices", {"customer": customer, "currency": "cad"} | invoice).json()["id"]
+    sent = {"customer": customer, "invoice": made, "amount": str(amount), "currency": "cad"}
+    for at, rate in enumerate(rates):
+        given = {"display_name": "Tax", "inclusive": "false"} | rate
+        sent[f"tax_rates[{at}]"] = sim.call("POST", "/v1/tax_rates", given).json()["id"]
+    if amount:
+        sim.call("POST", "/v1/invoiceitems", sent)
+    return sim.call("POST", f"/v1/invoices/{made}/finalize").json()
+
+
+def test_a_rate_may_tax_a_part_only(sim: Simulator) -> None:
+    invoice = _taxed_line(sim, 10_000, {"percentage": "8.25", "effective_percentage": "6.6"})
+    (tax,) = invoice["total_taxes"]
+    assert (tax["amount"], tax["taxable_amount"], tax["taxability_reason"]) == (660, 8_000, "taxable_basis_reduced")
+    assert (invoice["subtotal"], invoice["total"]) == (10_000, 10_660)
+    rate = sim.call("GET", f"/v1/tax_rates/{tax['tax_rate_details']['tax_rate']}").json()
+    assert (rate["percentage"], rate["effective_percentage"]) == (8.25, 6.6)
+
+
+def test_two_taxes_on_a_line_are_rounded_each(sim: Simulator) -> None:
+    invoice = _taxed_line(sim, 510, {"percentage": "5"}, {"percentage": "9.975"})
+    assert [tax["amount"] for tax in invoice["lines"]["data"][0]["taxes"]] == [26, 51]
+    assert invoice["total"] == 587
+
+
+def test_an_invoice_can_be_finalized_without_lines(sim: Simulator) -> None:
+    invoice = _taxed_line(sim, 0)
+    assert (invoice["status"], invoice["total"], invoice["lines"]["total_count"]) == ("paid", 0, 0)
+
+
+def test_a_date_of_effect_is_kept(sim: Simulator) -> None:
+    invoice = _taxed_line(sim, 100, effective_at="1793404800")
+    assert invoice["effective_at"] == 1_793_404_800 != invoice["status_transitions"]["finalized_at"]
+
+
+def test_a_reverse_charge_needs_no_tax_rows(sim: Simulator) -> None:
+    customer = sim.call("POST", "/v1/customers", {"tax_exempt": "reverse"}).json()["id"]
+    made = sim.call("POST", "/v1/invoices", {"customer": customer, "currency": "eur"}).json()["id"]
+    sim.call("POST", "/v1/invoiceitems", {"customer": customer, "invoice": made, "amount": "100", "currency": "eur"})
+    invoice = sim.call("POST", f"/v1/invoices/{made}/finalize").json()
+    assert (invoice["customer_tax_exempt"], invoice["total_taxes"], invoice["total"]) == ("reverse", [], 100)
+    assert invoice["lines"]["data"][0]["taxes"] == []
