@@ -41,6 +41,7 @@ from hub.stage.ports import Handler
 from hub.stage.processing import StageIdentity, Surroundings
 from hub.stage.publisher import KafkaPublisher
 from hub.stage.runtime import Stage, StagePolicy
+from hub.stopped import StopSign
 from hub.waiting import RedisWaitingSet
 from schemas.errors import ConfigurationError, HubError
 from schemas.messages import Message, StageName
@@ -79,6 +80,7 @@ class Service:
     foundation: Foundation
     stage: Stage[Any] | None = None
     loops: Sequence[Loop] = ()
+    defects: DefectRun | None = None
     direct: Mapping[str, ASGIApp] = field(default_factory=dict[str, ASGIApp])
     """What ingest serves on the public port."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -129,7 +131,8 @@ def build_stage_service(
     chosen = policy or StagePolicy(session_timeout=timedelta(seconds=foundation.config.kafka_session_seconds))
     stage: Stage[M] = Stage(StageIdentity(name, touches), handler, foundation.broker, surroundings, chosen)
     stage.attach()
-    return Service(name, foundation, stage=stage)
+    sign = StopSign(foundation.redis, name, lambda: surroundings.defects.is_tripped)
+    return Service(name, foundation, stage=stage, loops=[sign.run], defects=surroundings.defects)
 
 
 def build_admin(service: Service) -> ASGIApp:
@@ -141,7 +144,8 @@ def build_admin(service: Service) -> ASGIApp:
 
     async def readyz(_request: Request) -> Response:
         missing = await _find_missing(service)
-        told = {"ready": not missing, "missing": missing, "why": service.waits_for}
+        held = service.defects.held if service.defects else []
+        told = {"ready": not missing, "missing": missing, "why": service.waits_for, "held": held}
         return JSONResponse(told, status_code=503 if missing else 200)
 
     async def metrics(_request: Request) -> Response:
@@ -284,6 +288,8 @@ async def _find_missing(service: Service) -> list[str]:
     missing += [name for name, is_there in (("broker", broker), ("ledger", ledger)) if not is_there]
     if service.stage is not None and not service.stage.is_assigned:
         missing.append("consumer group")
+    if service.defects is not None and service.defects.is_tripped:
+        missing.append("messages that go through: the stage holds all, for the hub itself fails with each")
     return missing
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from hub.clock import Clock
 from hub.directory import Directory
-from hub.stage.ports import Admission, Closed
+from hub.stage.ports import HELD, Admission, Closed, name_own_system
 from schemas.catalogue import get_entry
 from schemas.connections import BlockedState
 from schemas.errors import Blocked, HubError, RetryLater
@@ -128,8 +128,8 @@ class ConnectionGate:
         )
 
     async def block(self, connection: str, error: HubError) -> datetime:
-        """Block the connection on the system that the error's code names first."""
-        system = system_of(error.code)
+        """Block the connection on the system that the error's code names first; on the hub itself, in one stage."""
+        system = name_own_system(error.context["stage"]) if error.code == HELD else system_of(error.code)
         snapshot = await self.directory.load(connection)
         now = self.clock.now()
         if (known := snapshot.blocks.get(system)) is not None:
@@ -145,6 +145,9 @@ class ConnectionGate:
 
         Then all that waits is due, the oldest first; the waker brings no more of it than the connection can take.
         """
+        await self._end_probe(admission, went_through=True)
+
+    async def _end_probe(self, admission: Admission, *, went_through: bool) -> None:
         if not admission.probing:
             return
         connection = admission.connection
@@ -152,7 +155,7 @@ class ConnectionGate:
         for system, state in snapshot.blocks.items():
             if system not in admission.probing:
                 continue
-            if self._has_answered(admission, system, state, proved=snapshot.proved):
+            if went_through if state.code == HELD else self._has_answered(admission, system, state, snapshot.proved):
                 await self.directory.save_block(connection, system, None)
                 await self.waiting.make_due(connection, self.clock.now())
             else:
@@ -168,9 +171,9 @@ class ConnectionGate:
         """
         is_fault = error.kind == "blocked" or error.code in _ALL_OUTAGES or "method" in error.context
         if error.kind == "refused" or not is_fault:
-            await self.passed(admission)
+            await self._end_probe(admission, went_through=error.kind == "refused")
 
-    def _has_answered(self, admission: Admission, system: str, state: BlockedState, *, proved: bool) -> bool:
+    def _has_answered(self, admission: Admission, system: str, state: BlockedState, proved: bool) -> bool:
         if state.code == DRAFTS_HIDDEN and not proved:
             return False
         return self.answers.count(admission.connection, system) > admission.probing[system]
@@ -189,6 +192,12 @@ class ConnectionGate:
 def system_of(code: str) -> str:
     """Say which system a blocking error concerns: a block on Stripe stops every stage, any other not the metadata."""
     return "stripe" if code.startswith("stripe.") else "bc"
+
+
+def describe_system(system: str) -> str:
+    """Name to people what a connection is blocked on."""
+    stage = system.removeprefix(name_own_system(""))
+    return system if stage == system else f"the hub itself, in {stage}"
 
 
 def _close(code: str, message: str, until: datetime) -> Closed:

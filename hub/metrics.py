@@ -29,6 +29,8 @@ SIGNATURES_REFUSED = Counter(
     "hub_ingest_signatures_refused_total", "Webhooks refused for their signature", ["account", "reason"]
 )
 WAITING = Gauge("hub_waiting_messages", "Invoices in the waiting set", ["connection"])
+# Stripe, Business Central, or the hub itself, which fails with each message of the connection.
+BLOCKED = Gauge("hub_connection_blocked", "Systems on which the connection waits as a whole", ["connection"])
 OUTCOMES = Counter("hub_invoice_outcomes_total", "Invoice outcomes recorded", ["outcome"])
 # Drafts beyond an invoice's first, by what became of them.
 DOUBLES = Counter("hub_double_documents_total", "Second documents of one invoice that a sweep found", ["fate"])

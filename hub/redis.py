@@ -24,6 +24,11 @@ CONNECTIONS = "hub:connections"
 INCARNATION = "hub:incarnation"
 
 
+def stopped_key(stage: str) -> str:
+    """String with expiry: the stage holds everything, for what it meets are defects of the hub alone."""
+    return f"hub:stopped:{stage}"
+
+
 def connection_key(connection: str) -> str:
     """Hash: the connection itself, its secrets (encrypted), its settings, what blocks it."""
     return f"hub:{{{connection}}}:connection"

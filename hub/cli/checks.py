@@ -18,6 +18,7 @@ from hub.cli.time_zone import describe_zone_risk
 from hub.cli.wording import say, show_table
 from hub.clients import get_limiter_key
 from hub.directory import Snapshot
+from hub.gate import describe_system
 from hub.refused_signatures import Refusals, RefusedSignatures
 from schemas.connections import Connection
 from schemas.errors import HubError, Refused
@@ -227,7 +228,7 @@ class _ConnectionLooks:
         if self._connection.paused:
             return Check("State", "warning", "paused by a person", "hub connections resume")
         for system, block in self.snapshot.blocks.items():
-            words = f"blocked on {system} since {block.since:%Y-%m-%d %H:%M} UTC: {block.message}"
+            words = f"blocked on {describe_system(system)} since {block.since:%Y-%m-%d %H:%M} UTC: {block.message}"
             return Check(
                 "State", "problem", words, "Repair the cause; it goes on by itself, or: hub connections resume"
             )

@@ -8,6 +8,7 @@ from hub.app import Foundation
 from hub.cli.connect import PreparedConnection, load_without_secrets
 from hub.cli.wording import say, show_table
 from hub.directory import Snapshot
+from hub.gate import describe_system
 from schemas.connections import Connection
 from schemas.errors import Blocked
 from services.ingest.decide import list_event_types
@@ -93,7 +94,9 @@ async def describe_connection(foundation: Foundation, connection: str) -> dict[s
         }
     return _describe_parts(snapshot.connection) | {
         "state": _name_state(snapshot),
-        "blocks": [f"is blocked on {system}: {state.message}" for system, state in snapshot.blocks.items()],
+        "blocks": [
+            f"is blocked on {describe_system(system)}: {state.message}" for system, state in snapshot.blocks.items()
+        ],
         "settings_version": snapshot.settings_version,
         "webhook_secrets": len(snapshot.secrets.webhook_secrets),
         "waiting": await foundation.waiting.count(connection),

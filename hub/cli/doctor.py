@@ -20,6 +20,7 @@ from hub.cli.context import run_command as run_work
 from hub.cli.topic_reader import open_reader, quiet_kafka
 from hub.config import HubConfig, find_unknown_names, load_config
 from hub.redis import run
+from hub.stopped import list_stopped, tell_stopped
 from schemas.errors import ConfigurationError, HubError, Refused
 from schemas.topics import CONSUMED_BY, DEAD, get_group
 
@@ -63,6 +64,10 @@ async def examine() -> list[Check]:
         checks += redis
         checks.append(await try_check("Clock", lambda: _look_at_clock(config)))
         if not count_problems(redis[:1]):
+            checks += [
+                Check(f"Stage {stage}", "problem", tell_stopped(stage), "hub dead list")
+                for stage in await list_stopped(foundation.redis)
+            ]
             checks += await _examine_connections(foundation)
     return checks
 

@@ -1,15 +1,28 @@
-"""A run of unexpected errors stops the stage: one bad deploy must not empty the topic into the dead topic."""
+"""Runs of unexpected errors: a bad connection or a bad deploy must not empty the topic into the dead topic.
+
+A run is judged by connection: what makes one customer's invoices crash (a template, a damaged record) holds no other's.
+Only where several connections fail alike, and nothing succeeds, is it the hub itself.
+"""
 
 import asyncio
+from collections import Counter
+from typing import Literal
 
 from hub.metrics import PAUSED
 
+Verdict = Literal["single", "connection", "stage"]
+"""What a defect is part of: nothing, a run of its connection, or one of the whole stage."""
+
+_SEVERAL = 3
+
 
 class DefectRun:
-    """Counts unexpected errors since the last success. At `limit` the stage is tripped and holds what it has.
+    """Counts unexpected errors since the last success, of each connection and of all.
 
-    While tripped, held messages are tried again one at a time, `pause` seconds apart, doubling up to `longest`. One
-    success anywhere ends it: then the few that still fail were bad messages, and go to the dead topic.
+    At `limit` in a row a connection is to be held. At `limit` in a row of at least three connections, of one code, the
+    stage is tripped: it holds what it has. While tripped, held messages are tried again one at a time, `pause` seconds
+    apart, doubling up to `longest`. One success anywhere ends it: then the few that still fail were bad messages, and
+    go to the dead topic.
     """
 
     def __init__(self, stage: str, *, limit: int = 5, pause: float = 15.0, longest: float = 600.0) -> None:
@@ -18,33 +31,42 @@ class DefectRun:
         self._first_pause = pause
         self._pause = pause
         self._longest = longest
-        self._count = 0
+        self._in_a_row: Counter[str] = Counter()
+        self._alike: dict[str, Counter[str]] = {}
         self._turn = asyncio.Lock()
         self._ended = asyncio.Event()
+        self.is_tripped = False
+        """Whether the stage holds its messages."""
 
     @property
-    def is_tripped(self) -> bool:
-        """Whether the stage holds its messages."""
-        return self._count >= self._limit
+    def held(self) -> list[str]:
+        """The connections whose last messages all failed, as far as this process knows."""
+        return sorted(one for one, count in self._in_a_row.items() if count >= self._limit)
 
-    def count_failure(self) -> None:
-        """One more message met a defect."""
-        self._count += 1
+    def count_failure(self, connection: str, code: str) -> Verdict:
+        """One more message of a connection met a defect; say what it is part of."""
+        self._in_a_row[connection] += 1
+        alike = self._alike.setdefault(code, Counter())
+        alike[connection] += 1
+        if len(alike) >= _SEVERAL and alike.total() >= self._limit:
+            self._trip()
         if self.is_tripped:
-            self._ended.clear()
-            self._gauge.set(1)
+            return "stage"
+        return "connection" if self._in_a_row[connection] >= self._limit else "single"
 
-    def count_success(self) -> None:
-        """A message went through, or met an error that is in the books: the code works."""
-        if not self._count:
+    def count_success(self, connection: str) -> None:
+        """A message went through, or met an error that is in the books: the code works, and for this connection."""
+        self._in_a_row.pop(connection, None)
+        self._alike.clear()
+        if not self.is_tripped:
             return
-        self._count = 0
+        self.is_tripped = False
         self._pause = self._first_pause
         self._gauge.set(0)
         self._ended.set()
 
     async def wait_for_turn(self) -> None:
-        """Wait until the run is over, or until this message is the one to be tried."""
+        """Wait until the stage's run is over, or until this message is the one to be tried."""
         async with self._turn:
             if not self.is_tripped:
                 return
@@ -52,3 +74,8 @@ class DefectRun:
                 await asyncio.wait_for(self._ended.wait(), self._pause)
             except TimeoutError:
                 self._pause = min(self._pause * 2, self._longest)
+
+    def _trip(self) -> None:
+        self.is_tripped = True
+        self._ended.clear()
+        self._gauge.set(1)

@@ -10,6 +10,15 @@ from schemas.errors import HubError
 from schemas.messages import ErrorDetail, Message
 from schemas.topics import Topic
 
+HELD = "connection.held"
+"""Blocks a connection whose messages meet one defect of the hub after another; its context names the `stage`."""
+
+
+def name_own_system(stage: str) -> str:
+    """Name the hub itself, in one stage, among the systems that can block a connection there."""
+    return f"hub.{stage}"
+
+
 M_contra = TypeVar("M_contra", bound=Message, contravariant=True)
 
 

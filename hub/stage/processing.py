@@ -12,11 +12,24 @@ from hub.log import get_logger
 from hub.metrics import DEAD as DEAD_COUNT
 from hub.retry import POLICIES, get_named_wait, get_wait, is_worth_telling
 from hub.stage.claim import Claim
-from hub.stage.defects import DefectRun
-from hub.stage.ports import Admission, Closed, Failure, Gate, Handler, Outgoing, Parked, Publisher, WaitingSet, describe
+from hub.stage.defects import DefectRun, Verdict
+from hub.stage.ports import (
+    HELD,
+    Admission,
+    Closed,
+    Failure,
+    Gate,
+    Handler,
+    Outgoing,
+    Parked,
+    Publisher,
+    WaitingSet,
+    describe,
+    name_own_system,
+)
 from hub.stage.records import Record, build_dead_message, decode_record
 from schemas.catalogue import get_entry
-from schemas.errors import HubError, Poison, Refused, RetryLater, RetrySoon
+from schemas.errors import Blocked, HubError, Poison, Refused, RetryLater, RetrySoon
 from schemas.messages import ErrorDetail, Message, StageName
 from schemas.topics import CONTACTS_RESOLVED
 
@@ -42,6 +55,11 @@ class StageIdentity:
 
     name: StageName
     touches: frozenset[str]
+
+    @property
+    def blocked_by(self) -> frozenset[str]:
+        """What may block a message here: the remote systems, and a run of the hub's own defects in this stage."""
+        return self.touches | {name_own_system(self.name)}
 
 
 @dataclass(frozen=True)
@@ -92,26 +110,28 @@ class Processor(Generic[M]):
             attempt += 1
             error = await self._try(message)
             if error is None:
-                self._around.defects.count_success()
+                self._around.defects.count_success(message.connection)
                 return "done"
             if isinstance(error, Closed):
                 return await self._insist(record, claim, partial(self._wait_for_gate, message, error))
             policy = POLICIES[error.kind]
             if attempt < policy.tries:
                 is_ours = await claim.pause(asyncio.sleep(policy.delay(attempt)))
-            elif error.kind == "unexpected" and self._is_held_by_defects(error):
+            elif error.kind != "unexpected" or (verdict := self._judge_defect(message, error)) == "single":
+                return await self._end(record, message, error, attempt, claim)
+            elif verdict == "connection":
+                return await self._insist(record, claim, partial(self._block, message, self._build_held(error)))
+            else:
                 attempt = 0
                 is_ours = await claim.pause(self._around.defects.wait_for_turn())
-            else:
-                return await self._end(record, message, error, attempt, claim)
             if not is_ours:
                 return "dropped"
 
     async def _try(self, message: M) -> HubError | Closed | None:
         """Try once. Returns what went wrong."""
-        gate, touches = self._around.gate, self._stage.touches
+        gate = self._around.gate
         try:
-            if isinstance(admission := await gate.enter(message.connection, touches), Closed):
+            if isinstance(admission := await gate.enter(message.connection, self._stage.blocked_by), Closed):
                 return admission
             outgoing = await self._handle(message, admission)
             # Before the next stage has the message: it may be the one to go on with the probe.
@@ -135,14 +155,22 @@ class Processor(Generic[M]):
             await self._around.gate.failed(admission, error)
             raise
 
-    def _is_held_by_defects(self, error: HubError) -> bool:
-        """Count the defect; if too many came in a row, this message is held until it is its turn to be tried again."""
+    def _judge_defect(self, message: M, error: HubError) -> Verdict:
+        """Count the defect, and say whether it is this message's, its connection's, or the whole stage's."""
         defects = self._around.defects
-        was_tripped = defects.is_tripped
-        defects.count_failure()
-        if defects.is_tripped and not was_tripped:
+        was_tripped, were_held = defects.is_tripped, defects.held
+        verdict = defects.count_failure(message.connection, error.code)
+        if verdict == "stage" and not was_tripped:
             get_logger().error("stage.defects.tripped", stage=self._stage.name, code=error.code, exc_info=error)
-        return defects.is_tripped
+        if verdict == "connection" and message.connection not in were_held:
+            get_logger().error("stage.defects.held", stage=self._stage.name, code=error.code, exc_info=error)
+        return verdict
+
+    def _build_held(self, error: HubError) -> Blocked:
+        """Build what holds the connection: as an outage would, but of the hub itself."""
+        entry = get_entry(HELD)
+        said = f" Last in {self._stage.name}: {error.code.removeprefix('unexpected.')}."
+        return Blocked(f"{entry.cause}{said} {entry.fix}", code=HELD, context={"stage": self._stage.name})
 
     async def _end(self, record: Record, message: M, failure: HubError, attempts: int, claim: Claim) -> Ending:
         error = self._around.gate.judge(message.connection, failure)
@@ -153,10 +181,10 @@ class Processor(Generic[M]):
             case "block":
                 return await self._insist(record, claim, lambda: self._block(message, error))
             case "fail":
-                self._around.defects.count_success()
+                self._around.defects.count_success(message.connection)
                 return await self._insist(record, claim, lambda: self._fail(message, describe(error)))
             case "forget":
-                return self._forget(error)
+                return self._forget(message, error)
             case "dead":
                 return await self._bury_and_report(record, message, error, attempts, claim)
             case _:
@@ -176,7 +204,7 @@ class Processor(Generic[M]):
         is_told = is_worth_telling(error, wakeup, now + wait)
         return await self._wait(message, describe(error), now + wait, counts=True, is_told=is_told)
 
-    async def _block(self, message: M, error: HubError) -> Ending:
+    async def _block(self, message: M, error: HubError, *, is_told: bool = True) -> Ending:
         try:
             until = await self._around.gate.block(message.connection, error)
         except (RetrySoon, RetryLater):
@@ -184,7 +212,7 @@ class Processor(Generic[M]):
         except HubError:
             # The connection itself can't be read (its secrets' key is gone, say): then each message waits for itself.
             until = self._around.clock.now() + _GATE_PAUSE
-        return await self._wait(message, describe(error), until, counts=False)
+        return await self._wait(message, describe(error), until, counts=False, is_told=is_told)
 
     async def _wait_for_gate(self, message: M, closed: Closed) -> Ending:
         return await self._wait(message, closed.detail, closed.until, counts=False)
@@ -207,8 +235,8 @@ class Processor(Generic[M]):
         await self._settle(message, outgoing)
         return "failed"
 
-    def _forget(self, error: HubError) -> Ending:
-        self._around.defects.count_success()
+    def _forget(self, message: M, error: HubError) -> Ending:
+        self._around.defects.count_success(message.connection)
         get_logger().info("stage.message.forgotten", stage=self._stage.name, code=error.code, why=error.message)
         return "forgotten"
 
@@ -289,13 +317,33 @@ class Processor(Generic[M]):
                 failures += 1
                 get_logger().error("stage.end.failed", stage=self._stage.name, exc_info=error)
                 if failures >= _END_TRIES:
-                    wrapped = _wrap(error)
-                    if not self._is_held_by_defects(wrapped):
-                        return await self._bury(record, wrapped, claim, failures)
-                    await claim.pause(self._around.defects.wait_for_turn())
+                    action = await self._end_otherwise(record, _wrap(error), claim, failures, action)
             if not await claim.pause(asyncio.sleep(pause)):
                 return "dropped"
             pause = min(pause * 2, 10.0)
+
+    async def _end_otherwise(
+        self, record: Record, error: HubError, claim: Claim, failures: int, action: Callable[[], Awaitable[Ending]]
+    ) -> Callable[[], Awaitable[Ending]]:
+        """Choose another end for a message whose own meets a defect each time."""
+
+        async def bury() -> Ending:
+            await self._publish_dead(record, error, failures)
+            return "dead"
+
+        try:
+            message = decode_record(record, self._type)
+        except Poison:
+            return bury
+        match self._judge_defect(message, error):
+            case "stage":
+                await claim.pause(self._around.defects.wait_for_turn())
+                return action
+            case "connection":
+                # Not told: telling may be what fails.
+                return partial(self._block, message, self._build_held(error), is_told=False)
+            case _:
+                return bury
 
 
 def _is_cancelled_from_outside() -> bool:

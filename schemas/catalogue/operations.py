@@ -30,6 +30,13 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_ENVIRONMENT,
     ),
     Entry(
+        "connection.held",
+        "The hub itself failed with several messages of this connection in a row, so it holds the others.",
+        "Look at hub dead list; undo what was changed last (a template, a release), then: hub connections resume. "
+        "One message now and then tries by itself.",
+        Page.HUB_DEAD,
+    ),
+    Entry(
         "connection.invalid",
         "A part of the connection has a value that is not allowed.",
         "Correct the option that the error names.",

@@ -10,7 +10,8 @@ from hub.clock import Clock
 from hub.directory import Directory, Snapshot
 from hub.ledger import name_month
 from hub.redis import alerts_key, failed_key, run, untold_key, usage_key
-from hub.stage.ports import Gate
+from hub.stage.ports import HELD, Gate
+from hub.stopped import list_stopped, tell_stopped
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
 from schemas.errors import RetryLater
@@ -64,7 +65,7 @@ def decide_alerts(seen: Seen, limits: Limits, now: datetime) -> dict[str, str]:
         f"blocked.{system}": f"{seen.name}: no invoice goes through since {state.since:%Y-%m-%d %H:%M} UTC. "
         f"{state.message}"
         for system, state in seen.blocks.items()
-        if now - state.since >= _BROKEN_AFTER
+        if now - state.since >= _BROKEN_AFTER or state.code == HELD
     }
     if _are_many(seen.failed_last_hour, seen.synced_last_hour, limits):
         alerts["failures"] = f"{seen.name}: many invoices fail. See hub replay --failed --dry-run."
@@ -135,10 +136,14 @@ class Alerting:
         await self._tell(connection, decide_alerts(seen, self.limits, now))
 
     async def look_at_dead(self) -> None:
-        """As `look`, at the dead messages of all connections: over when none has come for an hour."""
+        """As `look`, at what is no connection's alone: stages that hold everything, and the dead messages.
+
+        The latter are over when none has come for an hour.
+        """
         count = await self.dead.count_since(self.clock.now() - _HOUR)
         words = "Messages could not be read or carried out, and went to the dead topic. See hub dead list."
-        await self._tell(_WHOLE_HUB, {"dead": words} if count else {})
+        alerts = {f"stopped.{stage}": tell_stopped(stage) for stage in await list_stopped(self.redis)}
+        await self._tell(_WHOLE_HUB, alerts | ({"dead": words} if count else {}))
 
     async def _tell(self, whose: str, alerts: Mapping[str, str]) -> None:
         """Bring each channel up to date by itself: one that fails makes no other repeat what it has told."""

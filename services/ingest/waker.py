@@ -7,7 +7,7 @@ from typing import Any
 
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
-from hub.metrics import WAITING
+from hub.metrics import BLOCKED, WAITING
 from hub.stage.ports import Gate, Outgoing, Publisher
 from hub.trace import begin_trace
 from hub.waiting import RedisWaitingSet, WaitingEntry
@@ -45,11 +45,17 @@ class Waker:
 
     async def run(self) -> None:
         """Go round the connections, for ever."""
-        await self._duty.go_round(self.directory.list_ids, self._wake, self.interval, WAITING.remove)
+        await self._duty.go_round(self.directory.list_ids, self._wake, self.interval, self._forget)
 
     async def _wake(self, connection: str) -> None:
-        await self.wake(await self.directory.get(connection))
+        snapshot = await self.directory.get(connection)
+        await self.wake(snapshot)
         WAITING.labels(connection).set(await self.waiting.count(connection))
+        BLOCKED.labels(connection).set(len(snapshot.blocks))
+
+    def _forget(self, connection: str) -> None:
+        WAITING.remove(connection)
+        BLOCKED.remove(connection)
 
     async def wake(self, snapshot: Snapshot) -> int:
         """Publish what is due for one connection; returns how much that was."""

@@ -196,7 +196,7 @@ async def test_a_record_held_too_long_waits_in_the_ledger_and_frees_those_behind
     assert remote.begun == ["in_slow"]
 
 
-async def test_a_run_of_defects_pauses_the_stage_and_one_success_resumes_it(broker: Broker, unique: str) -> None:
+async def test_defects_of_several_connections_pause_the_stage_until_a_success(broker: Broker, unique: str) -> None:
     place = await Place(broker, unique).create()
     broken = True
 
@@ -205,7 +205,7 @@ async def test_a_run_of_defects_pauses_the_stage_and_one_success_resumes_it(brok
             raise KeyError("a bad deploy")
         return []
 
-    await place.produce(*build_many(30))
+    await place.produce(*[build_received(f"in_{number}", f"con_{number % 5}") for number in range(30)])
     defects = DefectRun("contacts", limit=3, pause=0.1, longest=0.1)
     async with running(place, FakeHandler(work=work), defects=defects) as rig:
 
@@ -219,6 +219,29 @@ async def test_a_run_of_defects_pauses_the_stage_and_one_success_resumes_it(brok
         await place.wait_committed({0: 35})
         assert not defects.is_tripped
     assert len(await place.load_dead()) == 2
+
+
+async def test_defects_of_one_connection_leave_the_others_alone(broker: Broker, unique: str) -> None:
+    """A template that crashes is enough: five invoices of one customer held the stage for all."""
+    place = await Place(broker, unique).create()
+
+    async def work(message: StripeEventReceived) -> list[Outgoing]:
+        if message.connection == "con_bad":
+            raise KeyError("its template")
+        return []
+
+    mixed = [build_received(f"in_{number}", "con_bad" if number % 2 else "con_good") for number in range(40)]
+    await place.produce(*mixed)
+    handler, defects = FakeHandler(work=work), DefectRun("contacts")
+    async with running(place, handler, defects=defects) as rig:
+        await place.wait_committed({0: 40})
+        assert not rig.consumer.paused()
+    assert {f"in_{number}" for number in range(0, 40, 2)} <= set(handler.handled)
+    # Of the bad connection's twenty, a few are dead, and the others wait until it is repaired.
+    dead = len(await place.load_dead())
+    assert dead <= 4
+    assert len(rig.waiting.parked) == 20 - dead
+    assert {one.code for one in rig.waiting.parked} == {"connection.held"}
 
 
 async def test_a_drain_leaves_nothing_begun_unfinished_and_queued_work_to_the_next(broker: Broker, unique: str) -> None:

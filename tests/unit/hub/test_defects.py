@@ -1,11 +1,11 @@
-"""A run of unexpected errors holds the stage."""
+"""A run of unexpected errors holds its connection; one of several connections, alike, holds the stage."""
 
 import asyncio
 from collections.abc import Callable
 
 import pytest
 
-from hub.stage.defects import DefectRun
+from hub.stage.defects import DefectRun, Verdict
 
 
 @pytest.fixture
@@ -13,9 +13,9 @@ def run() -> DefectRun:
     return DefectRun("contacts", limit=3, pause=10, longest=25)
 
 
-def fail(run: DefectRun, times: int) -> None:
-    for _ in range(times):
-        run.count_failure()
+def fail(run: DefectRun, times: int) -> list[Verdict]:
+    """Fail alike in as many connections as messages."""
+    return [run.count_failure(f"con_{number}", "unexpected.KeyError") for number in range(times)]
 
 
 async def measure(waiting: Callable[[], asyncio.Task[None]]) -> float:
@@ -27,11 +27,38 @@ async def measure(waiting: Callable[[], asyncio.Task[None]]) -> float:
 
 def test_a_success_in_between_ends_the_run(run: DefectRun) -> None:
     fail(run, 2)
-    run.count_success()
+    run.count_success("con_1")
     fail(run, 2)
     assert not run.is_tripped
-    fail(run, 1)
+    assert fail(run, 3)[-1] == "stage"
     assert run.is_tripped
+
+
+def test_a_run_in_one_connection_holds_that_one_alone(run: DefectRun) -> None:
+    verdicts = [run.count_failure("con_a", "unexpected.KeyError") for _ in range(20)]
+    assert verdicts == ["single"] * 2 + ["connection"] * 18
+    assert run.count_failure("con_b", "unexpected.KeyError") == "single"
+    assert (run.held, run.is_tripped) == (["con_a"], False)
+
+
+def test_two_connections_are_not_several(run: DefectRun) -> None:
+    for connection in ("con_a", "con_b"):
+        verdicts = [run.count_failure(connection, "unexpected.KeyError") for _ in range(4)]
+        assert verdicts == ["single"] * 2 + ["connection"] * 2
+    assert not run.is_tripped
+
+
+def test_defects_that_differ_are_not_alike(run: DefectRun) -> None:
+    assert [run.count_failure(f"con_{one}", f"unexpected.{one}") for one in range(9)] == ["single"] * 9
+
+
+def test_a_success_of_another_connection_does_not_end_the_run_of_this_one(run: DefectRun) -> None:
+    for _ in range(3):
+        run.count_failure("con_a", "unexpected.KeyError")
+        run.count_success("con_b")
+    assert run.held == ["con_a"]
+    run.count_success("con_a")
+    assert run.held == []
 
 
 async def test_nobody_waits_while_it_is_not_tripped(run: DefectRun) -> None:
@@ -64,7 +91,7 @@ async def test_one_success_frees_all_that_wait(run: DefectRun) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     waiting = [asyncio.create_task(run.wait_for_turn()) for _ in range(5)]
-    loop.call_later(4, run.count_success)
+    loop.call_later(4, run.count_success, "con_9")
     await asyncio.gather(*waiting)
     assert round(loop.time() - began) == 4
     assert not run.is_tripped
@@ -73,7 +100,7 @@ async def test_one_success_frees_all_that_wait(run: DefectRun) -> None:
 async def test_the_next_run_begins_with_the_first_pause(run: DefectRun) -> None:
     fail(run, 3)
     await run.wait_for_turn()
-    run.count_success()
+    run.count_success("con_1")
     fail(run, 3)
     assert round(await measure(lambda: asyncio.create_task(run.wait_for_turn()))) == 10
 

@@ -307,10 +307,12 @@ async def test_a_dead_topic_that_takes_no_more_gets_the_place_of_the_record(benc
     assert (dead.value, dead.offset) == (None, 9)
 
 
-async def test_a_run_of_defects_holds_instead_of_emptying_the_topic() -> None:
+async def test_a_run_of_defects_of_several_connections_holds_instead_of_emptying_the_topic() -> None:
     bench = Bench(limit=3)
     bench.handler.fail_next(*[KeyError("deploy")] * 60)
-    tasks = [asyncio.create_task(bench.process(object_id=f"in_{number}")) for number in range(20)]
+    tasks = [
+        asyncio.create_task(bench.process(object_id=f"in_{number}", connection=f"con_{number}")) for number in range(20)
+    ]
     await asyncio.sleep(5)
     assert bench.defects.is_tripped
     assert len(bench.publisher.on(DEAD.name)) == 2
@@ -319,6 +321,34 @@ async def test_a_run_of_defects_holds_instead_of_emptying_the_topic() -> None:
     assert {await task for task in tasks} == {"dead", "done"}
     assert len(bench.publisher.on(DEAD.name)) == 2
     assert not bench.defects.is_tripped
+
+
+async def test_a_run_of_defects_of_one_connection_blocks_it_and_lets_the_others_through() -> None:
+    bench = Bench(limit=3)
+
+    async def work(message: StripeEventReceived) -> list[Outgoing]:
+        if message.connection == "con_bad":
+            raise KeyError("its template")
+        return []
+
+    bench.handler.work = work
+    bad = [await bench.process(object_id=f"in_{number}", connection="con_bad") for number in range(5)]
+    assert bad == ["dead", "dead", "waiting", "waiting", "waiting"]
+    assert await bench.process(connection="con_good") == "done"
+    assert {error.code for error in bench.gate.blocked} == {"connection.held"}
+    assert all(one.message.connection == "con_bad" for one in bench.waiting.parked)
+    assert not any(one.counts_as_attempt for one in bench.waiting.parked)
+    assert not bench.defects.is_tripped
+
+
+async def test_a_connection_whose_reports_crash_too_is_held_without_being_told() -> None:
+    bench = Bench(limit=2)
+    bench.handler.fail_next(*[KeyError("oops")] * 3, LATER)
+    bench.handler.report_errors.extend([ValueError("report")] * 50)
+    assert await bench.process(connection="con_bad") == "dead"
+    assert await bench.process(connection="con_bad", occurred_at=START - timedelta(hours=1)) == "waiting"
+    assert bench.waiting.parked[0].code == "connection.held"
+    assert not bench.handler.reported
 
 
 async def test_an_error_in_the_books_ends_a_run_of_defects() -> None:
@@ -378,8 +408,10 @@ async def test_a_lost_claim_ends_insisting(bench: Bench) -> None:
 
 
 async def test_a_lost_claim_ends_the_wait_for_a_turn() -> None:
-    bench, claim = Bench(limit=1), Claim()
+    bench, claim = Bench(limit=3), Claim()
     bench.handler.fail_next(*[KeyError("oops")] * 3)
+    for number in range(2):
+        bench.defects.count_failure(f"con_{number}", "unexpected.KeyError")
     asyncio.get_running_loop().call_later(2, claim.give_up)
     assert await bench.process(claim=claim) == "dropped"
     assert not bench.publisher.published

@@ -1,5 +1,6 @@
 """Alerts: what is worth one, told once when it begins and once when it ends, by webhook and by mail."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
@@ -14,7 +15,9 @@ from hub.alerts import AlertChannels, AlertNotSent
 from hub.directory import Snapshot
 from hub.gate import Answers, ConnectionGate
 from hub.ledger import InvoiceOutcome
+from hub.redis import stopped_key
 from hub.stage.ports import Parked
+from hub.stopped import StopSign, list_stopped
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
 from schemas.errors import HubError, RetryLater, RetrySoon
@@ -28,9 +31,9 @@ from tests.service_fakes import World
 LIMITS = Limits(timedelta(hours=4), 10)
 
 
-def build_block(age: timedelta) -> dict[str, BlockedState]:
+def build_block(age: timedelta, code: str = "bc.sign_in", system: str = "bc") -> dict[str, BlockedState]:
     since = NOW - age
-    return {"bc": BlockedState(code="bc.sign_in", message="Connect it again.", since=since, next_probe_at=since)}
+    return {system: BlockedState(code=code, message="Connect it again.", since=since, next_probe_at=since)}
 
 
 def build_seen(**changes: Any) -> Seen:
@@ -52,6 +55,8 @@ def build_seen(**changes: Any) -> Seen:
         ({}, set[str]()),
         ({"blocks": build_block(timedelta(minutes=9))}, set[str]()),
         ({"blocks": build_block(timedelta(minutes=10))}, {"blocked.bc"}),
+        # The hub's own errors pass by themselves seldom: nobody need wait to hear of them.
+        ({"blocks": build_block(timedelta(0), "connection.held", "hub.invoices")}, {"blocked.hub.invoices"}),
         ({"failed_last_hour": 9, "failed_in_silence": 9, "has_success": True}, set[str]()),
         ({"failed_last_hour": 10, "failed_in_silence": 10, "has_success": True}, {"failures"}),
         ({"failed_last_hour": 3, "synced_last_hour": 3, "has_success": True}, set[str]()),
@@ -118,6 +123,31 @@ async def watching(
             redis=world.plain_redis,
             clock=world.clock,
         )
+
+
+async def test_a_stage_that_holds_everything_is_told_until_it_goes_on(world: World) -> None:
+    inbox = Inbox()
+    async with watching(world, inbox) as alerting:
+        await alerting.look_at_dead()
+        await world.plain_redis.set(stopped_key("invoices"), "1")
+        await alerting.look_at_dead()
+        await alerting.look_at_dead()
+        await world.plain_redis.delete(stopped_key("invoices"))
+        await alerting.look_at_dead()
+
+    begun, over = inbox.texts
+    assert "The stage invoices holds everything" in begun
+    assert over.startswith("Over: ")
+
+
+async def test_a_stage_puts_its_sign_up_while_it_holds(world: World) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(StopSign(world.plain_redis, "invoices", lambda: False).run(), 0.1)
+    assert await list_stopped(world.plain_redis) == []
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(StopSign(world.plain_redis, "contacts", lambda: True).run(), 1)
+    assert await list_stopped(world.plain_redis) == ["contacts"]
+    assert 0 < await world.plain_redis.pttl(stopped_key("contacts")) <= 30_000
 
 
 async def test_dead_messages_are_told_once_until_none_has_come_for_an_hour(world: World) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from hub.directory import Directory
-from hub.gate import DRAFTS_HIDDEN, Answers, ConnectionGate
+from hub.gate import DRAFTS_HIDDEN, Answers, ConnectionGate, describe_system
 from hub.stage.defects import DefectRun
-from hub.stage.ports import Admission, Closed, Handler, Parked
+from hub.stage.ports import Admission, Closed, Failure, Handler, Outgoing, Parked
 from hub.stage.processing import Ending, Processor, StageIdentity, Surroundings
 from hub.waiting import RedisWaitingSet
 from schemas.connections import BlockedState
@@ -332,3 +332,103 @@ async def test_a_probe_that_did_not_ask_is_left_to_the_next(
 
     (probe_at,) = (await line.blocks()).values()
     assert (probe_at <= line.world.clock.now()) == is_given_back
+
+
+# --- the hub's own defects, in one stage of one connection
+
+
+class Crashing:
+    """A stage whose handler meets a defect as long as it is told to."""
+
+    def __init__(self, line: Line) -> None:
+        self.line, self.is_broken = line, True
+        self.run: DefectRun | None = None
+
+    async def handle(self, message: Message) -> list[Outgoing]:
+        if self.is_broken:
+            raise KeyError("a template")
+        return []
+
+    async def report(self, message: Message, failure: Failure) -> list[Outgoing]:
+        return []
+
+    async def process(self, object_id: str, limit: int = 2) -> Ending:
+        line = self.line
+        self.run = self.run or DefectRun("contacts", limit=limit)
+        around = Surroundings(line.gate, line.waiting, line.publisher, line.world.clock, (), self.run)
+        processor: Processor[Any] = Processor(StageIdentity("contacts", BOTH), StripeEventReceived, self, around)
+        return await line._process(processor, build_head(object_id))
+
+
+async def test_a_connection_that_crashes_is_held_probed_ever_less_and_released_by_a_success(line: Line) -> None:
+    stage = Crashing(line)
+    assert [await stage.process(f"in_{number}") for number in range(4)] == ["dead", "waiting", "waiting", "waiting"]
+    assert list(await line.blocks()) == ["hub.contacts"]
+    pauses: list[float] = []
+    for _ in range(3):
+        until = (await line.blocks())["hub.contacts"]
+        pauses.append((until - line.world.clock.now()).total_seconds())
+        line.world.clock.move(until - line.world.clock.now())
+        assert await stage.process("in_1") == "waiting"
+    assert pauses == [30, 60, 120]
+
+    stage.is_broken = False
+    assert await stage.process("in_2") == "waiting"  # it is not its time
+    line.world.clock.move(timedelta(minutes=10))
+    assert await stage.process("in_2") == "done"
+    assert await line.blocks() == {}
+
+
+async def test_a_hold_in_one_stage_is_none_in_the_others(line: Line) -> None:
+    stage = Crashing(line)
+    await stage.process("in_1")
+    await stage.process("in_2")
+    connection = line.world.connection.id
+    assert isinstance(await line.gate.enter(connection, frozenset({"bc", "hub.contacts"})), Closed)
+    assert isinstance(await line.gate.enter(connection, frozenset({"bc", "hub.invoices"})), Admission)
+
+
+async def test_another_process_sees_the_hold_and_loses_no_message_to_it(line: Line) -> None:
+    await Crashing(line).process("in_1")
+    stage = Crashing(line)
+    await stage.process("in_2", limit=1)
+    elsewhere = Crashing(line)
+    assert [await elsewhere.process(f"in_{number}", limit=5) for number in range(9)] == ["waiting"] * 9
+
+
+def test_it_is_called_what_it_is() -> None:
+    assert [describe_system(one) for one in ("bc", "stripe", "hub.invoices")] == [
+        "bc",
+        "stripe",
+        "the hub itself, in invoices",
+    ]
+
+
+async def test_a_person_releases_it(line: Line) -> None:
+    stage = Crashing(line)
+    await stage.process("in_1")
+    await stage.process("in_2")
+    await line.world.directory.save_block(line.world.connection.id, "hub.contacts", None)
+    stage.is_broken = False
+    assert await stage.process("in_2") == "done"
+
+
+@pytest.mark.parametrize(
+    ("error", "is_over"),
+    [
+        (Refused("No.", code="contact.ambiguous"), True),
+        (Queued("Many.", code="bc.limiter.busy"), False),
+        (RetryLater("Busy.", code="bc.server.unavailable", context={"method": "GET"}), False),
+    ],
+)
+async def test_only_a_message_that_went_through_or_is_in_the_books_ends_a_hold(
+    line: Line, error: HubError, *, is_over: bool
+) -> None:
+    stage = Crashing(line)
+    await stage.process("in_1")
+    await stage.process("in_2")
+    line.world.clock.move(timedelta(minutes=10))
+    admission = await line.gate.enter(line.world.connection.id, frozenset({"hub.contacts"}))
+    assert isinstance(admission, Admission)
+    await line.gate.failed(admission, error)
+    assert (await line.blocks() == {}) == is_over
