@@ -13,7 +13,8 @@ from connectors.business_central.limiter import RedisLimiter
 from hub.app import Foundation
 from hub.cli.connect import check_stripe_key
 from hub.cli.context import print_json
-from hub.cli.line_target import resolve_line_target
+from hub.cli.settings_lists import list_problems
+from hub.cli.settings_names import fetch_names, find_problems, list_names, tell_lines
 from hub.cli.time_zone import describe_zone_risk
 from hub.cli.wording import say, show_table
 from hub.clients import get_limiter_key
@@ -35,6 +36,7 @@ _MARKS: dict[Verdict, Text] = {
 _NOBODY = "HUB-CHECK-0"
 _SLOW = timedelta(seconds=2)
 _MOST_COUNTED = 500
+_CORRECT = "Correct them: hub settings export, hub settings import; or make what is missing in Business Central."
 _SIGNED_WITH_ANOTHER = (
     "Copy the signing secret of this very endpoint in Stripe (Developers, Webhooks), and add the connection again with "
     "--webhook-secret. Until then invoices arrive by polling."
@@ -65,22 +67,33 @@ async def try_check(name: str, look: Callable[[], Awaitable[str | Check]], fix: 
 async def check_connection(foundation: Foundation, snapshot: Snapshot) -> list[Check]:
     """Try all that a connection needs, without writing."""
     looks = _ConnectionLooks(foundation, snapshot)
+    company = await try_check(
+        "Sign-in and company", looks.company, "Check the sign-in: see docs/cli.md, connections add."
+    )
     return [
         await try_check("Stripe key", looks.stripe_key, "Add the connection again with a working key."),
         await try_check("Stripe events", looks.stripe_events, "Give the restricted key the permission Events: Read."),
         await try_check("Stripe invoices", looks.stripe_invoices, "Give the restricted key Invoices: Write."),
         await try_check("Webhook secret", looks.webhooks),
-        await try_check("Sign-in and company", looks.company, "Check the sign-in: see docs/cli.md, connections add."),
-        await try_check("Customers", looks.customers, "Give the app permission to read and insert customers."),
-        await try_check(
-            "Sales invoices", looks.invoices, "Give the app permission to read drafts and posted invoices."
-        ),
-        await try_check("Invoice lines", looks.lines, "Change invoices.lines: hub settings import."),
+        company,
+        *await _check_books(looks, company),
         await try_check("Request limiter", looks.limiter),
         await try_check("Time zone", looks.time_zone),
         looks.settings(),
         looks.state(),
     ]
+
+
+async def _check_books(looks: "_ConnectionLooks", company: Check) -> list[Check]:
+    """Look into Business Central; where it can't be asked at all, each of these would blame something else for it."""
+    books = {
+        "Customers": (looks.customers, "Give the app permission to read and insert customers."),
+        "Sales invoices": (looks.invoices, "Give the app permission to read drafts and posted invoices."),
+        "Names in the settings": (looks.names, _CORRECT),
+    }
+    if company.verdict == "problem":
+        return [Check(name, "skipped", "not checked: see above") for name in books]
+    return [await try_check(name, look, fix) for name, (look, fix) in books.items()]
 
 
 def judge_webhooks(secrets: int, refusals: Refusals | None) -> Check:
@@ -196,12 +209,16 @@ class _ConnectionLooks:
         words = "may be asked for; that drafts are not hidden is proved by the first one made"
         return Check("Sales invoices", "ok", words)
 
-    async def lines(self) -> str:
-        target = self.snapshot.settings.invoices.lines
-        if target is None:
+    async def names(self) -> str | Check:
+        """Look up what the settings name, in Stripe's lists and in Business Central's."""
+        settings, bc = self.snapshot.settings, self.foundation.clients.business_central(self.snapshot)
+        if settings.invoices.lines is None:
             raise Refused("No account or item is set for invoice lines.", code="settings.lines.missing")
-        chosen = await resolve_line_target(target, self.foundation.clients.business_central(self.snapshot))
-        return f"are booked on {chosen.words}"
+        names = list_names(settings)
+        company = await fetch_names(bc, names)
+        if problems := [*list_problems(settings), *find_problems(settings, company)]:
+            return Check("Names in the settings", "problem", "\n".join(problems), _CORRECT)
+        return f"all {len(names)} are there; lines are booked on {tell_lines(settings, company)}"
 
     async def limiter(self) -> Check:
         begin = time.monotonic()

@@ -11,9 +11,11 @@ from connectors.business_central.entra import fetch_tenant_id
 from connectors.business_central.models import Company
 from connectors.stripe.models import StripeAccount
 from hub.app import Foundation
-from hub.cli.line_target import ChosenTarget, resolve_line_target
+from hub.cli.line_target import build_unnamed
 from hub.cli.neighbours import list_neighbours, note_neighbours, spell_as_stored
 from hub.cli.settings_file import build_settings, merge_values
+from hub.cli.settings_lists import list_problems
+from hub.cli.settings_names import BcLists, fetch_names, find_problems, list_names, tell_lines
 from hub.cli.time_zone import ChosenZone, choose_time_zone, describe_zone_risk, names_time_zone
 from hub.clients import Clients
 from hub.directory import Directory, Snapshot
@@ -57,7 +59,8 @@ class PreparedConnection:
     secrets: ConnectionSecrets
     settings: Settings
     account: StripeAccount
-    lines: ChosenTarget
+    lines: str
+    """The account or item that lines are booked on, as it is called in Business Central."""
     zone: ChosenZone
     sign_in_cache: str | None
     replaces: bool
@@ -214,7 +217,7 @@ async def _prepare(
     zone = choose_time_zone(merged, is_given=is_given, is_new=stored is None, told=account.time_zone)
     settings = merged.model_copy(update={"time_zone": zone.name})
     bc = desk.clients.build_business_central(_build_snapshot(known, secrets, settings))
-    lines = await resolve_line_target(settings.invoices.lines, bc)
+    lines = await _check_settings(settings, bc)
     connection = _keep_history(known, stored[0] if stored else None, request)
     return PreparedConnection(
         connection=connection,
@@ -231,6 +234,25 @@ async def _prepare(
             *_list_remarks(foundation, request, settings, account),
         ),
     )
+
+
+async def _check_settings(settings: Settings, bc: BcLists) -> str:
+    """Look up all that the settings name; returns what lines are booked on.
+
+    Raises:
+        ConfigurationError: no account is named for lines, or something can't be meant so, or is not there.
+    """
+    if settings.invoices.lines is None:
+        raise build_unnamed(await bc.fetch_accounts())
+    company = await fetch_names(bc, list_names(settings))
+    if problems := [*list_problems(settings), *find_problems(settings, company)]:
+        raise build_wrong_names(problems)
+    return tell_lines(settings, company)
+
+
+def build_wrong_names(problems: Sequence[str]) -> ConfigurationError:
+    """Say that settings name what is not there, one sentence each."""
+    return ConfigurationError("\n".join([*problems, "Nothing was saved."]), code="settings.names.wrong")
 
 
 def _build_connection(request: ConnectionRequest, account: StripeAccount, now: datetime) -> Connection:

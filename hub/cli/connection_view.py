@@ -25,7 +25,7 @@ def describe_added(prepared: PreparedConnection) -> dict[str, Any]:
         "stripe_account": connection.stripe_account,
         "livemode": connection.livemode,
         "bc_company": connection.bc_company,
-        "lines": prepared.lines.target.model_dump(mode="json"),
+        "lines": prepared.settings.invoices.lines.model_dump(mode="json") if prepared.settings.invoices.lines else None,
         "time_zone": prepared.zone.name,
         "time_zone_from": prepared.zone.source,
         "go_live": connection.go_live.isoformat(),
@@ -41,7 +41,7 @@ def describe_added(prepared: PreparedConnection) -> dict[str, Any]:
 def show_added(prepared: PreparedConnection) -> None:
     """Print what was saved, and what is left to do."""
     connection = prepared.connection
-    say(("✓ ", "green"), f"Invoice lines are booked on {prepared.lines.words}.")
+    say(("✓ ", "green"), f"Invoice lines are booked on {prepared.lines}.")
     say(("✓ ", "green"), prepared.zone.words)
     say((f"\n{'Replaced' if prepared.replaces else 'Added'}: {connection.id}", "bold"))
     say(f"Invoices finalized before {connection.go_live:%Y-%m-%d %H:%M} UTC are left alone.")

@@ -1,55 +1,12 @@
-"""Where invoice lines are booked: the account or item that is named, checked. None is guessed: it decides the VAT."""
+"""On which accounts invoice lines can be booked. None is guessed: it decides the VAT."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
 
-from connectors.business_central.models import Account, Item
-from schemas.errors import ConfigurationError, Refused
-from schemas.invoice_settings import LineTarget
+from connectors.business_central.models import Account
+from schemas.errors import ConfigurationError
 
 # Enough to choose from; a chart of accounts can hold hundreds.
 _MOST_CANDIDATES = 40
-
-
-class BcLists(Protocol):
-    """Reads what lines can be booked on."""
-
-    async def fetch_accounts(self) -> tuple[Account, ...]:
-        """Return the chart of accounts."""
-        ...
-
-    async def fetch_items(self) -> tuple[Item, ...]:
-        """Return all items."""
-        ...
-
-
-@dataclass(frozen=True)
-class ChosenTarget:
-    """The target, and its name in Business Central."""
-
-    target: LineTarget
-    name: str
-
-    @property
-    def words(self) -> str:
-        """Say where lines will be booked."""
-        kind = "account" if self.target.type == "Account" else "item"
-        return f"{kind} {self.target.number} {self.name}".strip()
-
-
-async def resolve_line_target(named: LineTarget | None, bc: BcLists) -> ChosenTarget:
-    """Check the named account or item.
-
-    Raises:
-        ConfigurationError: none is named; the accounts that could be are listed.
-        Refused: it does not exist or can't be booked on.
-    """
-    if named is None:
-        raise _build_unnamed(await bc.fetch_accounts())
-    if named.type == "Item":
-        return ChosenTarget(named, _check_item(named.number, await bc.fetch_items()).display_name)
-    return ChosenTarget(named, _check_account(named.number, await bc.fetch_accounts()).display_name)
 
 
 def list_candidates(accounts: Iterable[Account]) -> list[Account]:
@@ -69,7 +26,8 @@ def find_obstacle(account: Account) -> str | None:
     return None
 
 
-def _build_unnamed(accounts: Iterable[Account]) -> ConfigurationError:
+def build_unnamed(accounts: Iterable[Account]) -> ConfigurationError:
+    """Say that no account or item is named, and which accounts could be."""
     found = list_candidates(accounts)
     shown = [f"  {one.number}  {one.display_name}" for one in found[:_MOST_CANDIDATES]]
     if len(found) > _MOST_CANDIDATES:
@@ -81,32 +39,6 @@ def _build_unnamed(accounts: Iterable[Account]) -> ConfigurationError:
     told = "Income accounts that take direct posting" if found else "Business Central has no income account for it"
     return ConfigurationError(
         "\n".join([head, f"{told}:" if found else f"{told}.", *shown]), code="settings.lines.unnamed"
-    )
-
-
-def _check_account(number: str, accounts: Iterable[Account]) -> Account:
-    found = next((one for one in accounts if one.number.upper() == number), None)
-    if found is None:
-        raise _refuse(f"There is no G/L account {number} in Business Central.")
-    if (obstacle := find_obstacle(found)) is not None:
-        raise _refuse(f"The G/L account {number} {found.display_name} {obstacle} in Business Central.")
-    return found
-
-
-def _check_item(number: str, items: Iterable[Item]) -> Item:
-    found = next((one for one in items if one.number.upper() == number), None)
-    if found is None:
-        raise _refuse(f"There is no item {number} in Business Central.")
-    if found.blocked:
-        raise _refuse(f"The item {number} {found.display_name} is blocked in Business Central.")
-    return found
-
-
-def _refuse(sentence: str) -> Refused:
-    return Refused(
-        sentence,
-        code="settings.lines.unusable",
-        fix="Name another one with --line-account or --line-item (invoices.lines in the settings), or change it there.",
     )
 
 

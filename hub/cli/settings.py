@@ -7,12 +7,25 @@ from typing import Annotated, Any
 import typer
 
 from hub.app import Foundation
-from hub.cli.context import Exit, choose_connection, confirm, fail, open_foundation, print_json, run_command
+from hub.cli.connect import build_wrong_names
+from hub.cli.context import (
+    Exit,
+    choose_connection,
+    choose_exit,
+    confirm,
+    fail,
+    open_foundation,
+    print_json,
+    run_command,
+    tell_error,
+)
 from hub.cli.field_listing import list_mapping_names
-from hub.cli.line_target import ChosenTarget, resolve_line_target
 from hub.cli.settings_file import build_settings, compare_settings, dump_settings, load_settings_file, merge_values
+from hub.cli.settings_lists import list_problems
+from hub.cli.settings_names import CompanyNames, Name, fetch_names, find_problems, list_names, list_unlisted, tell_lines
 from hub.cli.wording import say
 from hub.directory import Snapshot
+from schemas.errors import HubError
 from schemas.settings import Settings
 
 NAME = "settings"
@@ -69,13 +82,17 @@ def import_(
     replace: Annotated[
         bool, typer.Option("--replace", help="The file is the whole: what it does not name goes back to its default.")
     ] = False,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Do not look up what it names, in Business Central and Stripe's lists.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and show what would change.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Save without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for scripts.")] = False,
 ) -> None:
     """Check a file, show what changes, and save it as a new version.
 
-    The file may name some settings only: the others stay as they are.
+    The file may name some settings only: the others stay as they are. Every account, item, code and dimension that the
+    settings name then is looked up in Business Central.
     """
     if as_json and not (yes or dry_run):
         fail("With --json nobody is asked: give --yes to save, or --dry-run to only look.", Exit.USAGE)
@@ -86,9 +103,9 @@ def import_(
             snapshot = await foundation.directory.load(await choose_connection(foundation, connection))
             settings = build_settings(values if replace else merge_values(snapshot.settings.model_dump(), values))
             wanted = _Import(foundation, snapshot, settings, compare_settings(snapshot.settings, settings)[2:])
-            lines = await wanted.find_new_lines()
+            company = None if unchecked else await wanted.check()
             if not as_json:
-                wanted.show(lines)
+                wanted.show(company, unchecked=unchecked)
             version = None if dry_run or not wanted.changes else await wanted.save(ask=not yes)
         if as_json:
             print_json(wanted.describe(version))
@@ -121,19 +138,37 @@ class _Import:
     changes: list[str]
     """Lines as of `diff -u`, without its head."""
 
-    async def find_new_lines(self) -> ChosenTarget | None:
-        """An account or item that is new must exist: otherwise every invoice from now on would fail."""
-        lines = self.settings.invoices.lines
-        if lines is None or lines == self.snapshot.settings.invoices.lines:
-            return None
-        return await resolve_line_target(lines, self.foundation.clients.business_central(self.snapshot))
+    async def check(self) -> CompanyNames | None:
+        """Look up what the settings name; None where they name nothing new, so that Business Central is not asked.
 
-    def show(self, lines: ChosenTarget | None) -> None:
-        """Print what changes."""
+        Raises:
+            ConfigurationError: something is not there, or can't be meant so.
+        """
+        names = list_names(self.settings)
+        company = None if names == list_names(self.snapshot.settings) else await self._look_up(names)
+        problems = [*list_problems(self.settings), *(find_problems(self.settings, company) if company else ())]
+        if problems and self.changes:
+            raise build_wrong_names(problems)
+        return company
+
+    async def _look_up(self, names: list[Name]) -> CompanyNames:
+        try:
+            return await fetch_names(self.foundation.clients.business_central(self.snapshot), names)
+        except HubError as error:
+            told = "Nothing was saved: what the settings name could not be looked up. To save without it: --unchecked."
+            fail(f"{tell_error(error)}\n{told}", choose_exit(error))
+
+    def show(self, company: CompanyNames | None, *, unchecked: bool) -> None:
+        """Print what changes, and what was not looked up."""
         for line in self.changes:
             say((line, _DIFF_COLOURS.get(line[0], "")))
-        if lines is not None:
-            say(f"Invoice lines will be booked on {lines.words}.")
+        if company is not None and (lines := tell_lines(self.settings, company)):
+            say(f"Invoice lines are booked on {lines}.")
+        unlisted = list_unlisted(self.settings)
+        if company is not None and unlisted:
+            say((f"Not looked up, for Business Central's API has no list of them: {', '.join(unlisted)}", "yellow"))
+        if unchecked and self.changes:
+            say(("What the settings name was not looked up in Business Central.", "bold yellow"))
         for risk in self.settings.describe_risks():
             say((risk, "bold yellow"))
 
@@ -152,6 +187,7 @@ class _Import:
             "connection": self.snapshot.connection.id,
             "changes": self.changes,
             "risks": self.settings.describe_risks(),
+            "not_looked_up": list_unlisted(self.settings),
             "saved": version is not None,
             "version": version or self.snapshot.settings_version,
             "settings": self.settings.model_dump(mode="json"),

@@ -428,9 +428,9 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_CHART_OF_ACCOUNTS,
     ),
     Entry(
-        "settings.lines.unusable",
-        "The account or item for invoice lines does not exist, or can't be booked on.",
-        "Name another one with --line-account or --line-item (invoices.lines in the settings), or change it there.",
+        "settings.names.wrong",
+        "The settings name what Business Central or Stripe does not have, or what can't be used.",
+        "Correct each place that the error names, or make in Business Central what is missing.",
         Page.HUB_SETTINGS,
     ),
     Entry(

@@ -147,8 +147,9 @@ async def test_another_spelling_of_the_same_company_is_the_same_connection(
 @pytest.mark.parametrize(
     ("words", "environment", "told"),
     [
-        (["--line-account", "99999"], {}, "There is no G/L account 99999"),
-        (["--line-item", "NOPE"], {}, "There is no item NOPE"),
+        (["--line-account", "99999"], {}, "Business Central has no G/L account 99999"),
+        (["--line-item", "NOPE"], {}, "Business Central has no item NOPE"),
+        (["--line-account", "6110", "--tax-code", "STANDART"], {}, "tax group STANDART. Did you mean STANDARD?"),
         (["--bc-company", "Contoso"], {}, f"Found: '{BC_COMPANY}'"),
         (["--stripe-account", "acct_another"], {}, "not to acct_another"),
         (["--time-zone", "Denmark"], {}, "'Denmark' is no IANA time zone"),
@@ -285,7 +286,7 @@ async def test_a_preview_shows_customer_draft_and_totals_and_writes_nothing(
 
     (one,) = shown.json["invoices"]
     assert (one["invoice"], one["verdict"], one["draft"]["difference"]) == (invoice_id, "create", "0.00")
-    assert one["draft"]["sources"]["header"]["postingDate"] == "invoice finalized"
+    assert one["draft"]["sources"]["header"]["postingDate"] == "invoice effective date"
     assert one["would_create_customer"]["displayName"]
     assert "Nothing was written." in in_words.out
     assert "create" in table.out
@@ -309,3 +310,50 @@ async def test_a_file_that_holds_no_invoice_is_said_to_hold_none(
     ended = await hub("preview", "--file", str(path))
     assert ended.code == 1
     assert "holds no Stripe invoice" in ended.err
+
+
+async def test_names_in_settings_are_looked_up_on_import_in_the_test_and_by_doctor(
+    hub: HubProcess, simulators: Simulators, tmp_path: Path
+) -> None:
+    assert (await hub(*build_add_words(simulators), "--line-account", "6110", "--json")).code == 0
+    file = tmp_path / "settings.yaml"
+    file.write_text(
+        "invoices: {tax: {rules: [{percent: 25, code: STANDART}]}, rounding: {account: 9999, limit: 500}}\n"
+    )
+
+    refused = await hub("settings", "import", str(file), "--yes")
+    await simulators.call(simulators.bc, "POST", "outage", {"on": True})
+    try:
+        unasked = await hub("settings", "import", str(file), "--yes")
+    finally:
+        await simulators.call(simulators.bc, "POST", "outage", {"on": False})
+    version = (await hub("settings", "show", "--json")).json["version"]
+    forced = await hub("settings", "import", str(file), "--yes", "--unchecked")
+    tested = await hub("connections", "test", "--json")
+    doctor = await hub("doctor", "--json")
+
+    assert (refused.code, unasked.code, version) == (2, 3, 1)
+    assert "no VAT product posting group or tax group STANDART. Did you mean STANDARD?" in refused.err
+    assert "no G/L account 9999" in refused.err
+    assert "500 is 5.00 EUR" in refused.err
+    assert "--unchecked" in unasked.err
+    assert "was not looked up" in forced.out
+    for told in (tested, doctor):
+        assert told.code == 1
+        (check,) = [one for one in told.json["checks"] if one["name"] == "Names in the settings"]
+        assert check["verdict"] == "problem"
+        assert "STANDART" in check["words"]
+
+
+async def test_an_outage_is_not_taken_for_a_missing_permission(hub: HubProcess, simulators: Simulators) -> None:
+    assert (await hub(*build_add_words(simulators), "--line-account", "6110")).code == 0
+    await simulators.call(simulators.bc, "POST", "outage", {"on": True})
+    try:
+        checks = (await hub("connections", "test", "--json")).json["checks"]
+    finally:
+        await simulators.call(simulators.bc, "POST", "outage", {"on": False})
+
+    wrong = [one["name"] for one in checks if one["verdict"] == "problem"]
+    assert wrong == ["Sign-in and company"]
+    skipped = {one["name"]: one["words"] for one in checks if one["verdict"] == "skipped"}
+    assert skipped == dict.fromkeys(("Customers", "Sales invoices", "Names in the settings"), "not checked: see above")
