@@ -11,7 +11,7 @@ No draft is judged by one answer: what an answer does not show as it was asked f
 (docs/decisions/0012).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -28,6 +28,7 @@ from hub.log import get_logger
 from hub.told_draft import build_told_document, read_told_draft
 from mapping.answers import describe_differences
 from mapping.eligibility import get_issue_time
+from mapping.optional_fields import MOST_ROUNDS, leave_out, list_kept
 from mapping.sales_documents import MappedDocument
 from schemas.errors import HubError, InDoubt, Queued, Refused
 from schemas.ids import ConnectionId
@@ -273,6 +274,27 @@ class DraftProtocol:
             await self.directory.save_proved(self.held.connection)
 
     async def _create(self) -> SalesInvoice:
+        """Request the draft. What Business Central refuses of it and is not essential is left out: a no is clear."""
+        for _ in range(MOST_ROUNDS):
+            try:
+                return await self._request()
+            except Refused as error:
+                if not self._leave_out(error):
+                    raise
+        return await self._request()
+
+    def _leave_out(self, refusal: Refused) -> bool:
+        """Take what was refused out of what is wanted; False where that can't be, or the request has left a part."""
+        mapped = self.wanted.mapped
+        kept = list_kept(self.wanted.snapshot.settings.fields.invoice)
+        smaller = leave_out(ENTITIES[self._kind], mapped.payload, refusal, kept=kept)
+        if smaller is None or self.held.state.has_remains:
+            return False
+        self.wanted = replace(self.wanted, mapped=replace(mapped, payload=smaller.payload))
+        self.notes.append(smaller.note)
+        return True
+
+    async def _request(self) -> SalesInvoice:
         await self._check_may_create()
         sent: list[datetime] = []
         began = self.clock.monotonic()
