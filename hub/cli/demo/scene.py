@@ -58,8 +58,8 @@ class Company:
 
     name: str = BC_COMPANY
     line_account: str = BC_ACCOUNT
-    customers: Sequence[Mapping[str, Any]] = ()
-    """Whom it knows before: records of the simulator's seed."""
+    seed: Mapping[str, Any] | None = None
+    """How the simulator makes it; None: it is built in."""
     settings: Mapping[str, Any] | None = None
     """As `hub settings import` takes them; None: as the connection begins."""
 
@@ -148,9 +148,9 @@ async def open_scene(
         await apply_topics(environment["HUB_KAFKA_BOOTSTRAP"])
         webhook_secret = f"whsec_{secrets.token_hex(16)}"
         account, key = simulators.stripe["account"], simulators.stripe["api_key"]
-        if books.customers:
-            known = {"companies": [{"name": books.name, "customers": list(books.customers)}]}
-            await simulators.call(simulators.bc, "POST", "seed", known)
+        if books.seed is not None:
+            made = {"companies": [{"name": books.name, **books.seed}]}
+            await simulators.call(simulators.bc, "POST", "seed", made)
         await asyncio.to_thread(add_connection, account, key, webhook_secret, environment, company=books)
         if books.settings is not None:
             await asyncio.to_thread(_import_settings, books.settings, directory, environment)
@@ -200,7 +200,7 @@ def add_connection(
 def _import_settings(settings: Mapping[str, Any], directory: Path, environment: Mapping[str, str]) -> None:
     given = directory / "settings.yaml"
     given.write_text(yaml.safe_dump(dict(settings)))
-    _run_hub(("settings", "import", str(given)), environment)
+    _run_hub(("settings", "import", str(given), "--yes"), environment)
 
 
 def _run_hub(words: Sequence[str], environment: Mapping[str, str], *, allowed: frozenset[int] = frozenset({0})) -> str:

@@ -20,7 +20,8 @@ from hub.cli.demo.scene import DOUBT_SECONDS, Company, Scene
 from schemas.messages import InvoiceResult
 from schemas.topics import INVOICES_RESULTS
 
-NAME = "CRONUS Danmark A/S"
+# Local currencies that are rounded by 0.01 and, in Switzerland, by 0.05; post codes that other countries have too.
+_HOMES = ("DK", "DE", "CH")
 _CURRENCIES = {"DK": "dkk", "SE": "sek", "NO": "nok", "CH": "chf", "GB": "gbp", "US": "usd"}
 _AT_ONCE = 8
 _ENDED = frozenset({"synced", "failed", "attention", "skipped"})
@@ -32,6 +33,7 @@ class Merchant:
 
     scene: Scene
     dice: random.Random
+    home: str
 
     async def call(self, method: str, path: str, **form: Any) -> dict[str, Any]:
         """Call Stripe's API as the merchant."""
@@ -59,14 +61,15 @@ class Merchant:
         terms = {"customer": customer, "collection_method": "send_invoice", "days_until_due": days}
         draft = await self.call("POST", "invoices", currency=currency, **terms)
         for amount in amounts:
-            taxes = {"tax_rates[0]": domestic_rate} if buyer.country == "DK" else {}
+            taxes = {"tax_rates[0]": domestic_rate} if buyer.country == self.home else {}
             line = {"customer": customer, "invoice": draft["id"], "amount": amount, "currency": currency}
             await self.call("POST", "invoiceitems", **line, description="Consulting", **taxes)
         await self.call("POST", f"invoices/{draft['id']}/finalize")
 
 
 def build_company(seed: int, invoices: int) -> Company:
-    """Build the books: a company of Denmark, and whom it knows before the demo."""
+    """Build the books: a company as Microsoft ships it for a country, and whom it knows before the demo."""
+    home = _choose_home(seed)
     account = "6110"
     settings = {
         "invoices": {
@@ -74,11 +77,16 @@ def build_company(seed: int, invoices: int) -> Company:
             "tax": {"rules": [{"percent": 25, "code": "STANDARD"}], "zero_code": "ZERO"},
             "rounding": {"account": "6910"},
         },
-        "time_zone": "Europe/Copenhagen",
+        "time_zone": "Europe/Berlin",
         "doubt_window": DOUBT_SECONDS,
     }
     known = list_known(invent_buyers(seed, _count_buyers(invoices)))
-    return Company(name=NAME, line_account=account, customers=known, settings=settings)
+    made = {"as_shipped": home, "customers": known}
+    return Company(name=f"CRONUS {home}", line_account=account, seed=made, settings=settings)
+
+
+def _choose_home(seed: int) -> str:
+    return _HOMES[seed % len(_HOMES)]
 
 
 def _count_buyers(invoices: int) -> int:
@@ -87,7 +95,7 @@ def _count_buyers(invoices: int) -> int:
 
 async def run_strict(scene: Scene, *, seed: int, invoices: int, patience: float) -> Verdict:
     """Sell, wait until all has settled, post everything, and judge."""
-    merchant = Merchant(scene, random.Random(seed))
+    merchant = Merchant(scene, random.Random(seed), _choose_home(seed))
     buyers = invent_buyers(seed, _count_buyers(invoices))
     await scene.read_answers(totals="header", order="body")
     domestic = (await merchant.call("POST", "tax_rates", display_name="Moms", percentage="25", inclusive="false"))["id"]
