@@ -101,6 +101,8 @@ class Plan:
     faults: Sequence[Fault] = ()
     skews: dict[str, float] = field(default_factory=dict[str, float])
     """Replicas whose clock is wrong, and by how many seconds."""
+    as_shipped: bool = False
+    """The company has Microsoft's own set-up, and its answers show totals of before their lines."""
 
     @property
     def load_seconds(self) -> float:

@@ -31,8 +31,9 @@ from benchmarks.chaos.schedule import (
 )
 from hub.broker import apply_topics
 from hub.cli.demo.scene import add_connection, name_simulators
-from hub.cli.demo.simulators import BC_HOME, Simulators, run_simulators
+from hub.cli.demo.simulators import BC_COMPANY, BC_HOME, Simulators, run_simulators
 from hub.embedded import HOST, find_free_port
+from simulators.business_central.default_seed import COMPANY_ID
 from tests.brokers import Server, run_kafka_from_jars, run_redis
 
 _READY_WITHIN = 90.0
@@ -153,6 +154,8 @@ async def open_world(
         simulators = await stack.enter_async_context(
             run_simulators(directory, bc_arguments=words, stripe_arguments=hooks)
         )
+        if plan.as_shipped:
+            await _put_shipped_company(simulators, plan.seed)
         outside = {
             **_PACE,
             **name_simulators(simulators),
@@ -185,6 +188,14 @@ async def open_world(
             stack.callback(keeper.cancel)
         await world.wait_until_ready()
         yield world
+
+
+async def _put_shipped_company(simulators: Simulators, seed: int) -> None:
+    """Put a company as Microsoft ships it in the place of the built-in one, and read what is open the other way."""
+    company = {"name": BC_COMPANY, "id": COMPANY_ID, "as_shipped": BC_HOME, "replace": True}
+    await simulators.call(simulators.bc, "POST", "seed", {"companies": [company]})
+    answers = {"totals": "header", "order": ("body", "page")[seed % 2]}
+    await simulators.call(simulators.bc, "POST", "answers", answers)
 
 
 async def _connect_accounts(simulators: Simulators, environment: Mapping[str, str], front: Door) -> tuple[Account, ...]:
