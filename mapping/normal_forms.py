@@ -59,11 +59,15 @@ def get_forms(field: CustomerTarget, text: str, country: str) -> frozenset[str]:
     return frozenset((form,) if form else ())
 
 
+# The countries that have telephones, and those without, where nobody lives for long.
+_COUNTRIES = SUPPORTED_REGIONS | frozenset("AQ BV GS HM PN TF UM".split())
+
+
 def normalise_country(text: str) -> str:
     """Return an ISO code; empty where the text is another kind of code, of which nothing can be said."""
     code = _compose(text).strip().upper()
     code = {"EL": "GR", "UK": "GB"}.get(code, code)
-    return code if code in SUPPORTED_REGIONS else ""
+    return code if code in _COUNTRIES else ""
 
 
 def normalise_email(text: str) -> str:

@@ -1,5 +1,7 @@
 """Two writings of one value have one form; two values have two."""
 
+from importlib.resources import files
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -189,3 +191,12 @@ def test_one_postal_code_has_one_form(one: str, other: str) -> None:
 )
 def test_a_country_is_an_iso_code_or_unknown(text: str, code: str) -> None:
     assert normalise_country(text) == code
+
+
+def test_every_country_of_iso_3166_is_one() -> None:
+    """One that is taken for none has no settings of its own (`customers.new.by_country`), and contradicts nobody."""
+    table = files("tzdata").joinpath("zoneinfo/iso3166.tab").read_text(encoding="utf-8")
+    codes = [line.split("\t")[0] for line in table.splitlines() if not line.startswith("#")]
+
+    assert len(codes) > 240
+    assert [code for code in codes if normalise_country(code) != code] == []
