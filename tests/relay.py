@@ -219,7 +219,8 @@ class Relay:
         """Make an invoice without lines, not finalized."""
         chosen = customer or await self.add_customer()
         terms = {"customer": chosen, "collection_method": "send_invoice", "days_until_due": 14, "currency": "eur"}
-        return await self.stripe("POST", "invoices", **(terms | form))
+        given = {name: value for name, value in (terms | form).items() if value is not None}
+        return await self.stripe("POST", "invoices", **given)
 
     async def line(
         self, invoice: Mapping[str, Any], amount: int = 10_000, *, tax: str | None = None, **form: Any
