@@ -261,6 +261,13 @@ class FakeBc(_Remote):
         """Whether its customers' cards say that prices include tax."""
         self.vat: tuple[str, Decimal] = ("", Decimal(0))
         """Identifier and percentage of every line."""
+        self.alter: Callable[[SalesInvoice], SalesInvoice] = _leave
+        """What Business Central, or what runs in it, makes of a document by itself."""
+        self.answer_next: Callable[[SalesInvoice], SalesInvoice] | None = None
+        """What the next creation of a document answers, instead of what was made."""
+        self.lines_kept: int | None = None
+        """How many lines of the next document are made, before the request fails as it was told to."""
+        self.refuses_patches = False
         self._late: list[tuple[datetime, Callable[[], None]]] = []
         self._delay: timedelta | None = None
         self._numbers = itertools.count(1)
@@ -386,12 +393,15 @@ class FakeBc(_Remote):
         kind: DocumentKind = "invoice",
         before_send: Callable[[], Awaitable[None]],
     ) -> Answer[SalesInvoice]:
-        made = self._build_invoice(payload)
+        made = self.alter(self._build_invoice(payload, self.lines_kept))
 
         def commit() -> None:
+            self.lines_kept = None
             self.add_invoice(made, kind)
 
-        return await self._write("create_invoice", made, before_send, commit)
+        answer = await self._write("create_invoice", made, before_send, commit)
+        said, self.answer_next = self.answer_next or _leave, None
+        return answer.model_copy(update={"value": said(made)})
 
     async def update_invoice(
         self,
@@ -408,6 +418,8 @@ class FakeBc(_Remote):
             return "gone"
         if found.etag != etag:
             return "changed"
+        if self.refuses_patches:
+            raise Refused("A rule forbids it.", code="bc.rule.violated", fix="Ask its maker.")
         self.document_patches.append(dict(fields))
         changed = self._change_document(found, fields)
         self._leave("update_invoice")
@@ -509,18 +521,26 @@ class FakeBc(_Remote):
         self._leave(method)
         return Answer(value=made, status=201, request_id="bc-1", body={"id": made.id, "number": made.number})
 
-    def _build_invoice(self, payload: Mapping[str, Any]) -> SalesInvoice:
+    def _build_invoice(self, payload: Mapping[str, Any], lines_kept: int | None = None) -> SalesInvoice:
         number = next(self._numbers)
-        lines = payload.get("salesInvoiceLines") or payload["salesCreditMemoLines"]
+        lines = (payload.get("salesInvoiceLines") or payload["salesCreditMemoLines"])[:lines_kept]
         priced = [line for line in lines if line["lineType"] != "Comment"]
         net = sum((_count(line) for line in priced), start=Decimal(0))
         tax = self.tax if self.gross_prices else self.tax + round_half_up(net * self.vat[1] / 100, 2)
+        header = {name: value for name, value in payload.items() if not name.endswith("Lines")}
         return SalesInvoice.model_validate(
-            {
+            header
+            | {
                 "id": f"draft-{number}",
                 "pricesIncludeTax": self.gross_prices,
                 "salesInvoiceLines": [
-                    {**line, "id": f"line-{at}", "sequence": at, "taxCode": self.vat[0], "taxPercent": self.vat[1]}
+                    {
+                        **line,
+                        "id": f"line-{number}-{at}",
+                        "sequence": at,
+                        "taxCode": self.vat[0],
+                        "taxPercent": self.vat[1],
+                    }
                     for at, line in enumerate(lines)
                 ],
                 "@odata.etag": f"etag-{number}",
@@ -534,6 +554,10 @@ class FakeBc(_Remote):
                 "totalAmountIncludingTax": net + tax,
             }
         )
+
+
+def _leave(document: SalesInvoice) -> SalesInvoice:
+    return document
 
 
 def _count(line: Mapping[str, Any]) -> Decimal:

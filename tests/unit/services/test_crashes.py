@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from redis.asyncio import Redis
 
-from schemas.errors import InDoubt
+from schemas.errors import InDoubt, Refused
 from schemas.messages import StripeEventReceived
 from tests.builders import NOW, build_head, build_invoice
 from tests.remote_fakes import Died
@@ -24,6 +24,19 @@ async def prepare_new(world: World) -> StripeEventReceived:
 async def prepare_lost_answers(world: World) -> StripeEventReceived:
     world.bc.fail_next("create_customer", InDoubt("No answer.", code="bc.doubt"), "after")
     world.bc.fail_next("create_invoice", InDoubt("No answer.", code="bc.doubt"), "after")
+    return HEAD
+
+
+async def prepare_stale_answer(world: World) -> StripeEventReceived:
+    world.bc.answer_next = lambda made: made.model_copy(
+        update={"total_amount_including_tax": Decimal(0), "etag": "old"}
+    )
+    return HEAD
+
+
+async def prepare_mend(world: World) -> StripeEventReceived:
+    """Business Central changes a date by itself, which is then written once more."""
+    world.bc.alter = lambda made: made.model_copy(update={"posting_date": (NOW - timedelta(days=1)).date()})
     return HEAD
 
 
@@ -64,7 +77,9 @@ async def die_and_come_again(redis_url: str, prepare: Preparing, step: int) -> W
     return world
 
 
-@pytest.mark.parametrize("prepare", [prepare_new, prepare_lost_answers, prepare_recreation])
+@pytest.mark.parametrize(
+    "prepare", [prepare_new, prepare_lost_answers, prepare_stale_answer, prepare_mend, prepare_recreation]
+)
 async def test_a_death_at_any_step_makes_neither_two_drafts_nor_none(redis_url: str, prepare: Preparing) -> None:
     steps = await count_steps(redis_url, prepare)
     assert steps > 20
@@ -93,3 +108,19 @@ async def test_a_death_at_any_step_of_a_failed_gate_leaves_no_second_draft(redis
         assert told["bc_status"] == "failed", f"died at step {step}"
         assert "came to 119.00 EUR" in told["bc_error"], f"died at step {step}"
         assert len(world.bc.invoices) == ("was kept" in told["bc_error"]), f"died at step {step}"
+
+
+async def test_a_death_at_any_step_of_a_refusal_leaves_no_part_of_a_draft(redis_url: str) -> None:
+    """Business Central refuses a line, and keeps the header: what a later message finds is cleared away."""
+
+    async def prepare(world: World) -> StripeEventReceived:
+        world.bc.lines_kept = 0
+        world.bc.fail_next("create_invoice", Refused("The account is blocked.", code="bc.account.blocked"), "after")
+        return HEAD
+
+    for step in range(1, await count_steps(redis_url, prepare) + 1):
+        world = await die_and_come_again(redis_url, prepare, step)
+
+        told = world.stripe.invoices["in_1"].metadata["bc_status"]
+        assert told in {"failed", "synced"}, f"died at step {step}"
+        assert [len(one.lines) for one in world.bc.invoices] == [1] * (told == "synced"), f"died at step {step}"
