@@ -25,6 +25,7 @@ from hub.secrets import SecretBox
 from schemas.connections import BlockedState, Connection, ConnectionSecrets, Plan
 from schemas.errors import Blocked, Gone, Poison, Refused
 from schemas.ids import ConnectionId
+from schemas.invoice_settings import STORED
 from schemas.settings import Settings
 
 # How long a process may go on with what it has read: a pause or a block is seen everywhere within this time.
@@ -101,7 +102,7 @@ class Directory:
             connection=Connection.model_validate_json(fields["connection"]),
             secrets=ConnectionSecrets.model_validate_json(self.box.decrypt(fields["secrets"])),
             # A newer half of a rolling update may have saved a field that this one does not know.
-            settings=Settings.model_validate_json(fields["settings"], extra="ignore"),
+            settings=Settings.model_validate_json(fields["settings"], extra="ignore", context={STORED: True}),
             settings_version=int(fields["settings_version"]),
             blocks={
                 name.removeprefix(_BLOCKED): BlockedState.model_validate_json(value)
@@ -205,7 +206,7 @@ class Directory:
                 code="settings.version.unknown",
                 fix="hub settings show tells the newest; each import made one.",
             )
-        return Settings.model_validate_json(stored, extra="ignore")
+        return Settings.model_validate_json(stored, extra="ignore", context={STORED: True})
 
     async def set_paused(self, connection: str, *, paused: bool) -> None:
         """Pause or resume by hand."""

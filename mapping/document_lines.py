@@ -8,17 +8,28 @@ from typing import Any, Literal
 
 from mapping.document_header import to_day
 from mapping.field_values import Context, add_line, build_context, render_fields
+from mapping.line_taxes import TaxShare
 from mapping.materials import Materials
 from mapping.pricing import Amounts, Priced, price_line
-from mapping.sale import Piece, Sale, TaxShare
+from mapping.sale import Piece, Sale, part_by_tax
 from mapping.sheet import Sheet
-from mapping.targets import Booked, book_piece, check_object
-from mapping.taxes import LearnedVat, LineTax, VatFact, VatKey, check_code, choose_tax, choose_zero_tax
+from mapping.targets import Booked, book_by_tax, book_piece, check_object
+from mapping.taxes import (
+    LearnedVat,
+    LineTax,
+    VatFact,
+    VatKey,
+    check_code,
+    choose_tax,
+    choose_zero_tax,
+    find_rule,
+    reproduces,
+)
 from mapping.text import Notes, fit_text, split_lines, tidy
 from mapping.totals import VatLine
 from schemas.errors import Refused
 from schemas.invoice_settings import InvoiceSettings, LineTarget
-from schemas.money import get_exponent, round_half_up, to_decimal
+from schemas.money import format_amount, get_exponent, round_half_up, to_decimal
 from schemas.settings import Settings
 from schemas.stripe_objects import Invoice, Period
 
@@ -97,13 +108,38 @@ class LineMaker:
         if target is None:
             yield from self._build_comments(self._describe(piece, ""), booked.source)
             return
+        for part in self._part(booked, target):
+            yield from self._build_part(booked, target, part, legal)
+
+    def _part(self, booked: Booked, target: LineTarget) -> list[Piece]:
+        """Part a piece that is taxed in part, unless a code stands for what its tax comes to of the whole."""
+        piece = booked.piece
+        if not piece.tax.is_partial or self.form == "as_given" or self._has_own_code(booked, target):
+            return [piece]
+        parts = part_by_tax(piece)
+        amounts = " and ".join(format_amount(self._to_amount(one.net, one), self.invoice.currency) for one in parts)
+        self.notes.add(f"A part of {piece.label} only is taxed: it was written as {amounts}, each with its own tax.")
+        return parts
+
+    def _has_own_code(self, booked: Booked, target: LineTarget) -> bool:
+        """Tell whether a rule names the percentage of the whole, or Business Central takes it by the code chosen."""
+        piece = booked.piece
+        _, rule = find_rule(piece, self._invoices.tax)
+        if rule is not None and rule.percent is not None and piece.tax.percent:
+            return True
+        own, _ = book_by_tax(booked, target, piece, self._invoices, self.materials)
+        fact = self._find_fact(own, choose_tax(piece, own, self._invoices.tax, self.materials))
+        return fact is not None and reproduces(fact.percent, piece)
+
+    def _build_part(self, booked: Booked, default: LineTarget, piece: Piece, legal: list[str]) -> Iterator[DraftLine]:
+        target, source = book_by_tax(booked, default, piece, self._invoices, self.materials)
         tax = self._choose_tax(piece, target)
         if tax.text and tax.text not in legal:
             legal.append(tax.text)
         priced = price_line(self._want(piece), self.decimals)
         told = "" if priced.is_kept else _tell_quantity(piece)
         first, *rest = self._wrap(self._describe(piece, told), piece.label)
-        sheet = self._fill(target, booked.source, priced, tax, first)
+        sheet = self._fill(target, source, priced, tax, first)
         self._put_period(sheet, piece)
         sheet.put_all(self._render_mapped(piece), "fields.line")
         yield self._finish(sheet, target, tax, priced, piece)
@@ -152,8 +188,11 @@ class LineMaker:
         if self.form == "as_given":
             return choose_zero_tax(settings)
         chosen = choose_tax(piece, target, settings, self.materials)
-        fact = self.learned.get(VatKey(self.tax_area, target.type, target.number, chosen.code))
+        fact = self._find_fact(target, chosen)
         return chosen if fact is None else _apply(fact, chosen)
+
+    def _find_fact(self, target: LineTarget, chosen: LineTax) -> VatFact | None:
+        return self.learned.get(VatKey(self.tax_area, target.type, target.number, chosen.code))
 
     def _want(self, piece: Piece) -> Amounts:
         """Say the amounts in the terms of the form; where Stripe's are in other terms, all are scaled alike."""
@@ -277,6 +316,7 @@ def _tell_quantity(piece: Piece) -> str:
 
 
 def _name_tax(share: TaxShare) -> str:
+    """Name a rate as Stripe does."""
     if share.rate is None:
         return "Tax"
     return f"{share.rate.display_name or 'Tax'} {share.rate.percentage.normalize():f} %"

@@ -7,43 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from mapping.line_taxes import PieceTax, TaxShare, read_shipping_tax, read_tax
 from mapping.materials import Materials
 from schemas.errors import Refused
-from schemas.money import format_amount, to_decimal
-from schemas.stripe_objects import Invoice, Line, Tax, TaxRate
+from schemas.money import apportion, format_amount, to_decimal
+from schemas.stripe_objects import Invoice, Line, TaxRate
 
 _HUNDRED = Decimal(100)
-# An account can have Stripe round tax on the invoice instead of each line: then lines and total differ by a few units.
-_LEAST_TOLERANCE = 5
-
-
-@dataclass(frozen=True)
-class TaxShare:
-    """What one tax rate takes of a piece, in minor units."""
-
-    rate: TaxRate | None
-    rate_id: str
-    amount: int
-
-
-@dataclass(frozen=True)
-class PieceTax:
-    """The taxes on a piece, together."""
-
-    inclusive: int = 0
-    """Inside the piece's amount, in minor units."""
-    exclusive: int = 0
-    """On top of it, in minor units."""
-    percent: Decimal | None = Decimal(0)
-    """All rates together, as far as they took anything; None where a rate is not known."""
-    reason: str = ""
-    country: str = ""
-    shares: tuple[TaxShare, ...] = ()
-
-    @property
-    def rate_ids(self) -> tuple[str, ...]:
-        """Ids of the tax rates."""
-        return tuple(share.rate_id for share in self.shares)
+_HALF = Decimal("0.5")
 
 
 @dataclass(frozen=True)
@@ -61,6 +32,10 @@ class Piece:
     unit_price: Decimal | None = None
     """In minor units; None where the amount is not quantity times price (tiers, prorations)."""
     line: Line | None = None
+    is_part: bool = False
+    """Of a line that was shared out by us: its shares are rounded once more."""
+    is_untaxed_rest: bool = False
+    """What the taxes of a line leave out, where they take a part only."""
 
     @property
     def net(self) -> int:
@@ -74,10 +49,8 @@ class Piece:
 
     def negate(self) -> "Piece":
         """Return the piece as a credit memo tells it: what was taken is given."""
-        shares = tuple(replace(share, amount=-share.amount) for share in self.tax.shares)
-        tax = replace(self.tax, inclusive=-self.tax.inclusive, exclusive=-self.tax.exclusive, shares=shares)
         price = None if self.unit_price is None else -self.unit_price
-        return replace(self, amount=-self.amount, discount=-self.discount, tax=tax, unit_price=price)
+        return replace(self, amount=-self.amount, discount=-self.discount, tax=self.tax.negate(), unit_price=price)
 
 
 @dataclass(frozen=True)
@@ -114,9 +87,20 @@ def read_sale(invoice: Invoice, materials: Materials) -> Sale:
         ]
         whole = [*pieces, *shipping]
         unexplained = invoice.total - sum(piece.gross for piece in whole)
-        if abs(unexplained) <= max(_LEAST_TOLERANCE, len(whole) // 2):
+        if abs(unexplained) <= _bound_unexplained(whole):
             return Sale(tuple(whole), invoice.total, unexplained)
     raise _build_unexplained(invoice, unexplained)
+
+
+def _bound_unexplained(pieces: Sequence[Piece]) -> Decimal:
+    """Return by how much lines and total may differ: half a unit for each share of a tax or discount, and each rate.
+
+    An account can have Stripe round tax on the invoice instead of each line.
+    """
+    shares = [share for piece in pieces for share in piece.tax.shares if share.amount]
+    lines = [piece.line for piece in pieces if piece.line is not None]
+    discounts = [one for line in lines for one in line.discount_amounts or () if one.amount]
+    return _HALF * (len(shares) + len({share.rate_id for share in shares}) + len(discounts))
 
 
 def _build_unexplained(invoice: Invoice, unexplained: int) -> Refused:
@@ -140,7 +124,7 @@ def _read_line(
         label=f"line {number}",
         amount=line.amount,
         discount=discount,
-        tax=read_tax(line.taxes or (), rates, line.amount - discount),
+        tax=read_tax(line.taxes or (), rates, line.amount - discount).explain(invoice.customer_tax_exempt),
         description=line.description or "",
         quantity=None if quantity is None else Decimal(quantity),
         unit_price=None if unit is None else Decimal(unit),
@@ -158,52 +142,16 @@ def _read_discount(line: Line, invoice: Invoice, *, own_discounts_count: bool) -
     return discounts + granted
 
 
-def read_tax(taxes: Sequence[Tax], rates: Mapping[str, TaxRate], taxed: int) -> PieceTax:
-    """Read the taxes on an amount. A rate that took nothing of it (reverse charge, exempt) counts 0 percent."""
-    if not taxes:
-        return PieceTax()
-    shares = tuple(_read_share(tax, rates) for tax in taxes)
-    inclusive = sum(tax.amount for tax in taxes if tax.tax_behavior == "inclusive")
-    exclusive = sum(tax.amount for tax in taxes if tax.tax_behavior != "inclusive")
-    return PieceTax(
-        inclusive=inclusive,
-        exclusive=exclusive,
-        percent=_add_percents(shares, taxed),
-        reason=next((tax.taxability_reason for tax in taxes if tax.taxability_reason), ""),
-        country=next((share.rate.country for share in shares if share.rate and share.rate.country), ""),
-        shares=shares,
-    )
-
-
-def _read_share(tax: Tax, rates: Mapping[str, TaxRate]) -> TaxShare:
-    rate_id = (tax.tax_rate_details.tax_rate if tax.tax_rate_details else None) or ""
-    return TaxShare(rates.get(rate_id), rate_id, tax.amount)
-
-
-def _add_percents(shares: Sequence[TaxShare], taxed: int) -> Decimal | None:
-    total = Decimal(0)
-    for share in shares:
-        if share.rate is None:
-            if share.amount:
-                return None
-        elif share.amount or abs(taxed) * share.rate.percentage < _HUNDRED / 2:
-            # It took something, or would have taken less than half a unit.
-            total += share.rate.percentage
-    return total
-
-
 def _read_shipping(invoice: Invoice, materials: Materials) -> list[Piece]:
     cost = invoice.shipping_cost
     if cost is None or not cost.amount_total:
         return []
     net = cost.amount_total - (cost.amount_tax or 0)
     if cost.taxes:
-        shares = tuple(TaxShare(one.rate, one.rate.id, one.amount) for one in cost.taxes)
-        reason = next((one.taxability_reason for one in cost.taxes if one.taxability_reason), "")
-        country = next((one.rate.country for one in cost.taxes if one.rate.country), "")
-        tax = PieceTax(0, cost.amount_tax or 0, _add_percents(shares, net), reason, country, shares)
+        tax = read_shipping_tax(cost.taxes, cost.amount_tax or 0, net)
     else:
         tax = _guess_shipping_tax(net, cost.amount_tax or 0, invoice, materials.tax_rates)
+    tax = tax.explain(invoice.customer_tax_exempt)
     # Its net amount and its tax: whether the tax is inside makes no difference to what it comes to.
     return [Piece("shipping", net, 0, tax, "Shipping", quantity=Decimal(1), unit_price=Decimal(net))]
 
@@ -213,8 +161,30 @@ def _guess_shipping_tax(net: int, tax: int, invoice: Invoice, rates: Mapping[str
     if not tax:
         return PieceTax()
     for line in invoice.lines.data:
-        found = read_tax(line.taxes or (), rates, line.amount)
+        taxed = line.amount - _read_discount(line, invoice, own_discounts_count=True)
+        found = read_tax(line.taxes or (), rates, taxed)
         if found.percent and abs(Decimal(net) * found.percent / _HUNDRED - tax) <= 1:
-            shares = (TaxShare(found.shares[0].rate, found.shares[0].rate_id, tax),)
-            return replace(found, inclusive=0, exclusive=tax, shares=shares)
-    return PieceTax(exclusive=tax, percent=None, shares=(TaxShare(None, "", tax),))
+            share = replace(found.shares[0], amount=tax, base=net, percent=found.percent)
+            return replace(found, inclusive=0, exclusive=tax, shares=(share,), is_partial=False)
+    return PieceTax(exclusive=tax, percent=None, shares=(TaxShare(None, "", tax, net),))
+
+
+def part_by_tax(piece: Piece) -> list[Piece]:
+    """Part a piece whose taxes take a part of it only: each part bears its taxes whole, the rest bears none.
+
+    80 of 100 taxed at 8.25 % become 80 with that tax, and 20 without.
+    """
+    parts = piece.tax.part(piece.net)
+    discounts = apportion(piece.discount, [Decimal(abs(net)) for net, _ in parts])
+    return [
+        replace(
+            piece,
+            amount=net + tax.inclusive + discount,
+            discount=discount,
+            tax=tax,
+            unit_price=None,
+            is_part=True,
+            is_untaxed_rest=not tax.shares,
+        )
+        for (net, tax), discount in zip(parts, discounts, strict=True)
+    ]

@@ -8,11 +8,12 @@ from typing import Any
 from mapping.document_header import HeaderMaker, get_document_kind
 from mapping.document_lines import DraftLine, Form, LineMaker, list_vat
 from mapping.materials import Materials
-from mapping.sale import Sale, read_sale
+from mapping.rounding import RateGroup, bound_rounding, group_rates
+from mapping.sale import Piece, Sale, read_sale
 from mapping.sheet import put_countries_first
 from mapping.taxes import LearnedVat
 from mapping.text import Notes
-from mapping.totals import Totals, add_up, predict_draft, predict_posted, predict_taxes
+from mapping.totals import Totals, VatLine, add_up, predict_draft, predict_posted, predict_taxes
 from schemas.errors import Refused
 from schemas.invoice_settings import InvoiceSettings
 from schemas.messages import DocumentKind
@@ -20,6 +21,8 @@ from schemas.money import format_amount, get_exponent, to_decimal
 from schemas.settings import Settings
 from schemas.stripe_objects import Invoice
 
+# So many lines are enough to find the others.
+_SHOWN = 4
 LINES_FIELD: dict[DocumentKind, str] = {"invoice": "salesInvoiceLines", "credit_memo": "salesCreditMemoLines"}
 
 
@@ -145,10 +148,10 @@ def _find_rounding(invoice: Invoice, sale: Sale, lines: Sequence[DraftLine], mak
     total = to_decimal(sale.total, invoice.currency)
     draft = predict_draft(vat, gross_prices=gross, decimals=maker.decimals).gross
     difference = total - draft
-    limit = maker.settings.invoices.rounding.limit
-    tolerated = max(5, len(vat) // 2) if limit is None else limit
-    if abs(difference) > Decimal(tolerated).scaleb(-get_exponent(invoice.currency)):
+    units = difference.scaleb(get_exponent(invoice.currency))
+    if not _is_rounding(units, sale, lines, maker):
         raise _build_total_refusal(invoice, total, draft, lines, maker)
+    _check_limit(units, invoice, maker)
     posted = predict_posted(vat, gross_prices=gross, decimals=maker.decimals).gross
     if posted != draft:
         raise Refused(
@@ -160,14 +163,40 @@ def _find_rounding(invoice: Invoice, sale: Sale, lines: Sequence[DraftLine], mak
     return difference
 
 
+def _is_rounding(units: Decimal, sale: Sale, lines: Sequence[DraftLine], maker: LineMaker) -> bool:
+    """Tell whether a difference, in minor units, is no more than rounding can do to this invoice."""
+    if maker.form == "as_given":
+        return units == sale.unexplained
+    taxed = _list_taxed(lines)
+    is_rate_right = all(group.is_rounding for group in group_rates(taxed).values())
+    return is_rate_right and abs(units) <= bound_rounding(taxed, sale.unexplained)
+
+
+def _check_limit(units: Decimal, invoice: Invoice, maker: LineMaker) -> None:
+    limit = maker.settings.invoices.rounding.limit
+    if limit is None or abs(units) <= limit:
+        return
+    exponent = get_exponent(invoice.currency)
+    amounts = [format_amount(one.scaleb(-exponent), invoice.currency) for one in (abs(units), Decimal(limit))]
+    raise Refused(
+        f"Stripe and Business Central round the tax of invoice {invoice.number or invoice.id} differently, by "
+        f"{amounts[0]}; the settings allow {amounts[1]}.",
+        code="invoice.rounding.over_limit",
+        fix=f"Raise invoices.rounding.limit to {abs(units):f} at least, or leave it out, then replay.",
+    )
+
+
 def _build_total_refusal(
     invoice: Invoice, total: Decimal, draft: Decimal, lines: Sequence[DraftLine], maker: LineMaker
 ) -> Refused:
     """Say both totals, the tax that they differ by, and what to change."""
     shown = [format_amount(amount, invoice.currency) for amount in (total, draft)]
+    name = f"Invoice {invoice.number or invoice.id}"
+    words = f"{name} is {shown[0]} in Stripe, but its draft in Business Central would come to {shown[1]}."
+    if total == draft:
+        words = f"{name} comes to {shown[0]} in Stripe and in Business Central, but with another tax in it."
     return Refused(
-        f"Invoice {invoice.number or invoice.id} is {shown[0]} in Stripe, but its draft in Business Central would come "
-        f"to {shown[1]}. {_name_culprit(invoice, lines, maker)}",
+        f"{words} {_name_culprit(invoice, lines, maker)}",
         code="invoice.total.unreachable",
         fix="Give that tax its own VAT product posting group under invoices.tax.rules, or post Stripe's tax as given "
         "(invoices.tax.mode: as_given); then replay.",
@@ -176,24 +205,35 @@ def _build_total_refusal(
 
 
 def _name_culprit(invoice: Invoice, lines: Sequence[DraftLine], maker: LineMaker) -> str:
-    """Name the VAT identifier on which the two differ most, with both amounts and the lines it comes from."""
-    ours: dict[str, Decimal] = {}
-    labels: dict[str, list[str]] = {}
-    percents: dict[str, Decimal] = {}
-    for line in lines:
-        if line.vat is not None and line.piece is not None:
-            tax = line.piece.tax.inclusive + line.piece.tax.exclusive
-            name = line.vat.identifier
-            ours[name] = ours.get(name, Decimal(0)) + to_decimal(tax, invoice.currency)
-            labels.setdefault(name, []).append(line.label)
-            percents[name] = line.vat.percent
+    """Name the VAT identifier that differs, a wrong rate before what is most, with both amounts and its lines."""
     theirs = predict_taxes(list_vat(lines), gross_prices=maker.form == "gross", decimals=maker.decimals)
-    if not ours:
+    by_name: dict[str, list[RateGroup]] = {}
+    for (name, _), group in group_rates(_list_taxed(lines)).items():
+        by_name.setdefault(name, []).append(group)
+
+    def get_tax(name: str) -> Decimal:
+        minor = sum(piece.tax.amount for group in by_name[name] for piece in group.pieces)
+        return to_decimal(minor, invoice.currency)
+
+    def weigh(name: str) -> tuple[bool, Decimal]:
+        is_wrong = not all(group.is_rounding for group in by_name[name])
+        return is_wrong, abs(get_tax(name) - theirs.get(name, Decimal(0)))
+
+    if not by_name:
         return ""
-    worst = max(ours, key=lambda name: abs(ours[name] - theirs.get(name, Decimal(0))))
-    named = ", ".join(labels[worst][:4]) + (" …" if len(labels[worst]) > 4 else "")  # noqa: PLR2004 - enough to find them
+    worst = max(by_name, key=weigh)
+    groups = by_name[worst]
+    labels = [piece.label for group in groups for piece in group.pieces]
+    named = ", ".join(labels[:_SHOWN]) + (" …" if len(labels) > _SHOWN else "")
+    percents = {group.pieces[0].tax.percent for group in groups}
+    rate = " and ".join(f"{one.normalize():f} %" for one in percents if one is not None)
     return (
-        f"On {named} Business Central adds {percents[worst].normalize():f} % ({worst}), "
+        f"On {named} Business Central adds {groups[0].percent.normalize():f} % ({worst}), "
         f"{format_amount(theirs.get(worst, Decimal(0)), invoice.currency)}, where Stripe has "
-        f"{format_amount(ours[worst], invoice.currency)}."
+        f"{f'{rate}, ' if rate else ''}{format_amount(get_tax(worst), invoice.currency)}."
     )
+
+
+def _list_taxed(lines: Sequence[DraftLine]) -> list[tuple[VatLine, Piece]]:
+    """Return what VAT is computed of, where it stands for something in Stripe."""
+    return [(line.vat, line.piece) for line in lines if line.vat is not None and line.piece is not None]

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from mapping.materials import BookObject, Materials, ObjectField, ObjectKey, ObjectType
-from mapping.sale import Piece, PieceTax, TaxShare
+from mapping.sale import Piece
+from mapping.taxes import find_rule
 from schemas.errors import Refused
 from schemas.invoice_settings import Bundle, CommentTarget, InvoiceSettings, LineTarget, ProductPair
+from schemas.money import apportion
 from schemas.stripe_objects import Invoice, Line, Price, Product, StripeObject
 
 
@@ -19,6 +20,8 @@ class Booked:
     target: LineTarget | None
     source: str
     """For the reader: `product.metadata.sku = SVC-100`."""
+    is_default: bool = False
+    """Whether it is the default account, for which a tax rule's stands."""
 
 
 def needs_products(settings: InvoiceSettings) -> bool:
@@ -51,7 +54,8 @@ def _list_fixed(settings: InvoiceSettings) -> Iterator[LineTarget]:
             yield target
         elif isinstance(target, Bundle):
             yield from (part.target for part in target.parts)
-    for account in (settings.rounding.account, settings.tax.account):
+    by_tax = {account for rule in settings.tax.rules for account in (rule.account, *rule.accounts.values())}
+    for account in (settings.rounding.account, settings.tax.account, *sorted(filter(None, by_tax))):
         if account is not None:
             yield LineTarget(type="Account", number=account)
 
@@ -65,9 +69,9 @@ def book_piece(piece: Piece, invoice: Invoice, settings: InvoiceSettings, materi
     found, source = _choose(piece, invoice, settings, materials)
     match found:
         case LineTarget():
-            return [Booked(piece, _complete(found, piece, materials), source)]
+            return [Booked(piece, _complete(found, materials), source, is_default=found is settings.lines)]
         case Bundle():
-            return [Booked(part, _complete(target, part, materials), source) for part, target in _split(piece, found)]
+            return [Booked(part, _complete(target, materials), source) for part, target in _split(piece, found)]
         case CommentTarget():
             if piece.gross or piece.net:
                 raise Refused(
@@ -76,6 +80,24 @@ def book_piece(piece: Piece, invoice: Invoice, settings: InvoiceSettings, materi
                     fix="Give its product an account or item under invoices.products.table, then replay.",
                 )
             return [Booked(piece, None, source)]
+
+
+def book_by_tax(
+    booked: Booked, target: LineTarget, piece: Piece, settings: InvoiceSettings, materials: Materials
+) -> tuple[LineTarget, str]:
+    """Take the revenue account that the tax rule of a piece names instead, if it does; with its source.
+
+    Raises:
+        Refused: it can't be booked on.
+    """
+    number, rule = find_rule(piece, settings.tax)
+    if rule is None or target.type != "Account":
+        return target, booked.source
+    account = rule.accounts.get(target.number) or (rule.account if booked.is_default else None)
+    if account is None or account == target.number:
+        return target, booked.source
+    own = target.model_copy(update={"number": account})
+    return _complete(own, materials), f"tax rule {number}, instead of {target.number} ({booked.source})"
 
 
 def check_object(target: LineTarget, materials: Materials) -> BookObject:
@@ -171,9 +193,8 @@ def _build_not_found(piece: Piece, invoice: Invoice, settings: InvoiceSettings, 
     )
 
 
-def _complete(target: LineTarget, piece: Piece, materials: Materials) -> LineTarget:
+def _complete(target: LineTarget, materials: Materials) -> LineTarget:
     """Check the target; its unit is the item's own where none is set."""
-    del piece
     one = check_object(target, materials)
     return target if target.unit or not one.unit else target.model_copy(update={"unit": one.unit})
 
@@ -223,31 +244,11 @@ def _read_source(
 
 def _split(piece: Piece, bundle: Bundle) -> Iterator[tuple[Piece, LineTarget]]:
     """Share a piece out among the parts of a bundle, each amount to the last minor unit."""
-    shares = [part.share for part in bundle.parts]
-    amounts = apportion(piece.amount, shares)
-    discounts = apportion(piece.discount, shares)
-    taxes = [apportion(share.amount, shares) for share in piece.tax.shares]
-    inclusives = apportion(piece.tax.inclusive, shares)
-    exclusives = apportion(piece.tax.exclusive, shares)
+    weights = [part.share for part in bundle.parts]
+    amounts = apportion(piece.amount, weights)
+    discounts = apportion(piece.discount, weights)
+    taxes = piece.tax.share_out(weights)
     for at, part in enumerate(bundle.parts):
-        own = tuple(
-            TaxShare(share.rate, share.rate_id, parts[at]) for share, parts in zip(piece.tax.shares, taxes, strict=True)
-        )
-        tax: PieceTax = replace(piece.tax, inclusive=inclusives[at], exclusive=exclusives[at], shares=own)
         label = f"{piece.label}, part {at + 1}"
-        yield (
-            replace(piece, label=label, amount=amounts[at], discount=discounts[at], tax=tax, unit_price=None),
-            part.target,
-        )
-
-
-def apportion(total: int, shares: Iterable[Decimal]) -> list[int]:
-    """Share an amount in minor units by percent; what rounding leaves goes to the largest fractions."""
-    exact = [total * share / 100 for share in shares]
-    whole = [int(part) for part in exact]
-    left = total - sum(whole)
-    step = 1 if left > 0 else -1
-    order = sorted(range(len(exact)), key=lambda at: abs(exact[at] - whole[at]), reverse=True)
-    for at in order[: abs(left)]:
-        whole[at] += step
-    return whole
+        own = replace(piece, label=label, amount=amounts[at], discount=discounts[at], tax=taxes[at], unit_price=None)
+        yield replace(own, is_part=True), part.target

@@ -54,16 +54,31 @@ def choose_tax(piece: Piece, target: LineTarget, settings: TaxSettings, material
         Refused: the code that was chosen does not exist in Business Central.
     """
     expected = piece.tax.percent if piece.tax.percent is not None else _derive_percent(piece)
-    for number, rule in enumerate(settings.rules, start=1):
-        if _fits(rule, piece):
-            percent = rule.percent if rule.percent is not None else expected
-            check_code(rule.code, materials, f"invoices.tax.rules, number {number}")
-            return LineTax(rule.code, rule.identifier or rule.code, percent, f"tax rule {number}", rule.text)
+    number, rule = find_rule(piece, settings)
+    if rule is not None:
+        percent = rule.percent if rule.percent is not None else expected
+        check_code(rule.code, materials, f"invoices.tax.rules, number {number}")
+        return LineTax(rule.code, rule.identifier or rule.code, percent, f"tax rule {number}", rule.text)
+    if piece.is_untaxed_rest and settings.zero_code is not None:
+        return choose_zero_tax(settings)
     if target.tax_code is not None:
         check_code(target.tax_code, materials, f"{target.type} {target.number}")
         return LineTax(target.tax_code, target.tax_code, expected, f"set with {target.type} {target.number}")
     # The account's or item's own code applies; accounts don't tell theirs, so lines of one percentage are taken as one.
     return LineTax("", f"{expected.normalize():f} %", expected, "Business Central's own")
+
+
+def find_rule(piece: Piece, settings: TaxSettings) -> tuple[int, TaxRule | None]:
+    """Find the first rule that fits, and its number; 0 where none does."""
+    for number, rule in enumerate(settings.rules, start=1):
+        if _fits(rule, piece):
+            return number, rule
+    return 0, None
+
+
+def reproduces(percent: Decimal, piece: Piece) -> bool:
+    """Tell whether this percentage of the whole piece is its tax, but for rounding: then it need not be parted."""
+    return abs(piece.net * percent / 100 - piece.tax.amount) <= piece.tax.rounding
 
 
 def choose_zero_tax(settings: TaxSettings) -> LineTax:

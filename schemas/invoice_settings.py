@@ -1,11 +1,16 @@
 """What a user sets about drafts: where lines go, how tax is told, what absorbs rounding, what the header says."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from schemas.contract import Form
+
+STORED = "stored"
+"""In the context of a validation: the settings were saved by an earlier version, and must be read all the same."""
 
 BcCode = Annotated[str, StringConstraints(min_length=1, max_length=20, to_upper=True, strip_whitespace=True)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -79,6 +84,41 @@ class ProductSettings(Form):
     """Take `invoices.lines` when neither finds one, or make no draft."""
 
 
+TaxabilityReason = Literal[
+    "customer_exempt",
+    "not_available",
+    "not_collecting",
+    "not_subject_to_tax",
+    "not_supported",
+    "portion_product_exempt",
+    "portion_reduced_rated",
+    "portion_standard_rated",
+    "product_exempt",
+    "product_exempt_holiday",
+    "proportionally_rated",
+    "reduced_rated",
+    "reverse_charge",
+    "standard_rated",
+    "taxable_basis_reduced",
+    "zero_rated",
+]
+"""All of Stripe's, and no others: a rule for a word that Stripe does not have would never fit."""
+_REASONS: tuple[str, ...] = get_args(TaxabilityReason)
+
+
+def _explain_reason(value: Any) -> Any:
+    """Name the reason that was meant."""
+    if value is None or value in _REASONS:
+        return value
+    meant = get_close_matches(str(value).lower().replace("-", "_").replace(" ", "_"), _REASONS, n=1, cutoff=0.5)
+    hint = f"; did you mean {meant[0]}?" if meant else ":"
+    raise PydanticCustomError(
+        "reason",
+        "{value} is no reason of Stripe's{hint} Stripe has {reasons}",
+        {"value": repr(value), "hint": hint, "reasons": ", ".join(_REASONS)},
+    )
+
+
 class TaxRule(Form):
     """Which VAT product posting group (or tax group) stands for a tax in Stripe. The first rule that fits is taken.
 
@@ -88,14 +128,20 @@ class TaxRule(Form):
     tax_rate: str | None = None
     """Id of the Stripe tax rate (`txr_…`)."""
     percent: Percent | None = None
-    """All rates on the line together."""
-    reason: str | None = None
-    """Stripe's taxability reason: `reverse_charge`, `zero_rated`, `customer_exempt` …"""
+    """All rates on the line together. Of a line that is taxed in part: of the part, or what they come to of the whole
+    line."""
+    reason: Annotated[TaxabilityReason | None, BeforeValidator(_explain_reason)] = None
+    """Stripe's taxability reason: `reverse_charge`, `zero_rated`, `customer_exempt` … Where a line has none, the
+    customer's exemption gives it."""
     country: Annotated[str, StringConstraints(to_upper=True, min_length=2, max_length=2)] | None = None
     """Of the tax rate."""
     code: BcCode
     identifier: str | None = None
     """Its VAT identifier in Business Central, where several codes share one: VAT is rounded over all of them."""
+    account: BcCode | None = None
+    """Revenue account of lines with this tax that would go to the default account (`invoices.lines`)."""
+    accounts: dict[BcCode, BcCode] = Field(default_factory=dict)
+    """Revenue accounts of lines with this tax, by the account that they would go to: a product's, or shipping's."""
     text: str = Field(default="", max_length=500)
     """A sentence that the document must bear, as a comment line: the legal text of a reverse charge."""
 
@@ -114,6 +160,14 @@ class TaxSettings(Form):
     account: BcCode | None = None
     """The G/L account that takes Stripe's tax in `as_given`."""
 
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _drop_rules_that_never_fitted(cls, rules: Any, info: ValidationInfo) -> Any:
+        """Settings that were stored before reasons were a closed list are still read, and do what they did."""
+        if not (info.context or {}).get(STORED):
+            return rules
+        return [rule for rule in rules if rule.get("reason") is None or rule["reason"] in _REASONS]
+
     @model_validator(mode="after")
     def _check_as_given(self) -> "TaxSettings":
         if self.mode == "as_given" and (self.account is None or self.zero_code is None):
@@ -129,7 +183,8 @@ class RoundingSettings(Form):
     account: BcCode | None = None
     """A G/L account without VAT. Without one, an invoice that needs it is not drafted."""
     limit: int | None = Field(default=None, ge=0, le=1_000)
-    """In minor units; None is half a unit for each line, and at least five."""
+    """At most so much, in minor units. It only lowers what is taken anyway: what rounding in Stripe and in Business
+    Central can differ by, half a unit for each tax of each line and for each VAT group. A wrong rate is no rounding."""
 
 
 class DimensionRule(Form):
@@ -194,6 +249,15 @@ class InvoiceSettings(Form):
     external_document_number: Literal["number", "id"] = "number"
     """Stripe's invoice number, or its id where two accounts on one company could use the same number."""
     external_document_prefix: str = Field(default="", max_length=9)
+
+    @model_validator(mode="after")
+    def _check_accounts_by_tax(self) -> "InvoiceSettings":
+        if any(rule.account for rule in self.tax.rules) and (self.lines is None or self.lines.type != "Account"):
+            raise ValueError(
+                "a tax rule's account stands for the default account, and invoices.lines names none: items find their "
+                "accounts by the posting setup in Business Central"
+            )
+        return self
 
 
 class MetadataCondition(Form):

@@ -1,5 +1,6 @@
 """Amounts: integers in Stripe's minor units here, Decimal in Business Central's units there. Never float."""
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from schemas.errors import Refused
@@ -54,6 +55,21 @@ def to_minor(amount: Decimal, currency: str) -> int:
     if scaled != scaled.to_integral_value():
         raise ValueError(f"{amount} {currency.upper()} is not a whole number of minor units")
     return int(scaled)
+
+
+def apportion(total: int, weights: Sequence[Decimal]) -> list[int]:
+    """Share an amount in minor units by weight; what rounding leaves goes to the largest fractions."""
+    whole_weight = sum(weights)
+    if not whole_weight:
+        return [total, *(0 for _ in weights[1:])]
+    exact = [total * weight / whole_weight for weight in weights]
+    whole = [int(part) for part in exact]
+    left = total - sum(whole)
+    step = 1 if left > 0 else -1
+    order = sorted(range(len(exact)), key=lambda at: abs(exact[at] - whole[at]), reverse=True)
+    for at in order[: abs(left)]:
+        whole[at] += step
+    return whole
 
 
 def round_half_up(amount: Decimal, decimals: int) -> Decimal:

@@ -151,6 +151,8 @@ class TaxRate(StripeObject):
     display_name: str | None = None
     description: str | None = None
     percentage: Decimal
+    effective_percentage: Decimal | None = None
+    """What was really taken, where Stripe computes the tax: of a product that is taxed in part, less than the rate."""
     inclusive: bool = False
     country: str | None = None
     state: str | None = None
@@ -164,6 +166,7 @@ class ShippingTax(StripeObject):
 
     amount: int
     rate: TaxRate
+    taxable_amount: int | None = None
     taxability_reason: str | None = None
 
 

@@ -23,6 +23,7 @@ from hub.redis import connection_key, run
 from hub.refused_signatures import RefusedSignatures
 from schemas.connections import Connection, ConnectionSecrets, SignIn
 from schemas.errors import ConfigurationError, Refused
+from schemas.invoice_settings import STORED
 from schemas.settings import Settings
 
 Say = Callable[[str], None]
@@ -117,7 +118,9 @@ async def load_without_secrets(foundation: Foundation, connection: str) -> tuple
     fields = await run(foundation.redis.hmget(connection_key(connection), "connection", "settings"))
     if fields[0] is None or fields[1] is None:
         return None
-    return Connection.model_validate_json(fields[0]), Settings.model_validate_json(fields[1])
+    return Connection.model_validate_json(fields[0]), Settings.model_validate_json(
+        fields[1], extra="ignore", context={STORED: True}
+    )
 
 
 async def check_stripe_key(stripe: StripeAccounts, wanted: str) -> StripeAccount:

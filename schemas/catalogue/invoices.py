@@ -324,6 +324,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_SETTINGS,
     ),
     Entry(
+        "invoice.rounding.over_limit",
+        "Stripe and Business Central round the tax differently, by more than the settings allow.",
+        "Raise invoices.rounding.limit, or leave it out, then replay.",
+        Page.HUB_SETTINGS,
+    ),
+    Entry(
         "invoice.rules.learned",
         "A draft showed a tax rule of Business Central that the hub did not know, so it came to another total.",
         "Nothing: the hub has learned the rule, and makes the draft anew at once.",

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from schemas.money import round_half_up
 from schemas.stripe_objects import Invoice
 from simulators.stripe.totals import (
     DiscountRule,
@@ -29,8 +30,10 @@ RULES = {
         ("0", "0", False),
         ("25 inside", "25", True),
         ("7 inside", "7", True),
+        ("18", "18", False),
     )
 }
+_IS_PARTIAL = st.integers(0, 5).map(lambda drawn: drawn == 0)
 
 
 @st.composite
@@ -41,6 +44,7 @@ def stripe_invoices(draw: st.DrawFn, *, most_lines: int = 150, negative: bool = 
     discounts = draw(st.lists(_DISCOUNTS, max_size=2))
     shipping = draw(st.none() | st.builds(ShippingInput, st.integers(1, 5_000), _TAXES))
     sums = add_up([line for line, *_ in drafts], discounts, shipping)
+    total = sums.total + sum(_tax_a_part(line) for line in sums.lines if draw(_IS_PARTIAL))
     lines = [
         _build_line(at, line, quantity, unit, currency)
         for at, (line, (_, quantity, unit)) in enumerate(zip(sums.lines, drafts, strict=True))
@@ -48,14 +52,17 @@ def stripe_invoices(draw: st.DrawFn, *, most_lines: int = 150, negative: bool = 
     return build_invoice(
         lines=lines,
         currency=currency,
-        total=sums.total,
+        total=total,
         subtotal=sums.subtotal,
         shipping_cost=_build_shipping(sums, shipping),
         discounts=[rule.id for rule in discounts],
     )
 
 
-_TAXES = st.sampled_from([*RULES, None]).map(lambda key: [RULES[key]] if key else [])
+# One tax on a line, none, or two that are 25 % together.
+_TAXES = st.sampled_from([*(key for key in RULES if key != "18"), "7 and 18", None]).map(
+    lambda keys: [RULES[key] for key in keys.split(" and ")] if keys else []
+)
 _DISCOUNTS = st.one_of(
     st.builds(DiscountRule, st.just("di_percent"), st.decimals(1, 100, places=1), st.none()),
     st.builds(DiscountRule, st.just("di_amount"), st.none(), st.integers(1, 100_000)),
@@ -71,6 +78,17 @@ def _lines(draw: st.DrawFn, *, negative: bool) -> tuple[LineInput, Decimal, Deci
         return LineInput(line_amount(unit, quantity), taxes), quantity, unit
     amount = draw(st.integers(-50_000 if negative else 0, 200_000))
     return LineInput(amount, taxes, discountable=amount > 0), quantity, None
+
+
+def _tax_a_part(line: LineSums) -> int:
+    """Have the taxes on top of a line take four fifths of it; returns by how much that changes the total."""
+    before = sum(tax.amount for tax in line.taxes)
+    if any(tax.rule.inclusive for tax in line.taxes):
+        return 0
+    taxable = round_half_up(line.net * Decimal("0.8"), 0)
+    amounts = {tax.rule.id: round_half_up(taxable * tax.rule.percentage / 100, 0) for tax in line.taxes}
+    line.taxes = [TaxAmount(tax.rule, int(amounts[tax.rule.id]), int(taxable)) for tax in line.taxes]
+    return sum(tax.amount for tax in line.taxes) - before
 
 
 def _build_line(at: int, sums: LineSums, quantity: Decimal, unit: Decimal | None, currency: str) -> Any:
@@ -106,6 +124,7 @@ def _build_shipping(sums: InvoiceSums, given: ShippingInput | None) -> dict[str,
         "amount_tax": sums.shipping.tax,
         "amount_total": sums.shipping.total,
         "taxes": [
-            {"amount": sums.shipping.tax, "rate": build_rate(str(rule.percentage)).model_dump()} for rule in given.taxes
+            {"amount": tax.amount, "rate": build_rate(str(tax.rule.percentage)).model_dump()}
+            for tax in sums.shipping.taxes
         ],
     }

@@ -18,14 +18,15 @@ from schemas.invoice_settings import InvoiceSettings, LineTarget, RoundingSettin
 from schemas.settings import Settings
 from schemas.stripe_objects import Invoice
 from simulators.business_central.app import BusinessCentralSimulator
-from tests.builders import build_books, build_materials
+from tests.builders import build_books, build_materials, build_rate
 from tests.contract.mapping.stripe_sums import stripe_invoices
 from tests.simulators.business_central.books import COMPANY, Books, in_memory
 
 MATERIALS: Materials = build_materials(
     books=build_books(
         decimals={"EUR": 2, "USD": 2, "GBP": 2, "DKK": 2, "SEK": 2, "CHF": 2, "JPY": 0, "KWD": 3}, payment_terms={}
-    )
+    ),
+    tax_rates={rate.id: rate for rate in (build_rate(percent) for percent in ("25", "18", "7", "0"))},
 )
 RULES = tuple(
     TaxRule(percent=Decimal(percent), code=code)

@@ -76,6 +76,15 @@ def test_a_window_is_seconds_or_a_duration(written: str, seconds: float) -> None
         ("triggers: [void]", "triggers.0 must be 'finalized', 'sent' or 'paid'."),
         ("triggers: [paid, paid]", "triggers: each may be named once"),
         ("invoices:\n  lines: {type: Item}", "invoices.lines.number is missing."),
+        (
+            "invoices: {tax: {rules: [{reason: reverse-charge, code: RC}]}}",
+            "tax.rules.0.reason: 'reverse-charge' is no reason of Stripe's; did you mean reverse_charge? Stripe has ",
+        ),
+        ("invoices: {tax: {rules: [{reason: Export, code: RC}]}}", "'Export' is no reason of Stripe's: Stripe has "),
+        (
+            "invoices: {lines: {type: Item, number: A}, tax: {rules: [{percent: 7, code: RC, account: 8300}]}}",
+            "a tax rule's account stands for the default account, and invoices.lines names none",
+        ),
         ("doubt_window: 0", "doubt_window: Input should be greater than"),
         (
             "metadata_prefix: 'my bc'",
@@ -116,6 +125,14 @@ def test_a_window_is_seconds_or_a_duration(written: str, seconds: float) -> None
 )
 def test_a_mistake_is_named_with_its_place(text: str, words: str) -> None:
     assert words in refuse(text)
+
+
+def test_accounts_by_tax_are_read_as_codes() -> None:
+    rule = "{percent: 7, code: mwst7, account: 8300, accounts: {8410: 8310, 0100: 0200}}"
+    settings = parse_settings(f"invoices: {{lines: {{type: Account, number: 8400}}, tax: {{rules: [{rule}]}}}}")
+
+    (read,) = settings.invoices.tax.rules
+    assert (read.account, read.accounts) == ("8300", {"8410": "8310", "0100": "0200"})
 
 
 def test_mappings_are_read_from_yaml_as_they_are_written() -> None:

@@ -1,5 +1,6 @@
 """The cases of `tests/cases/*.yaml`: a Stripe invoice in, the Business Central draft out, as an accountant reads it."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,13 @@ import pytest
 import yaml
 
 from mapping.mapping_checks import check_templates
-from mapping.materials import PaymentTerm
+from mapping.materials import BookObject, PaymentTerm
 from mapping.sales_documents import CustomerView, build_document
 from mapping.taxes import VatFact, VatKey
 from schemas.errors import Refused
 from schemas.settings import Settings
 from schemas.stripe_objects import Customer, Invoice, Price, Product
-from tests.builders import build_books, build_invoice, build_line, build_materials, load_sample_invoice
+from tests.builders import build_books, build_invoice, build_line, build_materials, build_rate, load_sample_invoice
 
 CASES = Path(__file__).parents[2] / "cases"
 AREA = "area-of-the-customer"
@@ -53,16 +54,22 @@ def tell(case: dict[str, Any]) -> dict[str, Any]:
         for one in customer.get("known_vat", ())
     }
     view = CustomerView("the customer", customer.get("prices_include_tax", False), AREA, learned)
+    rates = [build_rate(percent, **more) for percent, more in case.get("rates", {}).items()]
     terms = {
         code: PaymentTerm(f"pt-{code}", code, one["days"], has_discount=bool(one.get("discount")))
         for code, one in case.get("payment_terms", {}).items()
     }
+    objects = [BookObject("Account", f"a-{number}", number, name) for number, name in case.get("accounts", {}).items()]
+    codes = {code: f"tg-{code}" for code in case.get("tax_codes", ())}
+    lists = ({"payment_terms": terms} if terms else {}) | ({"tax_codes": codes} if codes else {})
     materials = build_materials(
-        books=build_books(**({"payment_terms": terms} if terms else {})),
+        *objects,
+        books=build_books(**lists),
         products={one["id"]: Product.model_validate(one) for one in case.get("products", ())},
         prices={one["id"]: Price.model_validate(one) for one in case.get("prices", ())},
         customer=Customer.model_validate(case["stripe_customer"]) if "stripe_customer" in case else None,
     )
+    materials = replace(materials, tax_rates=dict(materials.tax_rates) | {rate.id: rate for rate in rates})
     try:
         mapped = build_document(read_invoice(case["invoice"]), settings, materials, view)
     except Refused as error:
@@ -115,11 +122,16 @@ def read_line(given: dict[str, Any], currency: str) -> Any:
 
 
 def read_tax(text: str) -> dict[str, Any]:
-    """Read `25 % on top 250` (2.50), `25 % inside 200` (in the amount), or `19 % on top 0 reverse_charge`."""
+    """Read `25 % on top 250` (2.50), `25 % inside 200` (in the amount), or `19 % on top 0 reverse_charge`.
+
+    `8.25 % on top 660 of 8000` is taken of 80.00 only.
+    """
     words = text.split()
     inside = words[2] == "inside"
-    amount, *reason = words[3 if inside else 4 :]
-    return {
+    amount, *rest = words[3 if inside else 4 :]
+    taxable = {"taxable_amount": int(rest[1])} if rest[:1] == ["of"] else {}
+    reason = rest[2 if taxable else 0 :]
+    return taxable | {
         "amount": int(amount),
         "tax_behavior": "inclusive" if inside else "exclusive",
         "tax_rate_details": {"tax_rate": f"txr_{words[0]}"},

@@ -445,8 +445,9 @@ def test_three_lines_whose_vat_is_rounded_together_need_a_cent() -> None:
 
 
 def test_codes_that_share_an_identifier_are_rounded_together() -> None:
-    invoice = build_invoice(lines=[build_line(33, taxes=build_taxes(8)), build_line(33, taxes=build_taxes(8, "20"))])
-    rules = [{"percent": "25", "code": "STANDARD"}, {"percent": "20", "code": "REDUCED"}]
+    other = build_taxes(8, taxability_reason="reduced_rated")
+    invoice = build_invoice(lines=[build_line(33, taxes=build_taxes(8)), build_line(33, taxes=other)])
+    rules = [{"reason": "reduced_rated", "code": "REDUCED"}, {"percent": "25", "code": "STANDARD"}]
     # Both come to 25 % in Business Central, and are rounded apart or, with one identifier, together.
     learned = {
         VatKey("ta-1", "Account", "6110", code): VatFact(identifier, Decimal(25))
@@ -472,10 +473,10 @@ def test_rounding_without_an_account_is_refused_before_anything_is_sent() -> Non
 def test_rounding_beyond_the_limit_of_the_settings_is_refused() -> None:
     lines_ = [build_line(33, taxes=build_taxes(8)) for _ in range(3)]
 
-    assert (
-        refuse(build_invoice(lines=lines_), rounding={"account": "6910", "limit": 0}).code
-        == "invoice.total.unreachable"
-    )
+    error = refuse(build_invoice(lines=lines_), rounding={"account": "6910", "limit": 0})
+    assert error.code == "invoice.rounding.over_limit"
+    assert "differently, by 0.01 EUR; the settings allow 0.00 EUR" in error.message
+    assert map_invoice(build_invoice(lines=lines_), rounding={"account": "6910", "limit": 1}).rounding
 
 
 def test_a_rate_that_business_central_computes_otherwise_is_named_with_both_amounts() -> None:
@@ -488,7 +489,7 @@ def test_a_rate_that_business_central_computes_otherwise_is_named_with_both_amou
     assert caught.value.code == "invoice.total.unreachable"
     assert caught.value.message == (
         "Invoice HUB-0001 is 119.00 EUR in Stripe, but its draft in Business Central would come to 125.00 EUR. On "
-        "line 1 Business Central adds 25 % (VAT25), 25.00 EUR, where Stripe has 19.00 EUR."
+        "line 1 Business Central adds 25 % (VAT25), 25.00 EUR, where Stripe has 19 %, 19.00 EUR."
     )
 
 

@@ -1,11 +1,15 @@
 """Moments are aware and UTC; contracts are frozen and hide what they are given when it is wrong."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
+from typing import get_args
 
 import pytest
+import stripe
 from pydantic import ValidationError
 
 from schemas.connections import BlockedState, ConnectionSecrets
+from schemas.invoice_settings import STORED, TaxabilityReason
 from schemas.settings import Settings
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -62,3 +66,20 @@ def test_a_wrong_secret_is_not_repeated_in_the_error() -> None:
 def test_settings_that_can_not_be_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Settings.model_validate(wrong)
+
+
+def test_a_rule_that_was_stored_with_a_reason_of_nobodys_is_left_out() -> None:
+    """It never fitted; but the settings it stands in are still read."""
+    rules = [{"reason": "reverse-charge", "code": "RC"}, {"reason": "reverse_charge", "code": "RC"}, {"code": "ZERO"}]
+    stored = json.dumps({"invoices": {"tax": {"rules": rules}}})
+    read = Settings.model_validate_json(stored, extra="ignore", context={STORED: True})
+
+    assert [rule.reason for rule in read.invoices.tax.rules] == ["reverse_charge", None]
+    with pytest.raises(ValidationError, match="did you mean reverse_charge"):
+        Settings.model_validate_json(stored)
+
+
+def test_reasons_are_those_of_stripes_library() -> None:
+    closed, _ = get_args(stripe.InvoiceLineItem.Tax.__annotations__["taxability_reason"])
+
+    assert set(get_args(closed)) == set(get_args(TaxabilityReason))
