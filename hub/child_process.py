@@ -64,8 +64,8 @@ class ChildProcess:
         """
         if self.alive:
             return
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(self.log, "ab", opener=_open_private) as log:
             self._lock(log)
             self._log_start = log.tell()
             self._process = _spawner().submit(self._popen, log).result()
@@ -123,6 +123,8 @@ class ChildProcess:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # What it writes, a ledger or a log, is its user's alone.
+            umask=0o077,
         )
 
     def _signal(self, number: signal.Signals) -> None:
@@ -134,6 +136,10 @@ class ChildProcess:
             log.seek(self._log_start)
             lines = log.read().decode(errors="replace").splitlines()
         return "\n".join(lines[-_LAST_LINES:]) or "(nothing)"
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 @cache

@@ -10,11 +10,14 @@ import random
 import shutil
 import socket
 import sys
+import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
@@ -29,6 +32,10 @@ HOST = "127.0.0.1"
 # Below the ports Linux gives to outgoing connections (32768 and up): a client that retries on such a port while its
 # server is down can connect to itself, and then the server cannot come back.
 _PORTS = range(20_000, 32_000)
+# The longest address of a socket, in bytes, without its end (Linux 108, macOS 104).
+_LONGEST_ADDRESS = 103
+# They reach files, code or the network, and the hub needs none of them.
+_SWITCHED_OFF = ("CONFIG", "DEBUG", "MODULE", "REPLICAOF", "SLAVEOF", "MIGRATE", "ACL")
 _given: set[int] = set()
 """Ports that this process has been told of: whoever asked may not listen yet."""
 
@@ -98,10 +105,23 @@ def broker_command(port: int, binary: Path) -> list[str]:
 
 
 def redis_command(port: int, data_dir: Path, binary: Path) -> list[str]:
-    """Return the command line of a Redis that keeps its data on disk and never evicts a key."""
+    """Return the command line of a Redis on a loopback port, for tests: any local user can drive it."""
+    return _redis_command({"bind": HOST, "port": str(port)}, data_dir, binary)
+
+
+def private_redis_command(address: Path, data_dir: Path, binary: Path) -> list[str]:
+    """Return the command line of a Redis that only its own user can reach, by a socket, and without dangerous commands.
+
+    Over a port any local user could have it write a file of their choosing as the hub's user.
+    """
+    command = _redis_command({"port": "0", "unixsocket": str(address), "unixsocketperm": "700"}, data_dir, binary)
+    return [*command, *(word for name in _SWITCHED_OFF for word in ("--rename-command", name, ""))]
+
+
+def _redis_command(address: Mapping[str, str], data_dir: Path, binary: Path) -> list[str]:
+    """Keep the data on disk, and never evict a key."""
     options = {
-        "bind": HOST,
-        "port": str(port),
+        **address,
         "dir": str(data_dir),
         "appendonly": "yes",
         "appendfsync": "everysec",
@@ -147,19 +167,37 @@ async def _accepts_connections(host: str, port: int) -> bool:
     return True
 
 
+def _make_private(place: Path, data_dir: Path) -> None:
+    """Make the socket's directory, and close it and what Redis keeps to other users.
+
+    Raises:
+        ConfigurationError: the directory is another user's.
+    """
+    for directory in (data_dir, place):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if place.is_symlink() or place.stat().st_uid != os.getuid():
+        raise ConfigurationError(
+            f"{place} is another user's, so the ledger would not be this one's alone. Remove it, or choose another "
+            "data directory (HUB_DATA_DIR).",
+            code="embedded.redis.not_private",
+        )
+    place.chmod(0o700)
+    kept = data_dir / "appendonlydir"
+    for path in (kept, *kept.glob("*"), *data_dir.glob("appendonly.aof*"), *data_dir.glob("redis.log")):
+        if path.exists():
+            path.chmod(0o700 if path.is_dir() else 0o600)
+
+
 class EmbeddedProcess(ABC):
     """Common life of the embedded parts: `async with part:` or `await part.start()` and `await part.stop()`.
 
-    The port is chosen once, so a part that was stopped or killed comes back at the same address.
+    The address is chosen once, so a part that was stopped or killed comes back at the same one.
     """
 
     name: str
 
-    def __init__(
-        self, data_dir: Path, *, port: int | None = None, binary: Path | None = None, timeout: timedelta = START_TIMEOUT
-    ) -> None:
+    def __init__(self, data_dir: Path, *, binary: Path | None = None, timeout: timedelta = START_TIMEOUT) -> None:
         self.data_dir = data_dir
-        self.port = port or find_free_port()
         self._binary = binary
         self._timeout = timeout
         self._child: ChildProcess | None = None
@@ -225,10 +263,17 @@ class EmbeddedProcess(ABC):
 class EmbeddedBroker(EmbeddedProcess):
     """A Kafka-compatible broker that keeps everything in memory: what is in it is gone when it stops.
 
-    It has neither transactions nor an idempotent producer, and does not enforce the rebalance timeout.
+    It has neither transactions nor an idempotent producer, and does not enforce the rebalance timeout. Nor does it ask
+    who is there: any user of this machine can read and write what is in flight.
     """
 
     name = "broker"
+
+    def __init__(
+        self, data_dir: Path, *, port: int | None = None, binary: Path | None = None, timeout: timedelta = START_TIMEOUT
+    ) -> None:
+        super().__init__(data_dir, binary=binary, timeout=timeout)
+        self.port = port or find_free_port()
 
     @property
     def bootstrap(self) -> str:
@@ -245,18 +290,43 @@ class EmbeddedBroker(EmbeddedProcess):
 class EmbeddedRedis(EmbeddedProcess):
     """A real Redis whose append-only file in the data directory outlives it.
 
-    A file written by Redis 7 cannot be read by Redis 6: keep the same binary, or start with an empty directory.
+    A file written by Redis 7 cannot be read by Redis 6: keep the same binary, or start with an empty directory. It
+    listens on a socket in a directory that only this user can enter.
     """
 
     name = "redis"
 
+    def __init__(self, data_dir: Path, *, binary: Path | None = None, timeout: timedelta = START_TIMEOUT) -> None:
+        super().__init__(data_dir, binary=binary, timeout=timeout)
+        self._address: Path | None = None
+
+    @property
+    def address(self) -> Path:
+        """The socket: in the data directory, or, where that is too long a path for one, in a directory of its own."""
+        if self._address is None:
+            near = self.data_dir.resolve() / "run" / "redis.sock"
+            is_short = len(os.fsencode(near)) <= _LONGEST_ADDRESS
+            self._address = near if is_short else Path(tempfile.mkdtemp(prefix="hub-")) / "redis.sock"
+        return self._address
+
     @property
     def url(self) -> str:
         """Address for `Redis.from_url`."""
-        return f"redis://{HOST}:{self.port}/0"
+        return f"unix://{quote(str(self.address))}?db=0"
+
+    async def start(self) -> None:
+        """As every part; what an earlier release left readable for others is closed first."""
+        await asyncio.to_thread(_make_private, self.address.parent, self.data_dir)
+        await super().start()
+
+    async def stop(self) -> None:
+        """As every part; a directory of its own goes with it."""
+        await super().stop()
+        if self._address is not None and self._address.parent.parent != self.data_dir.resolve():
+            await asyncio.to_thread(shutil.rmtree, self._address.parent, ignore_errors=True)
 
     def _command(self) -> list[str]:
-        return redis_command(self.port, self.data_dir.resolve(), self._binary or find_redis_binary())
+        return private_redis_command(self.address, self.data_dir.resolve(), self._binary or find_redis_binary())
 
     async def _is_ready(self) -> bool:
         return await is_redis_ready(self.url)

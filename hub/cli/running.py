@@ -31,6 +31,7 @@ def announce(directory: Path, environment: Mapping[str, str]) -> Generator[None]
     path = directory / RUNNING
     # Its owner's only: the address of Redis may hold a password.
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as file:
+        path.chmod(0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate()
         file.write(json.dumps(running))
@@ -65,7 +66,7 @@ def make_key(directory: Path) -> str:
     """Return this machine's key for secrets at rest, made at the first start and readable by its owner only."""
     if (made := load_made_key(directory)) is not None:
         return made
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / SECRET_KEY
     path.touch(mode=0o600)
     path.write_text(fresh := secrets.token_urlsafe(32))

@@ -23,7 +23,8 @@ EMBEDDED_BROKER_ENVIRONMENT = {"HUB_KAFKA_SESSION_SECONDS": "3"}
 
 _EMBEDDED_WARNING = (
     "[bold yellow]The message broker is the embedded one: what is in flight is lost when it stops.[/] "
-    "Ledger and catch-up restore it at the next start. For production, set HUB_KAFKA_BOOTSTRAP."
+    "Ledger and catch-up restore it at the next start. It listens on 127.0.0.1 and asks for no password: any user "
+    "of this machine can read and write what is in flight. For production, set HUB_KAFKA_BOOTSTRAP."
 )
 
 

@@ -81,6 +81,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_ENVIRONMENT,
     ),
     Entry(
+        "embedded.redis.not_private",
+        "The directory of the embedded Redis belongs to another user of this machine.",
+        "Remove it, or set HUB_DATA_DIR to a directory of one's own.",
+        Page.HUB_ENVIRONMENT,
+    ),
+    Entry(
         "history.queued",
         "The invoice is of the past: a backfill or the sweep has it looked at, behind what happens now.",
         WAIT,

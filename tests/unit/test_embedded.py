@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from hub import embedded
 from hub.child_process import ChildProcess
@@ -22,6 +24,8 @@ from hub.embedded import (
     find_free_port,
     is_broker_ready,
     is_redis_ready,
+    packaged_redis_binary,
+    system_redis_binary,
 )
 from schemas.errors import ConfigurationError
 
@@ -112,15 +116,95 @@ async def test_redis_keeps_its_data_over_a_stop(tmp_path: Path) -> None:
 
 async def test_redis_never_evicts_a_key(tmp_path: Path) -> None:
     async with EmbeddedRedis(tmp_path) as part, Redis.from_url(part.url) as client:
-        assert await client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
-        assert await client.config_get("appendfsync") == {"appendfsync": "everysec"}
+        info = await client.info()
+        assert info["maxmemory_policy"] == "noeviction"
+        assert info["aof_enabled"] == 1
+
+
+def list_open_to_others(directory: Path) -> list[Path]:
+    kept = [path for path in directory.rglob("*") if not path.is_socket()]
+    assert len(kept) >= 3
+    return [path for path in kept if path.stat().st_mode & 0o077]
+
+
+REDIS_BINARIES = [found for found in (system_redis_binary(), packaged_redis_binary()) if found]
+
+
+@pytest.mark.parametrize("binary", REDIS_BINARIES, ids=str)
+async def test_redis_is_its_own_users_alone(binary: Path, tmp_path: Path) -> None:
+    """Over a port any local user could have it write a file of their choosing as the hub's user."""
+    async with EmbeddedRedis(tmp_path, binary=binary) as part, Redis.from_url(part.url) as client:
+        await client.set("invoice", "synced")
+        assert part.pid is not None
+        server = psutil.Process(part.pid)
+        assert [one for one in server.net_connections("inet") if one.status == psutil.CONN_LISTEN] == []
+        assert stat.S_IMODE(part.address.parent.stat().st_mode) == 0o700
+        assert stat.S_IMODE(part.address.stat().st_mode) & 0o077 == 0
+        assert await asyncio.to_thread(list_open_to_others, tmp_path) == []
+
+
+@pytest.mark.parametrize("binary", REDIS_BINARIES, ids=str)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("CONFIG", "SET", "dir", "/tmp"),
+        ("DEBUG", "SLEEP", "0"),
+        ("MODULE", "LOAD", "/tmp/x.so"),
+        ("REPLICAOF", "NO", "ONE"),
+        ("SLAVEOF", "NO", "ONE"),
+        ("MIGRATE", "127.0.0.1", "1", "key", "0", "10"),
+        ("ACL", "LIST"),
+    ],
+    ids=lambda one: one[0],
+)
+async def test_dangerous_commands_are_off(binary: Path, command: tuple[str, ...], tmp_path: Path) -> None:
+    async with EmbeddedRedis(tmp_path, binary=binary) as part, Redis.from_url(part.url) as client:
+        with pytest.raises(ResponseError, match="unknown command"):
+            await client.execute_command(*command)
+
+
+async def test_a_path_too_long_for_a_socket_gets_a_directory_of_its_own(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 60) / ("é" * 40)
+    async with EmbeddedRedis(deep) as part:
+        assert await answers(part)
+        place = part.address.parent
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+        await part.kill()
+        await part.start()
+        assert await answers(part)
+    assert not place.exists()
+
+
+async def test_a_path_with_odd_characters_is_found_by_its_url(tmp_path: Path) -> None:
+    async with EmbeddedRedis(tmp_path / "my hub 100% & ü?") as part:
+        assert await answers(part)
+
+
+async def test_what_an_earlier_release_left_open_is_closed(tmp_path: Path) -> None:
+    left = [tmp_path / "appendonlydir", tmp_path / "appendonlydir" / "x.aof", tmp_path / "redis.log", tmp_path / "run"]
+    (tmp_path / "appendonlydir").mkdir(mode=0o755)
+    (tmp_path / "run").mkdir(mode=0o777)
+    for path in left[1:3]:
+        path.touch(mode=0o644)
+    async with EmbeddedRedis(tmp_path):
+        assert [path for path in left if path.stat().st_mode & 0o077] == []
+
+
+async def test_a_socket_directory_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "run").symlink_to(elsewhere)
+    with pytest.raises(ConfigurationError, match="another user's"):
+        await EmbeddedRedis(tmp_path / "data").start()
 
 
 async def test_two_redis_never_share_a_data_directory(tmp_path: Path) -> None:
-    """Two servers appending to one file would destroy the ledger."""
-    async with EmbeddedRedis(tmp_path):
+    """Two servers appending to one file would destroy the ledger; and the first must stay in reach."""
+    async with EmbeddedRedis(tmp_path) as first:
         with pytest.raises(ConfigurationError, match="Another redis runs in"):
             await EmbeddedRedis(tmp_path).start()
+        assert await answers(first)
 
 
 @pytest.mark.parametrize(
