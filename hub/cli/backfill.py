@@ -10,7 +10,7 @@ from hub.backfill import Backfill, Backfills
 from hub.cli.context import Exit, choose_connection, confirm, fail, open_foundation, print_json, run_command
 from hub.cli.moments import parse_moment
 from hub.cli.replay import plan_window
-from hub.cli.wording import say
+from hub.cli.wording import name_command, say
 from hub.directory import Snapshot
 from mapping.eligibility import LONGEST_DRAFT
 
@@ -65,7 +65,8 @@ async def _ask(since: datetime, until: datetime | None, wanted: str | None, *, y
             )
         asked = Backfill(begin=since, end=end, asked_at=foundation.clock.now(), reached=since - LONGEST_DRAFT)
         if (before := await Backfills(foundation.redis).place(snapshot.connection.id, asked)) is not None:
-            fail(f"{_describe(before)} Wait for its end, or stop it: hub backfill --stop")
+            stop = name_command("backfill --stop", snapshot.connection.id)
+            fail(f"{_describe(before)} Wait for its end, or stop it: {stop}")
         await _show(foundation, snapshot.connection.id, asked, as_json=as_json)
 
 
@@ -108,13 +109,15 @@ async def _show(
         print_json({"connection": connection, "backfill": shown, "stopped": is_stopped, "waiting": waits})
         return
     if found is None:
-        say("No backfill was asked for. Ask for one: hub backfill --from DATE --dry-run")
+        ask = name_command("backfill --from DATE --dry-run", connection)
+        say(f"No backfill was asked for. Ask for one: {ask}")
         return
     say(f"{_describe(found)} {waits} invoices wait now (hub waiting).")
     if is_stopped:
         say("It is stopped; what waits goes on.")
     elif found.ended_at is None:
-        say("The services carry it out. See how far it is: hub backfill. Stop it: hub backfill --stop")
+        look, stop = (name_command(one, connection) for one in ("backfill", "backfill --stop"))
+        say(f"The services carry it out. See how far it is: {look}. Stop it: {stop}")
 
 
 def _describe(found: Backfill) -> str:

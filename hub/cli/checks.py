@@ -16,7 +16,7 @@ from hub.cli.context import print_json
 from hub.cli.settings_lists import list_problems
 from hub.cli.settings_names import fetch_names, find_problems, list_names, tell_lines
 from hub.cli.time_zone import describe_zone_risk
-from hub.cli.wording import say, show_table
+from hub.cli.wording import name_command, say, show_table
 from hub.clients import get_limiter_key
 from hub.directory import Snapshot
 from hub.gate import describe_system
@@ -36,7 +36,7 @@ _MARKS: dict[Verdict, Text] = {
 _NOBODY = "HUB-CHECK-0"
 _SLOW = timedelta(seconds=2)
 _MOST_COUNTED = 500
-_CORRECT = "Correct them: hub settings export, hub settings import; or make what is missing in Business Central."
+_CORRECT = "Correct the settings and import them, or make what is missing in Business Central. To see them: "
 _SIGNED_WITH_ANOTHER = (
     "Copy the signing secret of this very endpoint in Stripe (Developers, Webhooks), and add the connection again with "
     "--webhook-secret. Until then invoices arrive by polling."
@@ -89,7 +89,7 @@ async def _check_books(looks: "_ConnectionLooks", company: Check) -> list[Check]
     books = {
         "Customers": (looks.customers, "Give the app permission to read and insert customers."),
         "Sales invoices": (looks.invoices, "Give the app permission to read drafts and posted invoices."),
-        "Names in the settings": (looks.names, _CORRECT),
+        "Names in the settings": (looks.names, looks.correct),
     }
     if company.verdict == "problem":
         return [Check(name, "skipped", "not checked: see above") for name in books]
@@ -115,13 +115,15 @@ def judge_webhooks(secrets: int, refusals: Refusals | None) -> Check:
     )
 
 
-def judge_untold(untold: Mapping[str, str]) -> Check:
+def judge_untold(untold: Mapping[str, str], connection: str) -> Check:
     """Say whether Stripe's metadata tell what became of each invoice; what they do not, only the hub knows."""
     if not untold:
         return Check("Metadata", "ok", "Stripe takes what became of the invoices")
     invoice, why = next(iter(untold.items()))
     words = f"{len(untold)} invoices do not say what became of them, one is {invoice}: {why}"
-    return Check("Metadata", "warning", words, f"Remove the cause, then: hub replay {invoice}")
+    return Check(
+        "Metadata", "warning", words, f"Remove the cause, then: {name_command(f'replay {invoice}', connection)}"
+    )
 
 
 async def tell_count(found: AsyncIterator[object]) -> str:
@@ -162,6 +164,15 @@ class _ConnectionLooks:
     @property
     def _connection(self) -> Connection:
         return self.snapshot.connection
+
+    @property
+    def _resume(self) -> str:
+        return name_command("connections resume", self._connection.id)
+
+    @property
+    def correct(self) -> str:
+        """Say how settings are mended."""
+        return _CORRECT + name_command("settings export", self._connection.id)
 
     async def stripe_key(self) -> str:
         stripe = self.foundation.clients.stripe(self.snapshot)
@@ -217,7 +228,7 @@ class _ConnectionLooks:
         names = list_names(settings)
         company = await fetch_names(bc, names)
         if problems := [*list_problems(settings), *find_problems(settings, company)]:
-            return Check("Names in the settings", "problem", "\n".join(problems), _CORRECT)
+            return Check("Names in the settings", "problem", "\n".join(problems), self.correct)
         return f"all {len(names)} are there; lines are booked on {tell_lines(settings, company)}"
 
     async def limiter(self) -> Check:
@@ -238,15 +249,15 @@ class _ConnectionLooks:
 
     def settings(self) -> Check:
         if risks := self.snapshot.settings.describe_risks():
-            return Check("Settings", "warning", " ".join(risks), "Change doubt_window: hub settings import.")
+            return Check(
+                "Settings", "warning", " ".join(risks), "Change doubt_window in the settings, and import them."
+            )
         return Check("Settings", "ok", f"version {self.snapshot.settings_version}")
 
     def state(self) -> Check:
         if self._connection.paused:
-            return Check("State", "warning", "paused by a person", "hub connections resume")
+            return Check("State", "warning", "paused by a person", self._resume)
         for system, block in self.snapshot.blocks.items():
             words = f"blocked on {describe_system(system)} since {block.since:%Y-%m-%d %H:%M} UTC: {block.message}"
-            return Check(
-                "State", "problem", words, "Repair the cause; it goes on by itself, or: hub connections resume"
-            )
+            return Check("State", "problem", words, f"Repair the cause; it goes on by itself, or: {self._resume}")
         return Check("State", "ok", "dry run: nothing is written" if self._connection.dry_run else "active")

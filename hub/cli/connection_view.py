@@ -6,7 +6,7 @@ from rich.text import Text
 
 from hub.app import Foundation
 from hub.cli.connect import PreparedConnection, load_without_secrets
-from hub.cli.wording import say, show_table
+from hub.cli.wording import name_command, say, show_table
 from hub.directory import Snapshot
 from hub.gate import describe_system
 from schemas.connections import Connection
@@ -48,9 +48,10 @@ def show_added(prepared: PreparedConnection) -> None:
     say(f"Webhook to register in Stripe: POST {_webhook_path(connection)}")
     say(f"  with the events {', '.join(list_event_types(prepared.settings))}")
     if connection.dry_run:
-        say(("Dry run: nothing is written. End it with: hub connections live", "yellow"))
+        live = name_command("connections live", connection.id)
+        say((f"Dry run: nothing is written. End it with: {live}", "yellow"))
     if connection.paused:
-        say(("It is paused: hub connections resume", "yellow"))
+        say((f"It is paused. Go on: {name_command('connections resume', connection.id)}", "yellow"))
     if prepared.ends_dry_run:
         say((tell_dry_run_end(connection), "yellow"))
     for remark in prepared.remarks:
@@ -59,7 +60,7 @@ def show_added(prepared: PreparedConnection) -> None:
 
 def build_replay_hint(connection: Connection) -> str:
     """Build the command that makes the drafts which a dry run only told of."""
-    return f"hub replay --since {connection.go_live:%Y-%m-%dT%H:%M:%SZ}"
+    return name_command(f"replay --since {connection.go_live:%Y-%m-%dT%H:%M:%SZ}", connection.id)
 
 
 def tell_dry_run_end(connection: Connection) -> str:

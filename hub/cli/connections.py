@@ -24,7 +24,7 @@ from hub.cli.key_rotation import rotate_all
 from hub.cli.moments import parse_moment
 from hub.cli.removal import Removal, ask_removal, remove_connection
 from hub.cli.settings_file import load_settings_file
-from hub.cli.wording import say
+from hub.cli.wording import name_command, say
 from schemas.connections import Connection
 
 NAME = "connections"
@@ -179,7 +179,8 @@ def pause(connection: Wanted = None) -> None:
         async with open_foundation() as foundation:
             chosen = await choose_connection(foundation, connection)
             await foundation.directory.set_paused(chosen, paused=True)
-        say(f"{chosen} is paused within a second; what comes in waits. Go on: hub connections resume")
+        resume = name_command("connections resume", chosen)
+        say(f"{chosen} is paused within a second; what comes in waits. Go on: {resume}")
 
     run_command(work())
 

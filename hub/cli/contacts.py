@@ -8,7 +8,7 @@ import typer
 from connectors.business_central.models import Customer
 from hub.app import Foundation
 from hub.cli.context import Exit, choose_connection, fail, open_foundation, print_json, run_command
-from hub.cli.wording import say, show_table
+from hub.cli.wording import name_command, say, show_table
 from hub.customer_sync import CustomerSync, CustomerSyncs
 from hub.directory import Snapshot
 from hub.ledger import CustomerLink
@@ -75,7 +75,7 @@ def link(
     say(f"{named} is customer {linked.number} {linked.business_central_name} from now on.")
     for remark in linked.remarks:
         say((remark, "yellow"))
-    say("Replay what has failed: hub replay --failed")
+    say(f"Replay what has failed: {name_command('replay --failed', linked.connection)}")
 
 
 @app.command()

@@ -18,6 +18,7 @@ from hub.cli.checks import Check, check_connection, count_problems, judge_untold
 from hub.cli.context import Exit, err, find_environment, open_foundation, tell_redis
 from hub.cli.context import run_command as run_work
 from hub.cli.topic_reader import open_reader, quiet_kafka
+from hub.cli.wording import name_command
 from hub.config import HubConfig, find_unknown_names, load_config
 from hub.redis import run
 from hub.stopped import list_stopped, tell_stopped
@@ -217,9 +218,13 @@ async def _examine_connection(foundation: Foundation, connection: str) -> list[C
     waiting = await foundation.waiting.count(connection)
     failed = len(await foundation.ledger.list_failed(connection))
     found.append(Check("Waiting", "ok", f"{waiting} invoices wait"))
-    found.append(judge_untold(await foundation.ledger.load_untold(connection)))
+    found.append(judge_untold(await foundation.ledger.load_untold(connection), connection))
     if failed:
-        found.append(Check("Failed", "warning", f"{failed} invoices failed", "hub replay --failed --dry-run"))
+        found.append(
+            Check(
+                "Failed", "warning", f"{failed} invoices failed", name_command("replay --failed --dry-run", connection)
+            )
+        )
     return [replace(one, subject=connection) for one in found]
 
 

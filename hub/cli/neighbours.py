@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from hub.app import Foundation
+from hub.cli.wording import name_command
 from hub.redis import connection_key, run
 from schemas.connections import Connection
 from schemas.settings import Settings
@@ -44,7 +45,7 @@ def note_neighbours(
     others = [one for one in neighbours if one.id != known.id]
     remarks = [
         f"{one.id} joins the same account with the same company under another spelling, and drafts every invoice too. "
-        f"Stop one of them: hub connections pause --connection {one.id}."
+        f"Stop one of them: {name_command('connections pause', one.id)}"
         for one in others
         if _joins_the_same(one, known)
     ]

@@ -27,7 +27,7 @@ from hub.cli.context import (
 from hub.cli.moments import parse_moment
 from hub.cli.replay_plan import PlannedInvoice, ReplayPlanner, Verdict, count_verdicts
 from hub.cli.topic_reader import quiet_kafka
-from hub.cli.wording import say, show_table
+from hub.cli.wording import name_command, say, show_table
 from hub.directory import Snapshot
 from hub.stage.ports import Outgoing
 from hub.trace import begin_trace
@@ -141,7 +141,8 @@ async def _replay(selection: Selection, wanted: str | None, *, recreate: bool, a
         return
     say(f"{len(messages)} invoices go round again. Watch them: hub events tail")
     if snapshot.connection.paused:
-        say(("The connection is paused: they wait until hub connections resume.", "yellow"))
+        resume = name_command("connections resume", snapshot.connection.id)
+        say((f"The connection is paused, and they wait. Go on: {resume}", "yellow"))
 
 
 async def build_messages(
@@ -312,7 +313,8 @@ def _show(planned: Sequence[PlannedInvoice], snapshot: Snapshot) -> None:
     for guess, count in Counter(one.guess for one in planned if one.guess).items():
         say((f"Of {count}: {guess}", "yellow"))
     if snapshot.connection.dry_run:
-        say(("The connection is a dry run: a replay would only tell this. End it with: hub connections live", "yellow"))
+        live = name_command("connections live", snapshot.connection.id)
+        say((f"The connection is a dry run: a replay would only tell this. End it with: {live}", "yellow"))
     if snapshot.connection.paused or snapshot.blocks:
         state = "paused" if snapshot.connection.paused else "blocked"
         say((f"The connection is {state}: a replay would wait for it first.", "yellow"))

@@ -66,5 +66,5 @@ def describe_zone_risk(settings: Settings, told: str | None) -> str:
     known = f" The account's dashboard in Stripe is set to {told}." if told is not None else ""
     return (
         f"Nobody has chosen the company's time zone, so days are counted in UTC: near midnight an invoice gets another "
-        f"date than in your books.{known} Write time_zone: {wanted} (or Etc/UTC) into a file, and: hub settings import"
+        f"date than in your books.{known} Write time_zone: {wanted} (or Etc/UTC) into a file, and import it."
     )

@@ -8,7 +8,7 @@ import typer
 from hub.app import Foundation
 from hub.cli.context import choose_connection, open_foundation, print_json, run_command
 from hub.cli.moments import tell_duration
-from hub.cli.wording import say, show_table
+from hub.cli.wording import name_command, say, show_table
 from hub.waiting import WaitingEntry
 
 NAME = "waiting"
@@ -58,7 +58,9 @@ def _to_row(connection: str, entry: WaitingEntry) -> dict[str, Any]:
 def _show(rows: list[dict[str, Any]], now: datetime) -> None:
     columns = ("Invoice", "Due", "Waiting for", "Attempt", "Stage", "Why")
     show_table(columns, [_to_cells(row, now) for row in rows], whole=("Invoice",))
-    say(f"{len(rows)} wait. To let them be due now: hub connections resume")
+    say(f"{len(rows)} wait. To let them be due now:")
+    for connection in dict.fromkeys(row["connection"] for row in rows):
+        say(name_command("connections resume", connection))
 
 
 def _to_cells(row: dict[str, Any], now: datetime) -> tuple[str, ...]:

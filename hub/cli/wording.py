@@ -11,6 +11,11 @@ Part = str | tuple[str, str]
 """Plain text, or text and its style."""
 
 
+def name_command(command: str, connection: str) -> str:
+    """Name a command that can be pasted as it stands, also where there are several connections."""
+    return f"hub {command} --connection {connection}"
+
+
 def say(*parts: Part) -> None:
     """Print one line on stdout."""
     out.print(Text.assemble(*parts), soft_wrap=True)

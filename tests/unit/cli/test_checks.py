@@ -79,7 +79,7 @@ def test_a_clock_that_is_off_by_more_than_a_minute_is_a_problem(seconds: int, ve
 def test_invoices_that_stripe_says_nothing_of_are_a_warning(
     untold: dict[str, str], verdict: Verdict, words: str
 ) -> None:
-    check = judge_untold(untold)
+    check = judge_untold(untold, "con_1")
 
     assert check.verdict == verdict
     assert words in check.words
