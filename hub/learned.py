@@ -1,22 +1,26 @@
 """What Business Central has shown of its own rules: whether a customer's prices include tax, what VAT a line brings.
 
-Its API tells neither beforehand, only in documents. So each draft teaches, and the next is foretold by it. Facts live
-for a day: set-ups change, and what is wrong here would refuse invoices that Business Central takes.
+And which new customers get no posting groups. Its API tells none of it beforehand, only in documents. So each draft
+teaches, and the next is foretold by it. Facts live for a day: set-ups change, and what is wrong here would refuse
+invoices that Business Central takes.
 """
 
 import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from hub.redis import gross_prices_key, run, vat_facts_key
+from hub.redis import gross_prices_key, run, unbillable_key, vat_facts_key
 from mapping.taxes import LearnedVat, VatFact, VatKey
 
 _LIFE_SECONDS = 86_400
 # Facts of one VAT business posting group are read together, and kept in the process for this long.
 _FRESH_SECONDS = 30.0
+# Longer than the other facts: a person has to act, and their replay tries again whatever is known.
+_UNBILLABLE_LIFE = timedelta(days=30)
 
 
 @dataclass
@@ -57,6 +61,20 @@ class LearnedFacts:
             return False
         await run(self.redis.hset(gross_prices_key(company), customer_id, "1" if gross else "0"))
         return True
+
+    async def load_unbillable(self, company: str, template_by: str, now: datetime) -> datetime | None:
+        """Return when a new customer that got its posting groups by this was seen to have none; None if unknown."""
+        text = await run(self.redis.hget(unbillable_key(company), template_by))
+        seen = datetime.fromisoformat(text) if text else None
+        return seen if seen is not None and now - seen < _UNBILLABLE_LIFE else None
+
+    async def save_unbillable(self, company: str, template_by: str, now: datetime) -> None:
+        """Remember that no draft can be made for such a new customer."""
+        await run(self.redis.hset(unbillable_key(company), template_by, now.isoformat()))
+
+    async def drop_unbillable(self, company: str, template_by: str) -> None:
+        """Forget it: a draft was made for one."""
+        await run(self.redis.hdel(unbillable_key(company), template_by))
 
     async def save_vat(self, company: str, tax_area: str, facts: Mapping[VatKey, VatFact]) -> bool:
         """Remember what a document showed; True if something of it was not known."""

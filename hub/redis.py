@@ -109,6 +109,11 @@ def gross_prices_key(company_key: str) -> str:
     return f"hub:{{{company_key}}}:gross_prices"
 
 
+def unbillable_key(company_key: str) -> str:
+    """Hash: what new customers get their posting groups by -> when a draft for one showed that there are none."""
+    return f"hub:{{{company_key}}}:unbillable"
+
+
 def vat_facts_key(company_key: str, tax_area: str) -> str:
     """Hash: what a line is booked on -> its VAT for customers of this VAT business posting group."""
     return f"hub:{{{company_key}}}:vat:{tax_area}"

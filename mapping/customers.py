@@ -71,6 +71,11 @@ class NewCustomerPayload:
     sources: dict[str, str]
     """Where each field came from, for the reader of a preview."""
 
+    @property
+    def template_by(self) -> str:
+        """What Business Central chooses the template of its posting groups by: `DE/Company`, or `/Person`."""
+        return f"{self.payload.get('country', '')}/{self.payload.get('type', '')}"
+
 
 def build_new_customer(
     party: Party, settings: Settings, books: Books, invoice: Invoice, customer: Customer | None = None

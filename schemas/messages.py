@@ -114,6 +114,8 @@ class CustomerMatch(Contract):
     """For the reader: `linked before`, `email = billing@example.com`, `created`."""
     tax_area: str = ""
     """Id of its VAT business posting group (or tax area), as it was when it was found; empty where not known."""
+    template_by: str = ""
+    """Of one just created: by what Business Central chose its posting groups, as `DE/Company`."""
 
 
 class ContactResolved(Message):

@@ -124,7 +124,7 @@ class World:
 
     def build_search(self) -> CustomerSearch:
         index = CustomerIndex(self.ledger.redis, self.own_clock, self.ledger.lease_life)
-        return CustomerSearch(index, self.mapper.gatherer)
+        return CustomerSearch(index, self.mapper.gatherer, self.mapper.learned)
 
     async def open(
         self,

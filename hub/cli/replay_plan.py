@@ -314,6 +314,7 @@ class ReplayPlanner:
         if found is not None:
             return _Seeking(found.decide(question.seeker), notes=gone)
         new = await self.search.build_new(question)
+        await self.search.check_billable(question, new, self.clock.now(), tries=False)
         return _Seeking(None, new, (*gone, *new.notes), held.find_intent())
 
     async def _look(self, due: _Due) -> SalesInvoice | None:

@@ -30,6 +30,13 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_CUSTOMERS,
     ),
     Entry(
+        "contact.country.unbillable",
+        "No draft can be made for a new customer of this country: the last one got no posting groups.",
+        "Add a template for the country under API Setup; for customers without one fill in the address in Stripe, or "
+        "name a country in customers.new.without_country. Then replay: the hub tries it.",
+        Page.BC_API_SETUP,
+    ),
+    Entry(
         "contact.country.unknown",
         "Business Central does not have the country of the Stripe customer.",
         "Create it there, or name Business Central's own code under customers.new.by_country; then replay.",

@@ -32,4 +32,4 @@ def build_app(foundation: Foundation) -> Service:
 def build_search(foundation: Foundation) -> CustomerSearch:
     """Build what finds customers, for the service and for commands that tell what it would find."""
     index = CustomerIndex(foundation.redis, foundation.clock, foundation.ledger.lease_life)
-    return CustomerSearch(index, foundation.mapper.gatherer)
+    return CustomerSearch(index, foundation.mapper.gatherer, foundation.mapper.learned)

@@ -132,6 +132,23 @@ def build_number_unknown(seeker: Seeker) -> Refused:
     )
 
 
+def build_unbillable(seeker: Seeker, country: str) -> Refused:
+    """Say that no draft could be made for a customer that would be created, as the last one like it has shown."""
+    where = f"of country {country}" if country else "without a country"
+    fix = (
+        f"Add a template for {country} under API Setup in Business Central"
+        if country
+        else "Fill in the address on the Stripe customer, name a country in the settings "
+        "(customers.new.without_country), or add a template for none under API Setup in Business Central"
+    )
+    return Refused(
+        f"No customer was created for '{seeker.party.label}': the last new one {where} got no posting groups from "
+        "Business Central, so no draft could be made for it.",
+        code="contact.country.unbillable",
+        fix=f"{fix}; then replay.",
+    )
+
+
 def build_not_found(wanted: Sequence[Wanted], seeker: Seeker) -> Refused:
     """Say that no rule found anybody, and that none is created."""
     tried = "; ".join(one.words for one in wanted)

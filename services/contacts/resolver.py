@@ -80,7 +80,7 @@ class CustomerResolver:
         async with self._locks.setdefault(f"{connection}/{stripe_customer}", asyncio.Lock()):
             link = await self.ledger.load_customer_link(connection, stripe_customer)
             if link is not None and not is_replay and not link.doubted:
-                return link.customer.model_copy(update={"how": "linked before"}), ()
+                return link.customer.model_copy(update={"how": "linked before", "template_by": ""}), ()
             if link is not None and (linked := await self._check_link(snapshot, stripe_customer, link, bc)) is not None:
                 return linked, ()
             question = await self.search.ask(snapshot, invoice, stripe, bc, asked_at, is_fresh=is_replay)
@@ -138,12 +138,13 @@ class CustomerResolver:
         if (found := await self.search.find(question, held)) is not None:
             return await self._take(question, creator, held, found)
         new = await self.search.build_new(question)
+        await self.search.check_billable(question, new, self.clock.now(), tries=question.is_fresh)
         if question.snapshot.connection.dry_run:
             return WouldCreate(new.payload), new.notes
         await self._check_may_create(question, held)
         created, notes = await creator.make(new)
         await self.search.index.put(question.company, (created,))
-        match = use_customer(created, "created")
+        match = use_customer(created, "created").model_copy(update={"template_by": new.template_by})
         return await self._link(question, match, created, is_ours=True), notes
 
     async def _take(self, question: Question, creator: CustomerCreator, held: Held, found: Found) -> Resolved:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from connectors.business_central.models import Customer
 from hub.directory import Snapshot
+from hub.learned import LearnedFacts
 from hub.ledger import CustomerLink
 from hub.materials import FRESH_AGE, RECENT_AGE, USUAL_AGE, MaterialsGatherer, StripeCatalog
 from mapping.customers import NewCustomerPayload, build_new_customer, list_customer_lists
@@ -25,11 +26,14 @@ from services.contacts.decide import (
     build_not_found,
     build_number_unknown,
     build_pinned_gone,
+    build_unbillable,
     decide_match,
 )
 from services.contacts.index import Company, CustomerIndex
 from services.contacts.ports import CustomerReader
 
+# What many are replayed for at once is tried by the first of them.
+_JUST_SEEN = timedelta(minutes=10)
 # Stripe tells times in whole seconds: something happened up to so much later.
 _WHOLE_SECONDS = timedelta(seconds=1)
 
@@ -81,6 +85,7 @@ class CustomerSearch:
 
     index: CustomerIndex
     gatherer: MaterialsGatherer
+    learned: LearnedFacts
 
     async def ask(
         self,
@@ -155,6 +160,23 @@ class CustomerSearch:
         if seeker.number and normalise_code(str(built.payload.get("number", ""))) != normalise_code(seeker.number):
             raise build_number_unknown(seeker)
         return built
+
+    async def check_billable(self, question: Question, new: NewCustomerPayload, now: datetime, *, tries: bool) -> None:
+        """Make sure that a draft could be made for a new customer, as far as the last one like it has shown.
+
+        Args:
+            question: Whose customer it would be.
+            new: What would be created.
+            now: The time.
+            tries: A person asks, who may have mended the set-up: try, unless it was just seen after they asked.
+
+        Raises:
+            Refused: the last one got no posting groups.
+        """
+        company = question.snapshot.connection.company_key
+        seen = await self.learned.load_unbillable(company, new.template_by, now)
+        if seen is not None and not (tries and (seen < question.asked_at or now - seen > _JUST_SEEN)):
+            raise build_unbillable(question.seeker, str(new.payload.get("country", "")))
 
     async def gather_books(self, question: Question, *, max_age: float = USUAL_AGE) -> Books:
         """Gather the lists that a customer is built by, none older than `max_age` seconds, or fresh."""

@@ -25,6 +25,7 @@ from services.invoices.protocol import DraftProtocol, HeldInvoice, Wanted
 
 # Finalized invoices hardly change, but one can be voided while its message waits in a backlog.
 _FRESH = timedelta(minutes=2)
+_NO_POSTING_GROUPS = "bc.customer.posting_group"
 _CUSTOMER_REFUSED = frozenset({"bc.customer.blocked", "bc.customer.unknown"})
 _CLOSED = Closed("The invoice was voided or deleted in Stripe.", code="invoice.closed.meanwhile")
 
@@ -96,10 +97,13 @@ class InvoicesHandler:
             document = await protocol.run()
         except HubError as error:
             error.evidence = tuple(protocol.attempts)
+            if error.code == _NO_POSTING_GROUPS:
+                await self._learn_billable(wanted, is_billable=False)
             if error.code in _CUSTOMER_REFUSED:
                 # The next invoice of this customer looks at it first, and says so or looks for another.
                 await self.ledger.doubt_customer_link(message.connection, message.invoice.customer or "")
             raise
+        await self._learn_billable(wanted, is_billable=True)
         owners = self.ledger.owners(wanted.snapshot.connection.company_key)
         owner = name_owner(message.connection, message.invoice.id)
         doubles = DoubleRemover(bc, self.clock, owners, owner, wanted.mapped, wanted.customer.id, protocol.attempts)
@@ -107,6 +111,16 @@ class InvoicesHandler:
             await doubles.remove(document.id)
         notes = (*message.notes, *wanted.mapped.notes, *protocol.notes)
         return await self._conclude(message, wanted, document, Told(protocol.attempts, notes), doubles.left)
+
+    async def _learn_billable(self, wanted: Wanted, *, is_billable: bool) -> None:
+        """Remember whether a customer just created got posting groups: the next like it is created only then."""
+        company, template_by = wanted.snapshot.connection.company_key, wanted.customer.template_by
+        if not template_by:
+            return
+        if is_billable:
+            await self.mapper.learned.drop_unbillable(company, template_by)
+        else:
+            await self.mapper.learned.save_unbillable(company, template_by, self.clock.now())
 
     async def _conclude(
         self, message: ContactResolved, wanted: Wanted, document: BcDocument, told: Told, doubles: Sequence[str]

@@ -1,6 +1,7 @@
 """Codes of invoices, their customers and the settings: what the hub itself decides."""
 
 from collections.abc import AsyncGenerator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from hub.ledger import CustomerLink
@@ -570,3 +571,34 @@ async def resume_the_connection(shop: Relay) -> Steps:
     await shop.foundation.directory.set_paused(shop.connection.id, paused=True)
     yield await shop.invoice(tax=await shop.rate("25"))
     await shop.resume()
+
+
+@advice("contact.country.unbillable")
+async def add_a_template_for_the_country(shop: Relay) -> Steps:
+    await _allow_templates(shop, "DE")
+    yield await _learn_of(shop, "NZ")
+    await _allow_templates(shop, "NZ")
+    shop.clock.ahead += timedelta(minutes=11)
+
+
+@advice("contact.country.unbillable")
+async def name_a_country_for_customers_without_one(shop: Relay) -> Steps:
+    await _allow_templates(shop, "NZ")
+    yield await _learn_of(shop, None)
+    await shop.set(customers__new__without_country="NZ")
+
+
+async def _learn_of(shop: Relay, country: str | None) -> dict[str, Any]:
+    """Let one new customer of a country show that there is no template; returns the invoice of another."""
+    first, second = [
+        await shop.invoice(await shop.add_customer(**{"address[country]": country}), tax=await shop.rate("0"))
+        for _ in range(2)
+    ]
+    assert (await shop.bring(first)).code == "bc.customer.posting_group"
+    return second
+
+
+async def _allow_templates(shop: Relay, country: str) -> None:
+    """Have one template, for customers of one country."""
+    groups = dict.fromkeys(("genBusPostingGroup", "vatBusPostingGroup", "customerPostingGroup"), "EXPORT")
+    await shop.seed(templates=[{"code": "EXPORT", "countries": [country], "paymentTermsCode": "", **groups}])

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from connectors.business_central.client import BusinessCentralClient
 from hub.directory import Snapshot
+from hub.learned import LearnedFacts
 from hub.materials import MaterialsGatherer
 from hub.redis import build_redis
 from schemas.customer_settings import CustomerSettings
@@ -109,7 +110,7 @@ async def run(redis_url: str) -> AsyncGenerator[Run]:
             limiter=None,
         )
         index = CustomerIndex(redis, FakeClock(datetime.now(UTC)), timedelta(seconds=60))
-        yield Run(books, CustomerSearch(index, MaterialsGatherer()), bc, build_snapshot(), sides)
+        yield Run(books, CustomerSearch(index, MaterialsGatherer(), LearnedFacts(redis)), bc, build_snapshot(), sides)
     await redis.aclose(close_connection_pool=True)
 
 

@@ -174,3 +174,45 @@ async def test_odd_texts_never_stop_an_invoice(shop: Relay, email: str) -> None:
 
     assert card["email"] in {"", email}
     assert len(card["displayName"]) <= 100
+
+
+async def test_a_country_without_a_template_costs_one_customer_until_it_has_one(shop: Relay) -> None:
+    """Learned by the first draft, told of the next, tried again by the replay of a person."""
+    kiwi = {"address[country]": "NZ", "tax_id_data[0][type]": None, "tax_id_data[0][value]": None}
+    first = await shop.invoice(await add(shop, "DE", **kiwi), tax=await shop.rate("0"))
+    assert (await shop.bring(first)).code == "bc.customer.posting_group"
+
+    invoices = [await shop.invoice(await add(shop, "DE", **kiwi), tax=await shop.rate("0")) for _ in range(3)]
+    results = [await shop.bring(one) for one in invoices]
+    assert {one.code for one in results} == {"contact.country.unbillable"}
+    assert "the last new one of country NZ got no posting groups" in results[0].reason
+    assert "Add a template for NZ" in results[0].reason
+    assert len((await shop.dump())["customers"]) == 2
+
+    again = await shop.replay(invoices[0], occurred_at=shop.clock.now())
+    assert again.code == "bc.customer.posting_group"
+    assert (await shop.bring(invoices[1])).code == "contact.country.unbillable"
+
+    template = {"code": "EXPORT", "countries": ["NZ"], "genBusPostingGroup": "EXPORT", "vatBusPostingGroup": "EXPORT",
+                "customerPostingGroup": "EXPORT", "paymentTermsCode": ""}  # fmt: skip
+    await shop.seed(templates=[template])
+    assert (await shop.replay(invoices[1], occurred_at=shop.clock.now())).outcome == "synced"
+    assert (await shop.bring(invoices[2])).outcome == "synced"
+    assert len((await shop.dump())["customers"]) == 5
+
+
+async def test_the_settings_name_a_country_for_customers_without_one(shop: Relay) -> None:
+    nowhere = {f"address[{name}]": None for name in ("country", "postal_code", "city", "line1")}
+    nameless = {"tax_id_data[0][type]": None, "tax_id_data[0][value]": None}
+    invoices = [
+        await shop.invoice(await add(shop, "DE", **nowhere, **nameless), tax=await shop.rate("0")) for _ in range(2)
+    ]
+    assert (await shop.bring(invoices[0])).code == "bc.customer.posting_group"
+    refused = await shop.bring(invoices[1])
+    assert refused.code == "contact.country.unbillable"
+    assert "customers.new.without_country" in refused.reason
+
+    await shop.set(customers__new__without_country="DK")
+    result = await shop.replay(invoices[1])
+    assert result.outcome == "synced", result.reason
+    assert any("it got DK, as the settings say" in note for note in result.notes)
