@@ -1,7 +1,10 @@
 """The built-in data: one tenant, one app, one environment, one company ready to invoice."""
 
+from decimal import Decimal
 from typing import Any
 
+from simulators.business_central.microsoft_tables import INVOICE_ROUNDING, VAT_FORMATS
+from simulators.business_central.post_code_lists import POST_CODES
 from simulators.business_central.values import to_wire
 from simulators.business_central.vat import precision_of
 
@@ -66,6 +69,9 @@ def default_seed() -> dict[str, Any]:
                 "name": COMPANY,
                 "id": COMPANY_ID,
                 "currency": "EUR",
+                "information": {"country": HOME_COUNTRY},
+                "vatFormats": VAT_FORMATS,
+                "postCodes": POST_CODES[HOME_COUNTRY],
                 **_tax_sections(),
                 **_master_data(),
                 **_objects(),
@@ -105,6 +111,11 @@ def _tax_sections() -> dict[str, Any]:
     }
 
 
+def _invoice_precision(code: str, places: str) -> Decimal:
+    """Return what posting rounds to: Microsoft's value where it is more than the smallest unit."""
+    return Decimal(INVOICE_ROUNDING[code][0]) if code in INVOICE_ROUNDING else precision_of(places)
+
+
 def _master_data() -> dict[str, Any]:
     return {
         "series": {
@@ -121,7 +132,7 @@ def _master_data() -> dict[str, Any]:
                 "displayName": name,
                 "symbol": symbol,
                 "amountDecimalPlaces": places,
-                "amountRoundingPrecision": to_wire(precision_of(places)),
+                "amountRoundingPrecision": to_wire(_invoice_precision(code, places)),
                 "rate": rate,
             }
             for code, (name, symbol, places, rate) in CURRENCIES.items()
@@ -132,6 +143,13 @@ def _master_data() -> dict[str, Any]:
             {"code": "14 DAYS", "displayName": "Net 14 days", "dueDateCalculation": "14D"},
             {"code": "COD", "displayName": "Cash on delivery", "dueDateCalculation": "0D"},
             {"code": "CM", "displayName": "Current month", "dueDateCalculation": "CM"},
+            {
+                "code": "1M(8D)",
+                "displayName": "1 Month/2% 8 days",
+                "dueDateCalculation": "1M",
+                "discountDateCalculation": "8D",
+                "discountPercent": 2,
+            },
         ],
         "paymentMethods": [{"code": "BANK", "displayName": "Bank"}, {"code": "CARD", "displayName": "Card"}],
         "shipmentMethods": [{"code": "EXW", "displayName": "Ex works"}],
@@ -155,6 +173,7 @@ def _master_data() -> dict[str, Any]:
         "setup": {
             "global_dimension_1": "DEPARTMENT",
             "global_dimension_2": "CUSTOMERGROUP",
+            "invoice_rounding": True,
             "invoice_rounding_account": "6910",
         },
         "salespeople": ["JO", "LT"],

@@ -487,6 +487,7 @@ async def test_the_mapping_finds_its_lists_on_a_real_company(client: BusinessCen
         "14 DAYS": 14,
         "COD": 0,
         "CM": None,
+        "1M(8D)": None,
     }
     assert {"STANDARD", "REDUCED", "ZERO"} <= set(books.tax_codes)
     assert books.dimensions["DEPARTMENT"] == {"SALES", "PROD"}

@@ -140,3 +140,15 @@ async def test_the_whole_danish_list_is_there(books: Books) -> None:
     for code, city in (("2000", "Frederiksberg"), ("8000", "Arhus C"), ("9990", "Skagen")):
         customer = await company.ok("POST", "customers", {"displayName": "X", "country": "NO", "postalCode": code})
         assert (customer["country"], customer["city"]) == ("DK", city)
+
+
+async def test_the_built_in_company_has_formats_post_codes_and_rounding_too(books: Books) -> None:
+    error = await books.refused("POST", "customers", {"displayName": "X", "taxRegistrationNumber": "SE556677889901"})
+    assert error[2] == "The following formats are acceptable: DE#########, #########"
+    customer = await books.customer(country="NO", postalCode="20097")
+    assert (customer["country"], customer["city"]) == ("DE", "Hamburg")
+    draft = await books.invoice(PLAIN | {"unitPrice": 100.3}, currencyCode="HUF")
+    assert draft["totalAmountIncludingTax"] == pytest.approx(125.38)
+    assert (await books.post(draft))["totalAmountIncludingTax"] == 125
+    terms = {row["code"]: row["discountPercent"] for row in await books.rows("paymentTerms")}
+    assert (terms["1M(8D)"], terms["30 DAYS"]) == (2, 0)
