@@ -4,7 +4,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from mapping.bc_fields import BcField, Entity, FieldType, find_obstacle, get_credit_memo_field, get_field
@@ -14,6 +14,7 @@ from mapping.templates import TemplateError, render_template
 from mapping.text import Notes, fit_code, fit_email, fit_phone, fit_text, tidy
 from schemas.errors import Refused
 from schemas.field_mappings import FieldMapping
+from schemas.money import read_number
 from schemas.stripe_objects import Customer, Invoice, Line, Price, Product
 
 Value = str | bool | int | Decimal
@@ -145,10 +146,10 @@ def _read_date(text: str, _: BcField) -> str | None:
 
 def _read_decimal(text: str, _: BcField) -> Decimal | None:
     try:
-        number = Decimal(text)
-    except InvalidOperation:
+        number = read_number(text)
+    except ValueError:
         return None
-    return number if number.is_finite() and abs(number) < _DECIMAL_LIMIT else None
+    return number if abs(number) < _DECIMAL_LIMIT else None
 
 
 def _read_int(text: str, _: BcField) -> int | None:

@@ -225,8 +225,16 @@ def _date(value: object, form: object = "%Y-%m-%d", *, context: RenderContext) -
     for found in _DIRECTIVE.finditer(pattern):
         if found[1] not in _DIRECTIVES:
             raise refuse(f"the form of the date has “{found[0]}”; write it like %d.%m.%Y")
-    zone = ZoneInfo(to_text(context.resolve(TIME_ZONE, default="UTC")))
-    return _read_moment(text, zone).strftime(pattern)
+    return _read_moment(text, _find_zone(context)).strftime(pattern)
+
+
+def _find_zone(context: RenderContext) -> ZoneInfo:
+    """Find the company's time zone, which comes from the settings: a name that a template assigns is not it."""
+    name = str(context.globals.get(TIME_ZONE, "UTC"))
+    try:
+        return ZoneInfo(name)
+    except (ValueError, LookupError, OSError) as error:
+        raise refuse(f"there is no time zone “{name[:40]}”") from error
 
 
 def _read_moment(text: str, zone: ZoneInfo) -> datetime | date:

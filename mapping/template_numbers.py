@@ -1,13 +1,19 @@
 """Arithmetic in templates: exact, never by floats, rounded half away from zero; as in Liquid, null counts as 0."""
 
-from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Collection, Mapping
+from decimal import Decimal
+from typing import cast
 
 from liquid.exceptions import FilterArgumentError
 from liquid.undefined import is_undefined
 
+from schemas.money import TooManyDigits, read_number
+
 Number = int | Decimal
 _LIMIT = Decimal(10) ** 18
+_MOST_PARTS = 200
+"""Values of a list or an object that is written out, each of so many characters."""
+_CHARACTERS = 50
 _DECIMALS = 6
 
 
@@ -15,9 +21,29 @@ def to_text(value: object) -> str:
     """Write a value as a template prints it: nothing for null, true and false in lower case."""
     if value is None or is_undefined(value):
         return ""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return str(value).lower()
-    return value if isinstance(value, str) else str(value)
+    if isinstance(value, list | tuple | dict):
+        _check_parts(cast("Collection[object]", value))
+    return str(value)
+
+
+def _check_parts(value: Collection[object]) -> None:
+    """Refuse what would take long to write out: a whole invoice with its lines is no text."""
+    left, open_ = _MOST_PARTS, [value]
+    while open_:
+        parts = open_.pop()
+        left -= 1 + len(parts)
+        if left < 0:
+            raise refuse("a list or an object is no text; name one of its values")
+        inner = cast("Mapping[str, object]", parts).values() if isinstance(parts, Mapping) else parts
+        for one in inner:
+            if isinstance(one, str):
+                left -= len(one) // _CHARACTERS
+            elif isinstance(one, list | tuple | dict):
+                open_.append(cast("Collection[object]", one))
 
 
 def to_number(value: object) -> Number:
@@ -30,9 +56,12 @@ def to_number(value: object) -> Number:
         return _check_size(value)
     text = to_text(value).strip() or "0"
     try:
-        return _check_size(Decimal(text))
-    except InvalidOperation as error:
+        number = read_number(text)
+    except TooManyDigits as error:
+        raise refuse("a number is too large, or has too many decimals") from error
+    except ValueError as error:
         raise refuse(f"“{text[:30]}” is no number") from error
+    return _check_size(number)
 
 
 def to_whole(value: object) -> int:

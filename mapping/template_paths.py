@@ -39,7 +39,10 @@ def list_references(text: str) -> tuple[Reference, ...]:
         TemplateError: it can't be parsed.
     """
     template = parse_template(text)
-    return tuple(_Reader(template).read(template.nodes, {}))
+    try:
+        return tuple(_Reader(template).read(template.nodes, {}))
+    except RecursionError as error:
+        raise TemplateError("it is nested too deep") from error
 
 
 def list_roots(mappings: Iterable[FieldMapping]) -> frozenset[str]:

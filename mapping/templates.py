@@ -4,12 +4,15 @@ Time is bounded in steps and not in seconds, so that a template which works in a
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
-from liquid import BoundTemplate, Environment, RenderContext, Token, builtin
+from liquid import BoundTemplate, Environment, Expression, Node, RenderContext, Token, TokenStream, builtin
+from liquid.builtin.expressions.logical import ContainsExpression
+from liquid.builtin.expressions.loop import LoopExpression
+from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.tags import (
     assign_tag,
     capture_tag,
@@ -24,6 +27,7 @@ from liquid.builtin.tags import (
 from liquid.exceptions import (
     BlockNestingError,
     LiquidError,
+    LiquidSyntaxError,
     LocalNamespaceLimitError,
     LoopIterationLimitError,
     OutputStreamLimitError,
@@ -43,22 +47,6 @@ OUTPUT_LIMIT = 16_000
 _MISSING = object()
 _LONG = 50
 """Characters of a value that cost one more step."""
-_TAGS = (
-    builtin.content.Literal,
-    builtin.output.Output,
-    builtin.illegal.Illegal,
-    assign_tag.AssignTag,
-    capture_tag.CaptureTag,
-    case_tag.CaseTag,
-    comment_tag.CommentTag,
-    echo_tag.EchoTag,
-    for_tag.ForTag,
-    for_tag.BreakTag,
-    for_tag.ContinueTag,
-    if_tag.IfTag,
-    inline_comment_tag.InlineCommentTag,
-    unless_tag.UnlessTag,
-)
 _FILTERS = build_filters()
 # Liquid takes a second to read names in brackets in brackets, a thousand deep.
 _NESTED = re.compile(r"(\[[^\[\]]*){10}")
@@ -78,6 +66,34 @@ class TemplateError(Exception):
     def place(self) -> str:
         """Where in the template, for the reader."""
         return f"line {self.line}, column {self.column}" if self.line else ""
+
+
+class _BoundedLoop(LoopExpression):
+    """A loop over no more than a list may have, before it is turned round, cut or skipped through."""
+
+    __slots__ = ()
+
+    def _to_iter(self, obj: object, context: RenderContext) -> tuple[Iterator[Any], int]:
+        if isinstance(obj, range) and obj.stop - obj.start > LIST_LIMIT:
+            raise LoopIterationLimitError("loop iteration limit reached", token=None)
+        return super()._to_iter(obj, context)
+
+
+class _ForTag(for_tag.ForTag):
+    def parse(self, stream: TokenStream) -> Node:
+        node = super().parse(stream)
+        if isinstance(node, for_tag.ForNode):
+            loop = node.expression
+            node.expression = _BoundedLoop(
+                loop.token,
+                loop.identifier,
+                loop.iterable,
+                limit=loop.limit,
+                offset=loop.offset,
+                reversed_=loop.reversed,
+                cols=loop.cols,
+            )
+        return node
 
 
 class _Context(RenderContext):
@@ -126,6 +142,24 @@ class _Context(RenderContext):
             raise ResourceLimitError(f"it takes more than {STEP_LIMIT:,} steps", token=None)
 
 
+_TAGS = (
+    builtin.content.Literal,
+    builtin.output.Output,
+    builtin.illegal.Illegal,
+    assign_tag.AssignTag,
+    capture_tag.CaptureTag,
+    case_tag.CaseTag,
+    comment_tag.CommentTag,
+    echo_tag.EchoTag,
+    _ForTag,
+    for_tag.BreakTag,
+    for_tag.ContinueTag,
+    if_tag.IfTag,
+    inline_comment_tag.InlineCommentTag,
+    unless_tag.UnlessTag,
+)
+
+
 class _Environment(Environment):
     """No `include` or `render`, no counters that outlive a value, and only our filters."""
 
@@ -165,7 +199,8 @@ def parse_template(text: str) -> BoundTemplate:
         # The context measures the body of loops by the template's length, which it knows by name.
         template = _ENVIRONMENT.from_string(text, name=text)
         filters = template.analyze(include_partials=False).filters
-    except (LiquidError, RecursionError) as error:
+        _refuse_searched_ranges(template.nodes, RenderContext(template))
+    except Exception as error:  # a template of the user's: whatever it does to Liquid is its fault
         raise _explain(text, error) from error
     for name, spans in filters.items():
         if name not in _FILTERS:
@@ -186,7 +221,7 @@ def render_template(text: str, context: Mapping[str, Any]) -> str:
     try:
         # What template.render() does, less copies of the context.
         template.render_with_context(_Context(template, globals=context), buffer)
-    except (LiquidError, RecursionError, ValueError, TypeError, ArithmeticError, LookupError) as error:
+    except Exception as error:  # as above
         raise _explain(text, error) from error
     return buffer.getvalue()
 
@@ -202,6 +237,21 @@ def find_place(text: str, index: int) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
+def _refuse_searched_ranges(nodes: Iterable[Node], context: RenderContext) -> None:
+    """Refuse `(1..99999999) contains x`: it would be searched one by one, and nothing counts that."""
+    for node in nodes:
+        for expression in node.expressions():
+            _refuse_searched_range(expression)
+        _refuse_searched_ranges(node.children(context, include_partials=False), context)
+
+
+def _refuse_searched_range(expression: Expression) -> None:
+    if isinstance(expression, ContainsExpression) and isinstance(expression.left, RangeLiteral):
+        raise LiquidSyntaxError("a range can't be searched; compare with its ends", token=expression.token)
+    for child in expression.children():
+        _refuse_searched_range(child)
+
+
 def _weigh(value: object) -> int:
     """Count the steps that a long value costs.
 
@@ -213,7 +263,7 @@ def _weigh(value: object) -> int:
     elif isinstance(value, list | tuple | dict):
         size, limit, cost = len(value), LIST_LIMIT, len(value)
     elif isinstance(value, range):
-        size, limit, cost = value.stop - value.start, LIST_LIMIT, 0
+        size, limit, cost = value.stop - value.start, LIST_LIMIT, 0  # len() of a longer one fails
     else:
         return 0
     if size > limit:

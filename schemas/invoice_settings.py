@@ -4,17 +4,30 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from schemas.contract import Form
+from schemas.money import require_digits
 
 STORED = "stored"
 """In the context of a validation: the settings were saved by an earlier version, and must be read all the same."""
 
 BcCode = Annotated[str, StringConstraints(min_length=1, max_length=20, to_upper=True, strip_whitespace=True)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40)]
-Percent = Annotated[Decimal, BeforeValidator(lambda value: str(value) if isinstance(value, float) else value)]
+Percent = Annotated[
+    Decimal,
+    BeforeValidator(lambda value: str(value) if isinstance(value, float) else value),
+    AfterValidator(require_digits),
+]
 """A percentage: YAML's 8.875 is read as the decimal that it is written as."""
 
 

@@ -1,7 +1,8 @@
 """Amounts: integers in Stripe's minor units here, Decimal in Business Central's units there. Never float."""
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Final
 
 from schemas.errors import Refused
 
@@ -17,6 +18,49 @@ _TWO_DECIMAL = frozenset(
     "PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD STD SZL THB TJS TOP TRY TTD TWD TZS UAH USD UYU "
     "UZS WST XCD XCG YER ZAR ZMW".split()
 )
+
+LONGEST_NUMBER: Final = 60
+"""Digits of a number written out in full, before and behind the point together."""
+
+
+class TooManyDigits(ValueError):  # noqa: N818 - it is told of a value
+    """A number has more digits than any amount, price, quantity or rate."""
+
+    def __init__(self) -> None:
+        super().__init__("a number has too many digits")
+
+
+def read_number(text: str) -> Decimal:
+    """Read a number that others have written. Every text of others that is to be a number goes through here.
+
+    `1E-400000000` is short, but has 400 MB of digits where it is written out.
+
+    Raises:
+        ValueError: it is no number, or none that is finite.
+        TooManyDigits: a ValueError too.
+    """
+    if len(text) > LONGEST_NUMBER:
+        raise TooManyDigits
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError("it is no number") from error
+    return require_digits(number)
+
+
+def require_digits(number: Decimal) -> Decimal:
+    """Return the number, unless it has more digits than any amount, price, quantity or rate.
+
+    Raises:
+        ValueError: it is not finite.
+        TooManyDigits: it has.
+    """
+    _, digits, exponent = number.as_tuple()
+    if not isinstance(exponent, int):
+        raise ValueError("it is no finite number")  # noqa: TRY004 - NaN is a wrong value
+    if max(len(digits) + max(exponent, 0), 1 - min(exponent, 0)) > LONGEST_NUMBER:
+        raise TooManyDigits
+    return number
 
 
 def get_exponent(currency: str) -> int:

@@ -10,7 +10,9 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from msgspec import Meta
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from schemas.money import read_number, require_digits
 
 LONGEST_TEXT: Final = 20_000
 """Characters of a text; Stripe's own end at 5,000 (the footer). An object with a longer one is not readable."""
@@ -22,6 +24,19 @@ def _is_beyond_bounds(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) > LONGEST_TEXT
     return isinstance(value, int) and not -LARGEST_NUMBER < value < LARGEST_NUMBER
+
+
+def _check_number(text: str) -> str:
+    read_number(text)
+    return text
+
+
+NumberText = Annotated[str, AfterValidator(_check_number)]
+"""A number that Stripe writes as text, for its decimals."""
+
+
+Rate = Annotated[Decimal, AfterValidator(require_digits)]
+"""A rate in percent."""
 
 
 class StripeObject(BaseModel):
@@ -87,7 +102,7 @@ class PriceDetails(StripeObject):
 class Pricing(StripeObject):
     """How the amount came about. `unit_amount_decimal` is null for tiers and prorations."""
 
-    unit_amount_decimal: str | None = None
+    unit_amount_decimal: NumberText | None = None
     price_details: PriceDetails | None = None
 
 
@@ -106,7 +121,7 @@ class Line(StripeObject):
     currency: str
     description: str | None = None
     quantity: int | None = None
-    quantity_decimal: str | None = None
+    quantity_decimal: NumberText | None = None
     subtotal: int | None = None
     discount_amounts: tuple[DiscountAmount, ...] | None = None
     pretax_credit_amounts: tuple[PretaxCredit, ...] | None = None
@@ -150,8 +165,8 @@ class TaxRate(StripeObject):
     id: str
     display_name: str | None = None
     description: str | None = None
-    percentage: Decimal
-    effective_percentage: Decimal | None = None
+    percentage: Rate
+    effective_percentage: Rate | None = None
     """What was really taken, where Stripe computes the tax: of a product that is taxed in part, less than the rate."""
     inclusive: bool = False
     country: str | None = None
