@@ -1,11 +1,12 @@
 """Checks: one sentence each, and how to fix what is wrong. What a connection needs; `hub doctor` adds the rest."""
 
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 from rich.text import Text
 
@@ -13,13 +14,14 @@ from connectors.business_central.limiter import RedisLimiter
 from hub.app import Foundation
 from hub.cli.connect import check_stripe_key
 from hub.cli.context import print_json
-from hub.cli.settings_lists import list_problems
+from hub.cli.settings_lists import list_dropped_rules, list_problems
 from hub.cli.settings_names import fetch_names, find_problems, list_names, tell_lines
 from hub.cli.time_zone import describe_zone_risk
 from hub.cli.wording import name_command, say, show_table
 from hub.clients import get_limiter_key
 from hub.directory import Snapshot
 from hub.gate import describe_system
+from hub.redis import connection_key, run
 from hub.refused_signatures import Refusals, RefusedSignatures
 from schemas.connections import Connection
 from schemas.errors import HubError, Refused
@@ -227,9 +229,15 @@ class _ConnectionLooks:
             raise Refused("No account or item is set for invoice lines.", code="settings.lines.missing")
         names = list_names(settings)
         company = await fetch_names(bc, names)
-        if problems := [*list_problems(settings), *find_problems(settings, company)]:
+        dropped = list_dropped_rules(await self._load_stored())
+        if problems := [*dropped, *list_problems(settings), *find_problems(settings, company)]:
             return Check("Names in the settings", "problem", "\n".join(problems), self.correct)
         return f"all {len(names)} are there; lines are booked on {tell_lines(settings, company)}"
+
+    async def _load_stored(self) -> dict[str, Any]:
+        """Load the settings as they were saved."""
+        stored = await run(self.foundation.redis.hget(connection_key(self._connection.id), "settings"))
+        return json.loads(stored) if stored else {}
 
     async def limiter(self) -> Check:
         begin = time.monotonic()

@@ -312,7 +312,8 @@ class ReplayPlanner:
         held = await self.load_claims(question.claims)
         found = await self.search.find(question, held)
         if found is not None:
-            return _Seeking(found.decide(question.seeker), notes=gone)
+            note = question.seeker.party.note
+            return _Seeking(found.decide(question.seeker), notes=(*gone, *((note,) if note else ())))
         new = await self.search.build_new(question)
         await self.search.check_billable(question, new, self.clock.now(), tries=False)
         return _Seeking(None, new, (*gone, *new.notes), held.find_intent())

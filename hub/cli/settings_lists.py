@@ -4,10 +4,12 @@ Checked when settings are given, and told by `hub connections test` and `hub doc
 Stripe's lists grow, and settings that were saved must stay readable.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from typing import Any, get_args
 
 from schemas.errors import Refused
+from schemas.invoice_settings import TaxabilityReason
 from schemas.money import get_exponent
 from schemas.settings import Settings
 
@@ -50,6 +52,20 @@ def list_problems(settings: Settings) -> list[str]:
     ]
 
 
+def list_dropped_rules(stored: Mapping[str, Any]) -> list[str]:
+    """List tax rules of stored settings that are left out when they are read: they name a reason that no tax has.
+
+    Earlier versions took any word. Such a rule never fitted, so the next one was taken, and its legal text is missing.
+    """
+    rules = stored.get("invoices", {}).get("tax", {}).get("rules", ())
+    return [
+        f"invoices.tax.rules, number {number}: {rule['reason']!r} is no reason of Stripe's, so this rule never fits. "
+        f"{suggest(rule['reason'].lower().replace('-', '_'), get_args(TaxabilityReason))}"
+        for number, rule in enumerate(rules, start=1)
+        if rule.get("reason") is not None and rule["reason"] not in get_args(TaxabilityReason)
+    ]
+
+
 def suggest(wrong: str, known: Iterable[str]) -> str:
     """Name what was probably meant; all there are, where they are few and none is near."""
     names = sorted(known)
@@ -81,7 +97,10 @@ def _check_billing_reasons(reasons: Iterable[str]) -> Iterator[str]:
 def _check_countries(settings: Settings) -> Iterator[str]:
     rules = enumerate(settings.invoices.tax.rules, start=1)
     named = [(f"invoices.tax.rules, number {number}: country", rule.country) for number, rule in rules]
-    named += [("customers.new.by_country", country) for country in settings.customers.new.by_country]
+    # Northern Ireland is a country of its own to tax numbers.
+    customers = [country for country in settings.customers.new.by_country if country != "XI"]
+    named += [("customers.new.by_country", country) for country in customers]
+    named.append(("customers.new.without_country", settings.customers.new.without_country))
     for path, country in named:
         if country is not None and country not in COUNTRIES:
             yield f"{path}: {country} is no ISO code of a country: write DK for Denmark, GR for Greece, GB for the UK."

@@ -67,6 +67,8 @@ FIELDS: Mapping[tuple[type[BaseModel], str], Kind] = {
     (LineTarget, "tax_code"): "tax_code",
     (LineTarget, "unit"): "unit",
     (TaxRule, "code"): "tax_code",
+    (TaxRule, "account"): "account",
+    (TaxRule, "accounts"): "account",
     (TaxSettings, "zero_code"): "tax_code",
     (TaxSettings, "account"): "account",
     (RoundingSettings, "account"): "account",
@@ -202,6 +204,9 @@ def _read_field(part: BaseModel, name: str, path: str) -> Iterator[Name]:
         yield from _walk(value, path)
     elif isinstance(part, DimensionRule):
         yield Name(path, kind, part.dimension, part.value or "")
+    elif isinstance(value, dict):
+        for key, one in cast("dict[str, str]", value).items():
+            yield from (Name(path, kind, key), Name(f"{path}.{key}", kind, one))
     elif value is not None and not (kind == "currency" and value == "invoice"):
         yield Name(path, kind, value)
 

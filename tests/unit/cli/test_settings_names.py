@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from connectors.business_central.models import Account, Item
-from hub.cli.settings_lists import list_problems
+from hub.cli.settings_lists import list_dropped_rules, list_problems
 from hub.cli.settings_names import (
     FIELDS,
     CompanyNames,
@@ -164,6 +164,18 @@ def invoices(**values: Any) -> dict[str, Any]:
             invoices(tax={"mode": "as_given", "account": "1", "zero_code": "MWST1"}),
             "invoices.tax.zero_code: Business Central has no VAT product posting group or tax group MWST1.",
         ),
+        (
+            invoices(lines=account("8400"), tax={"rules": [{"percent": 7, "code": "MWST7", "account": "830"}]}),
+            "number 1.account: Business Central has no G/L account 830. Did you mean 8300",
+        ),
+        (
+            invoices(tax={"rules": [{"percent": 7, "code": "MWST7", "accounts": {"8400": "8", "9": "8300"}}]}),
+            "number 1.accounts.8400: Business Central has no G/L account 8.",
+        ),
+        (
+            invoices(tax={"rules": [{"percent": 7, "code": "MWST7", "accounts": {"8400": "8", "9": "8300"}}]}),
+            "number 1.accounts: Business Central has no G/L account 9.",
+        ),
         (invoices(tax={"account": "1"}), "invoices.tax.account: Business Central has no G/L account 1."),
         (
             invoices(header={"dimensions": [{"dimension": "ABTEILUNG", "value": "X"}]}),
@@ -274,6 +286,7 @@ def test_every_code_that_the_settings_can_name_is_looked_up() -> None:
             "invoices.tax.rules, number 1: country: UK is no ISO code of a country",
         ),
         ({"customers": {"new": {"by_country": {"EL": {"tax_area": "EU"}}}}}, "by_country: EL is no ISO code"),
+        ({"customers": {"new": {"without_country": "UK"}}}, "without_country: UK is no ISO code"),
         (invoices(tax={"rules": [{"code": "A", "tax_rate": "19"}]}), "For a percentage, write percent."),
         (invoices(tax={"rules": [{"code": "A", "percent": 1900}]}), "a percentage is between 0 and 100, not 1900."),
         (
@@ -287,6 +300,17 @@ def test_closed_lists_are_closed_and_limits_that_can_not_hold_are_told(values: d
 
     assert len(problems) == 1
     assert told in problems[0]
+
+
+def test_a_stored_rule_whose_reason_no_tax_has_is_told() -> None:
+    """It was accepted once, never fitted, and an invoice was booked without its legal sentence."""
+    rules = [{"reason": None}, {"reason": "reverse-charge"}, {"reason": "zero_rated"}]
+
+    (told,) = list_dropped_rules({"invoices": {"tax": {"rules": rules}}})
+
+    assert told.startswith("invoices.tax.rules, number 2: 'reverse-charge' is no reason of Stripe's")
+    assert told.endswith("Did you mean reverse_charge?")
+    assert list_dropped_rules({}) == []
 
 
 def test_what_stripe_and_iso_have_is_no_problem() -> None:
