@@ -1,3 +1,7 @@
+import json
+import re
+from pathlib import Path
+
 from tests.simulators.business_central.books import PLAIN, Books, in_memory
 
 TENANT = "7f1c2c1e-93a4-4f0a-8d55-1b5a7c0f9e22"
@@ -118,3 +122,12 @@ async def test_a_record_that_is_not_there_or_a_property_that_nobody_has_is_told(
     ):
         assert (await books.http.post("/_sim/record", json=wrong)).status_code == 400, wrong
     assert len(await books.rows("customers")) == 4
+
+
+async def test_the_guide_blocks_a_customer_with_a_line_that_works(books: Books) -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "by-hand.md").read_text()
+    found = re.search(r"/_sim/record -d '(.*)'; }", guide)
+    assert found
+    await books.customer()
+    changed = await books.control("POST", "record", json.loads(found[1].replace("'$1'", "All")))
+    assert (changed["number"], changed["blocked"]) == ("C10001", "All")
