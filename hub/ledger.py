@@ -119,7 +119,7 @@ class InvoiceOutcome(Contract):
     error: ErrorDetail | None = None
     reason: str = ""
     code: str = ""
-    """Of the error or the reason, as in the catalogue; empty for a success."""
+    """Of the error or the reason, as in the catalogue; empty for a success that is told without one."""
     retry_at: Moment | None = None
     settings_version: int | None = None
     dry_run: bool = False

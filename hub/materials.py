@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from hub.directory import Snapshot
@@ -129,12 +130,13 @@ class MaterialsGatherer:
             rows = await read(entity, _CODE) if name in lists else ()
             return {str(row["code"]): str(row["id"]) for row in rows}
 
-        setup = await read("generalLedgerSetup", _SETUP)
+        setup, currencies = await read("generalLedgerSetup", _SETUP), await read("currencies", _CURRENCY)
         countries = await read("countriesRegions", _COUNTRY) if "countries" in lists else ()
         company = await read("companyInformation", ("country",)) if "company" in lists else ()
         return Books(
             local_currency=_get_local_currency(setup),
-            decimals=_read_decimals(await read("currencies", ("code", "amountDecimalPlaces")), setup),
+            decimals=_read_decimals(currencies, setup),
+            invoice_precisions=_read_precisions(currencies, setup),
             payment_terms=_read_terms(await read("paymentTerms", _TERMS)) if "payment_terms" in lists else {},
             countries=frozenset(str(row["code"]) for row in countries),
             country_names={str(row["code"]): str(row.get("displayName", "")) for row in countries},
@@ -178,6 +180,7 @@ _USUAL_DECIMALS = {
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
 }
 _SETUP = ("localCurrencyCode", "shortcutDimension1Code", "shortcutDimension2Code")
+_CURRENCY = ("code", "amountDecimalPlaces", "amountRoundingPrecision")
 _DAYS = {"D": 1, "W": 7}
 _TERMS = ("id", "code", "dueDateCalculation", "discountPercent")
 _ITEM = ("id", "number", "displayName", "blocked", "baseUnitOfMeasureCode", "taxGroupCode")
@@ -247,6 +250,13 @@ def _read_decimals(currencies: Iterable[Row], setup: Sequence[Row]) -> dict[str,
     local = _get_local_currency(setup)
     places.setdefault(local, "")
     return {code: _read_places(text, code) for code, text in places.items() if code}
+
+
+def _read_precisions(currencies: Iterable[Row], setup: Sequence[Row]) -> dict[str, Decimal]:
+    """Read what totals are rounded to when they are posted; of the local currency, that is in a set-up of its own."""
+    local = _get_local_currency(setup)
+    found = {str(row["code"]): Decimal(str(row.get("amountRoundingPrecision") or 0)) for row in currencies}
+    return {code: precision for code, precision in found.items() if precision > 0 and code != local}
 
 
 def _read_places(text: str, code: str) -> int:

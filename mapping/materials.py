@@ -5,6 +5,7 @@ Gathered with I/O elsewhere (`hub/materials.py`), so that preview, dry run and p
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 from schemas.errors import Refused
@@ -35,6 +36,8 @@ class Books:
     local_currency: str
     decimals: Mapping[str, int]
     """Amount decimals by currency code, the local one included."""
+    invoice_precisions: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
+    """What totals are rounded to when they are posted, by currency code, as far as Business Central tells."""
     payment_terms: Mapping[str, PaymentTerm] = field(default_factory=dict[str, PaymentTerm])
     countries: frozenset[str] = frozenset()
     country_names: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -8,6 +8,7 @@ from typing import Any
 from mapping.document_header import HeaderMaker, get_document_kind
 from mapping.document_lines import DraftLine, Form, LineMaker, list_vat
 from mapping.materials import Materials
+from mapping.posting import Notice, foretell_posting
 from mapping.rounding import RateGroup, bound_rounding, group_rates
 from mapping.sale import Piece, Sale, read_sale
 from mapping.sheet import put_countries_first
@@ -55,6 +56,8 @@ class MappedDocument:
     predicted: Totals
     taxes: Mapping[str, Decimal]
     """The tax of each VAT identifier."""
+    notice: Notice | None
+    """What a person has to know before it is posted."""
     rounding: Decimal
     """What the rounding line takes; zero where there is none."""
     dimensions: tuple[tuple[str, str], ...]
@@ -88,13 +91,17 @@ def build_document(
     if rounding:
         lines.append(maker.build_rounding(rounding))
         notes.add(f"A line of {rounding} takes what Stripe and Business Central round differently.")
+    total, currency = to_decimal(sale.total, invoice.currency), invoice.currency.upper()
+    notice = foretell_posting(total, currency, materials.books, settings.invoices.rounding)
+    if notice is not None:
+        notes.add(notice.text)
     vat, gross = list_vat(lines), maker.form == "gross"
     taxes = predict_taxes(vat, gross_prices=gross, decimals=maker.decimals)
     return MappedDocument(
         kind=kind,
         payload=put_countries_first(header.sheet.fields) | {LINES_FIELD[kind]: [line.fields for line in lines]},
-        total=to_decimal(sale.total, invoice.currency),
-        currency=invoice.currency.upper(),
+        total=total,
+        currency=currency,
         external_document_number=header.sheet.fields["externalDocumentNumber"],
         notes=tuple(notes.sentences),
         form=maker.form,
@@ -102,6 +109,7 @@ def build_document(
         header_sources=header.sheet.sources,
         predicted=add_up(vat, sum(taxes.values(), Decimal(0)), gross_prices=gross),
         taxes=taxes,
+        notice=notice,
         rounding=rounding,
         dimensions=header.dimensions,
     )

@@ -198,6 +198,12 @@ class RoundingSettings(Form):
     limit: int | None = Field(default=None, ge=0, le=1_000)
     """At most so much, in minor units. It only lowers what is taken anyway: what rounding in Stripe and in Business
     Central can differ by, half a unit for each tax of each line and for each VAT group. A wrong rate is no rounding."""
+    invoice_rounding: bool = True
+    """Whether *Invoice Rounding* is on in Sales & Receivables Setup, which the API does not tell: then posting rounds
+    totals to each currency's precision, and the hub says so beforehand where that changes one."""
+    local_precision: Percent | None = Field(default=None, gt=0, le=1_000)
+    """What posting rounds totals in the local currency to: *Inv. Rounding Precision (LCY)* in General Ledger Setup.
+    Without it, what Microsoft ships for the currency."""
 
 
 class DimensionRule(Form):

@@ -195,9 +195,9 @@ class InvoiceResult(Message):
     document: BcDocument | None = None
     error: ErrorDetail | None = None
     reason: str = ""
-    """Why it was skipped, needs attention or waits, for a reader."""
+    """Why it was skipped, needs attention or waits, for a reader; of a success, what to know before it is posted."""
     code: str = ""
-    """Of the error or the reason, as in the catalogue (docs/errors.md); empty for a success."""
+    """Of the error or the reason, as in the catalogue (docs/errors.md); empty for a success without one."""
     attempts: tuple[Attempt, ...] = ()
     notes: tuple[str, ...] = ()
     dry_run: bool = False

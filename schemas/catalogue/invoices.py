@@ -373,6 +373,13 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_SETTINGS,
     ),
     Entry(
+        "invoice.total.rounded_when_posted",
+        "The draft is right, but posting will round its total.",
+        "Set the Invoice Rounding Precision of the currency to 0.01. If Invoice Rounding is off there, set "
+        "invoices.rounding.invoice_rounding to false in the settings.",
+        Page.BC_CURRENCIES,
+    ),
+    Entry(
         "invoice.total.unreachable",
         "The draft in Business Central would come to another total than the Stripe invoice.",
         "Give the tax that differs its own VAT product posting group, or post Stripe's tax as given; then replay.",

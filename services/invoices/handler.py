@@ -141,6 +141,8 @@ class InvoicesHandler:
             outcome = call_for_credit(credit, document, self.clock.now())
         elif wanted.invoice.status == "uncollectible":
             outcome = call_for_loss(document, self.clock.now())
+        elif notice := wanted.mapped.notice:
+            outcome = outcome.model_copy(update={"reason": notice.text, "code": notice.code})
         return await self.outcomes.conclude(message.connection, message.received, outcome, told, over_synced=True)
 
     async def _is_closed(self, wanted: Wanted) -> bool:

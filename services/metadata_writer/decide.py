@@ -33,6 +33,10 @@ class MetadataKeys:
         # What a lost ledger has forgotten is left alone: the draft is found again by it, and usage counted again.
         if synced_at is not None or outcome.outcome not in {"synced", "pending"}:
             built[f"{self.prefix}synced_at"] = synced_at.strftime("%Y-%m-%dT%H:%M:%SZ") if synced_at else ""
+        # Absent as a rule, so it takes no room among the merchant's own keys.
+        note = limit_value(outcome.reason) if outcome.outcome == "synced" else ""
+        if note or (record.metadata or {}).get(f"{self.prefix}note"):
+            built[f"{self.prefix}note"] = note
         if outcome.outcome == "pending" and record.state.document is None:
             del built[f"{self.prefix}invoice"], built[f"{self.prefix}invoice_id"]
         return built
@@ -52,7 +56,7 @@ class MetadataKeys:
 
 
 def _say(outcome: InvoiceOutcome) -> str:
-    """The reader's words: what went wrong, or why nothing was done. A success needs none."""
+    """The reader's words: what went wrong, or why nothing was done. Of a success there is at most a note."""
     if outcome.outcome == "synced":
         return ""
     if (error := outcome.error) is not None:

@@ -61,7 +61,9 @@ def tell(case: dict[str, Any]) -> dict[str, Any]:
     }
     objects = [BookObject("Account", f"a-{number}", number, name) for number, name in case.get("accounts", {}).items()]
     codes = {code: f"tg-{code}" for code in case.get("tax_codes", ())}
-    lists = ({"payment_terms": terms} if terms else {}) | ({"tax_codes": codes} if codes else {})
+    precisions = {code: Decimal(one) for code, one in case.get("invoice_precisions", {}).items()}
+    given = {"payment_terms": terms, "tax_codes": codes, "invoice_precisions": precisions}
+    lists = {name: one for name, one in given.items() if one}
     materials = build_materials(
         *objects,
         books=build_books(**lists),

@@ -7,7 +7,17 @@ import pytest
 
 from schemas.errors import Blocked, InDoubt, Refused, RetryLater, RetrySoon
 from schemas.messages import ContactResolved, InvoiceResult
-from tests.builders import NOW, build_customer, build_draft, build_head, build_invoice, build_match, build_resolved
+from tests.builders import (
+    NOW,
+    SETTINGS,
+    build_customer,
+    build_draft,
+    build_head,
+    build_invoice,
+    build_line,
+    build_match,
+    build_resolved,
+)
 from tests.service_fakes import World
 
 INVOICE = build_invoice()
@@ -359,3 +369,17 @@ async def test_another_customer_in_the_ledgers_place_changes_nothing_for_a_synce
 
     assert result.outcome == "synced"
     assert len(world.bc.invoices) == 1
+
+
+async def test_what_posting_will_round_is_told_with_the_success(world: World) -> None:
+    rounding = SETTINGS.invoices.rounding.model_copy(update={"local_precision": Decimal("0.05")})
+    invoices = SETTINGS.invoices.model_copy(update={"rounding": rounding})
+    await world.directory.save_settings(world.connection.id, SETTINGS.model_copy(update={"invoices": invoices}))
+    world.stripe.put(build_invoice(lines=[build_line(1_993)]))
+    assert await world.bring(build_head(cause="replay")) is None
+    result = world.results[-1]
+
+    assert (result.outcome, result.code) == ("synced", "invoice.total.rounded_when_posted")
+    assert "rounds it to 19.95 EUR, 0.02 EUR more than in Stripe" in result.reason
+    assert result.reason in result.notes
+    assert world.stripe.invoices["in_1"].metadata["bc_note"] == result.reason

@@ -286,3 +286,20 @@ async def test_two_writers_at_once_agree(world: World) -> None:
     await asyncio.gather(*(handle(world, build_result(world)) for _ in range(4)))
 
     assert world.stripe.invoices["in_1"].metadata == {"bc_status": "synced"}
+
+
+async def test_a_success_is_told_with_its_note_and_the_note_goes_when_it_does_not_hold(world: World) -> None:
+    world.stripe.put(build_invoice())
+    await record(world, "synced", "When it is posted, Business Central rounds it to 19.95 CHF.")
+    await handle(world, build_result(world, "synced"))
+    told = world.stripe.invoices["in_1"].metadata
+    assert (told["bc_status"], told["bc_note"]) == (
+        "synced",
+        "When it is posted, Business Central rounds it to 19.95 CHF.",
+    )
+    assert "bc_error" not in told
+
+    await record(world, "synced")
+    (updated,) = await handle(world, build_result(world, "synced"))
+    assert updated.written == {"bc_note": ""}
+    assert "bc_note" not in world.stripe.invoices["in_1"].metadata
