@@ -1,8 +1,9 @@
-"""What Business Central has shown of its own rules: whether a customer's prices include tax, what VAT a line brings.
+"""What Business Central has shown of its own rules.
 
-And which new customers get no posting groups. Its API tells none of it beforehand, only in documents. So each draft
-teaches, and the next is foretold by it. Facts live for a day: set-ups change, and what is wrong here would refuse
-invoices that Business Central takes.
+Are a customer's prices with tax, what VAT does a line bring, which new customers get no posting groups, what does
+posting round totals to: its API tells none of it beforehand, only in documents. So each draft teaches, and the next is
+foretold by it. Facts live for a day: set-ups change, and what is wrong here would refuse invoices that Business Central
+takes. What posting does shows more seldom, in a posted document whose total is no round one, and lives longer.
 """
 
 import json
@@ -13,10 +14,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from hub.redis import gross_prices_key, run, unbillable_key, vat_facts_key
+from hub.redis import gross_prices_key, posting_precision_key, run, unbillable_key, vat_facts_key
 from mapping.taxes import LearnedVat, VatFact, VatKey
 
 _LIFE_SECONDS = 86_400
+_POSTING_LIFE_SECONDS = 90 * _LIFE_SECONDS
 # Facts of one VAT business posting group are read together, and kept in the process for this long.
 _FRESH_SECONDS = 30.0
 # Longer than the other facts: a person has to act, and their replay tries again whatever is known.
@@ -53,6 +55,22 @@ class LearnedFacts:
         }
         self._kept[key] = (time.monotonic(), facts)
         return facts
+
+    async def load_posting_precision(self, company: str, currency: str) -> Decimal | None:
+        """Return what posting rounds totals of a currency to, as a posted document showed; None where none has lately.
+
+        The currency's smallest unit: it does not round.
+        """
+        stored = await run(self.redis.hget(posting_precision_key(company), currency.upper()))
+        if not stored:
+            return None
+        precision, seen = json.loads(stored)
+        return Decimal(precision) if seen >= time.time() - _POSTING_LIFE_SECONDS else None
+
+    async def save_posting_precision(self, company: str, currency: str, precision: Decimal) -> None:
+        """Remember what a posted document showed; another one may show otherwise."""
+        written = json.dumps([str(precision), int(time.time())])
+        await run(self.redis.hset(posting_precision_key(company), currency.upper(), written))
 
     async def save_gross_prices(self, company: str, customer_id: str, *, gross: bool) -> bool:
         """Remember what a document showed; True if it was not known."""

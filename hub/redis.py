@@ -119,6 +119,11 @@ def vat_facts_key(company_key: str, tax_area: str) -> str:
     return f"hub:{{{company_key}}}:vat:{tax_area}"
 
 
+def posting_precision_key(company_key: str) -> str:
+    """Hash: currency -> what posting rounds totals to, as posted documents showed."""
+    return f"hub:{{{company_key}}}:posting_precision"
+
+
 def document_owners_key(company_key: str) -> str:
     """Hash: BC document -> the invoice that it was made or taken for, across all connections of the company."""
     return f"hub:{{{company_key}}}:documents"

@@ -21,6 +21,7 @@ from hub.cli.moments import parse_moment
 from hub.cli.replay import find_in_window
 from hub.cli.wording import say, show_table
 from hub.directory import Snapshot
+from hub.learned import LearnedFacts
 from services.ingest.findings import Finding
 from services.ingest.history import History
 from services.ingest.sweeper import Announcer, Sweeper
@@ -46,9 +47,9 @@ def command(
 ) -> None:
     """Compare Stripe's invoices with the ledger and Business Central.
 
-    Findings are missing, untold, closed, deleted, doubled and changed (docs/architecture.md says what each means).
+    Findings are missing, untold, closed, deleted, doubled, rounded, changed (docs/architecture.md says what each is).
     Without --fix it only tells, and ends with 1 if anything was found. A draft that a person deleted is not made again
-    (hub replay --recreate does), and one that a person changed stays as it is.
+    (hub replay --recreate does). What was changed, or rounded by Business Central when it was posted, stays as it is.
     """
     since, until = parse_moment(begin, "--from"), parse_moment(end, "--to") if end else None
     if until is not None and until <= since:
@@ -75,7 +76,8 @@ async def _find_all(
 ) -> tuple[list[Finding], int]:
     """Return what is not fine, and how many invoices were looked at."""
     bc = foundation.clients.business_central(snapshot, live=False)
-    sweeper = Sweeper(snapshot, bc, foundation.ledger, foundation.waiting, foundation.clock)
+    learned = LearnedFacts(foundation.redis)
+    sweeper = Sweeper(snapshot, bc, foundation.ledger, foundation.waiting, learned, foundation.clock)
     invoices = find_in_window(foundation.clients.stripe(snapshot), since, until)
     found: list[Finding] = []
     looked = 0
@@ -105,6 +107,7 @@ def _to_json(one: Finding, sent: set[str]) -> dict[str, object]:
         "invoice_id": invoice.id,
         "number": invoice.number,
         "finding": one.kind,
+        "code": one.code,
         "words": one.words,
         "sent_round": invoice.id in sent,
     }

@@ -223,6 +223,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.BC_SALES_INVOICES,
     ),
     Entry(
+        "invoice.draft.changed",
+        "The draft came to another total since it was synced.",
+        "Look at it in Business Central, and correct it there if that is not wanted; the hub leaves it as it is.",
+        Page.BC_SALES_INVOICES,
+    ),
+    Entry(
         "invoice.draft.deleted",
         "The draft was deleted in Business Central.",
         "To make a new one, replay the invoice with --recreate.",
@@ -317,6 +323,24 @@ ENTRIES: tuple[Entry, ...] = (
         "The external document number is longer than Business Central's 35 characters.",
         "Shorten the prefix in the settings, then replay.",
         Page.HUB_SETTINGS,
+    ),
+    Entry(
+        "invoice.posted.changed",
+        "The posted invoice has another total than the Stripe invoice: the draft was changed before.",
+        "Correct or credit it in Business Central if that is not wanted; the hub leaves it as it is.",
+        Page.BC_POSTED_INVOICES,
+    ),
+    Entry(
+        "invoice.posted.recomputed",
+        "Business Central computed the VAT anew when it posted the invoice, and came to another total.",
+        "Write the difference off on the customer in Business Central; post drafts of such invoices one by one.",
+        Page.BC_POSTED_INVOICES,
+    ),
+    Entry(
+        "invoice.posted.rounded",
+        "Business Central rounded the total when it posted the invoice.",
+        "Write the difference off on the customer; set the currency's Invoice Rounding Precision to its smallest unit.",
+        Page.BC_CURRENCIES,
     ),
     Entry(
         "invoice.product.not_found",

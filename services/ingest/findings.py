@@ -11,6 +11,7 @@ from connectors.business_central.models import SalesInvoice
 from hub.directory import Snapshot
 from hub.ledger import InvoiceRecord
 from hub.outcomes import DOUBLED
+from hub.posted import TotalNow, explain_total
 from hub.told_draft import read_told_draft
 from mapping.eligibility import STANDING, Closed, DueDecision, GoOn, decide_due, get_issue_time
 from schemas.errors import Refused
@@ -18,7 +19,7 @@ from schemas.messages import SWEPT_CLOSED, SWEPT_DELETED, SWEPT_DOUBLED, SWEPT_M
 from schemas.money import to_decimal
 from schemas.stripe_objects import Invoice
 
-FindingKind = Literal["fine", "missing", "untold", "closed", "deleted", "doubled", "changed"]
+FindingKind = Literal["fine", "missing", "untold", "closed", "deleted", "doubled", "rounded", "changed"]
 
 # What a finding is published as. A change that a person made to a draft is told, and never undone.
 EVENT_TYPES: dict[FindingKind, str] = {
@@ -46,7 +47,10 @@ class Views:
     documents: Sequence[SalesInvoice] = ()
     """Business Central's documents with its external document number."""
     known: SalesInvoice | None = None
-    """The document that the ledger names, as it is now; None if it names none, or it is gone."""
+    """The document that the ledger names, as it is now; None if it names none, or it is gone. With its lines, if its
+    total is not Stripe's."""
+    precision: Decimal | None = None
+    """What posting rounds totals of the currency to, as far as posted documents have shown it."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Finding:
     invoice: Invoice
     kind: FindingKind
     words: str = ""
+    code: str = ""
+    """Why totals differ, as in the catalogue; empty for the other kinds."""
 
     @property
     def event_type(self) -> str | None:
@@ -143,13 +149,20 @@ def _compare_booked(views: Views) -> Finding | None:
         return _find(views, "doubled", f"Beside {known.number} there is {_list_numbers(doubles)}.")
     if was_doubled and not doubles:
         return _find(views, "doubled", f"{known.number} is the only document now; Stripe still says otherwise.")
-    total = _get_total(views.invoice)
-    if total is not None and known.total_amount_including_tax != total:
-        was, now = f"{total:,.2f}", f"{known.total_amount_including_tax:,.2f}"
-        return _find(views, "changed", f"{known.number} was changed: {now} in Business Central, {was} in Stripe.")
+    if (now := explain(views)) is not None and now.code:
+        return Finding(views.invoice, "rounded" if now.is_own_doing else "changed", now.words, now.code)
     if views.invoice.status == "uncollectible" and (outcome is None or outcome.outcome != "attention"):
         return _find(views, "closed", f"It was written off in Stripe; {known.number} stands.")
     return None
+
+
+def explain(views: Views) -> TotalNow | None:
+    """Say why the invoice's document comes to what it does; None where there is none, or its currency is unknown."""
+    document, total = views.record.state.document, get_total(views.invoice)
+    if views.known is None or total is None:
+        return None
+    number = document.number if document else ""
+    return explain_total(views.known, total, views.invoice.currency, views.precision, number)
 
 
 def _compare_due(views: Views) -> Finding | None:
@@ -187,12 +200,12 @@ def _are_alike(one: SalesInvoice, other: SalesInvoice) -> bool:
 
 def _is_this(one: SalesInvoice, invoice: Invoice) -> bool:
     """Whether a document may be this invoice's, as far as can be told without its customer."""
-    return one.currency_code.upper() == invoice.currency.upper() and one.total_amount_including_tax == _get_total(
+    return one.currency_code.upper() == invoice.currency.upper() and one.total_amount_including_tax == get_total(
         invoice
     )
 
 
-def _get_total(invoice: Invoice) -> Decimal | None:
+def get_total(invoice: Invoice) -> Decimal | None:
     """Return what its document comes to; of a credit memo, what is given back. None for a currency nobody knows."""
     with suppress(Refused):
         return abs(to_decimal(invoice.total, invoice.currency))

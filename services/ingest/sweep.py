@@ -13,6 +13,7 @@ from typing import Any
 from hub.clients import Clients
 from hub.clock import Clock
 from hub.directory import Directory, Snapshot
+from hub.learned import LearnedFacts
 from hub.ledger import Ledger
 from hub.log import get_logger
 from hub.metrics import SWEPT
@@ -84,7 +85,7 @@ class Sweep:
 
     async def _sweep_day(self, snapshot: Snapshot, begin: datetime, end: datetime) -> Counter[str]:
         bc = self.clients.business_central(snapshot, live=False)
-        sweeper = Sweeper(snapshot, bc, self.ledger, self.waiting, self.clock, _SETTLING)
+        sweeper = Sweeper(snapshot, bc, self.ledger, self.waiting, LearnedFacts(self.redis), self.clock, _SETTLING)
         invoices = self.clients.stripe(snapshot).list_invoices(
             created_gte=int(begin.timestamp()), created_lt=int(end.timestamp())
         )

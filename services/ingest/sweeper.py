@@ -1,7 +1,8 @@
 """The sweeper: reads what Stripe, the ledger and Business Central say of many invoices, and tells what it finds.
 
 It repairs nothing by itself: a finding comes to the head topic, and repair is the normal path. Costs one request
-to Business Central for each 50 invoices, and one more for each whose document has lost its number, or is gone.
+to Business Central for each 50 invoices, and one more for each whose document has lost its number, is gone, or has
+another total since it was posted.
 """
 
 import asyncio
@@ -13,14 +14,26 @@ from typing import Protocol
 from connectors.business_central.models import SalesInvoice
 from hub.clock import Clock
 from hub.directory import Snapshot
+from hub.document_owners import name_owner
+from hub.learned import LearnedFacts
 from hub.ledger import Ledger
+from hub.posted import needs_lines
 from hub.waiting import RedisWaitingSet
 from mapping.document_header import build_external_document_number, get_document_kind
 from mapping.eligibility import GoOn, get_issue_time
 from schemas.errors import Refused
 from schemas.messages import DocumentKind
 from schemas.stripe_objects import Invoice
-from services.ingest.findings import Finding, Views, compare, decide_listed, get_last_change, is_sent
+from services.ingest.findings import (
+    Finding,
+    Views,
+    compare,
+    decide_listed,
+    explain,
+    get_last_change,
+    get_total,
+    is_sent,
+)
 from services.ingest.history import History, Look
 
 # Four full look-ups: what history may have under way at once.
@@ -34,7 +47,7 @@ class BcReader(Protocol):
         """Return all documents of a kind with this external document number; many at once travel together."""
         ...
 
-    async def fetch_invoice(self, id: str, *, kind: DocumentKind) -> SalesInvoice | None:  # noqa: A002
+    async def fetch_invoice(self, id: str, *, kind: DocumentKind, with_lines: bool = False) -> SalesInvoice | None:  # noqa: A002
         """Return the document, or None if it does not exist (any more)."""
         ...
 
@@ -47,6 +60,7 @@ class Sweeper:
     bc: BcReader
     ledger: Ledger
     waiting: RedisWaitingSet
+    learned: LearnedFacts
     clock: Clock
     settling: timedelta = timedelta(0)
     """An invoice that has changed since is left out: it is on its way."""
@@ -67,10 +81,32 @@ class Sweeper:
     async def _compare_all(self, batch: Sequence[Invoice]) -> list[Finding]:
         waits = await self.waiting.find(self.snapshot.connection.id, [invoice.id for invoice in batch])
         read = await asyncio.gather(*(self._read(invoice, waits=invoice.id in waits) for invoice in batch))
+        await self._claim_known(read)
         # All at once, so that the look-ups travel together.
         views = await asyncio.gather(*(self._look(one) for one in read))
+        for one in views:
+            await self._learn(one)
         prefix, dry_run = self.snapshot.settings.metadata_prefix, self.snapshot.connection.dry_run
         return [compare(one, prefix=prefix, dry_run=dry_run) for one in views]
+
+    async def _claim_known(self, read: Sequence[Views]) -> None:
+        """Claim the documents that the ledger names, for those that older versions of the hub have drafted."""
+        connection = self.snapshot.connection
+        await self.ledger.owners(connection.company_key).claim_all(
+            {
+                document.id: name_owner(connection.id, one.invoice.id)
+                for one in read
+                if (document := one.record.state.document) is not None
+            }
+        )
+
+    async def _learn(self, views: Views) -> None:
+        """Remember what posting rounds totals to, where a document shows it and it was not known."""
+        now = explain(views)
+        precision = now.precision if now is not None else None
+        if precision is not None and precision != views.precision:
+            company, currency = self.snapshot.connection.company_key, views.invoice.currency
+            await self.learned.save_posting_precision(company, currency, precision)
 
     async def _read(self, invoice: Invoice, *, waits: bool) -> Views:
         record = await self.ledger.load_invoice(self.snapshot.connection.id, invoice.id)
@@ -88,14 +124,26 @@ class Sweeper:
         known = next((one for one in documents if one.id.lower() == document.id.lower()), None)
         # Its number may have been changed there, or the settings that it is made by.
         known = known or await self.bc.fetch_invoice(document.id, kind=document.kind)
-        return replace(views, documents=documents, known=known)
+        total = get_total(views.invoice)
+        if known is not None and total is not None and needs_lines(known, total):
+            known = await self.bc.fetch_invoice(document.id, kind=document.kind, with_lines=True) or known
+        company, currency = self.snapshot.connection.company_key, views.invoice.currency
+        precision = await self.learned.load_posting_precision(company, currency)
+        return replace(views, documents=documents, known=known, precision=precision)
 
     async def _find(self, invoice: Invoice) -> tuple[SalesInvoice, ...]:
         try:
             number = build_external_document_number(invoice, self.snapshot.settings.invoices)
         except Refused:
             return ()  # no document can carry it
-        return await self.bc.find_invoices(number, kind=get_document_kind(invoice))
+        found = await self.bc.find_invoices(number, kind=get_document_kind(invoice))
+        if not found:
+            return ()
+        connection = self.snapshot.connection
+        owner = name_owner(connection.id, invoice.id)
+        owners = await self.ledger.owners(connection.company_key).find([one.id for one in found])
+        # Another invoice may have the same number, and its own document.
+        return tuple(one for one in found if owners.get(one.id.lower(), owner) == owner)
 
 
 @dataclass(frozen=True)

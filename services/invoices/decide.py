@@ -7,6 +7,7 @@ from typing import Literal
 
 from connectors.business_central.models import SalesInvoice
 from hub.gate import DRAFTS_HIDDEN
+from hub.posted import TotalNow
 from mapping.sales_documents import MappedDocument, describe_difference
 from mapping.taxes import VatFact, VatKey
 from schemas.errors import Blocked, Refused, RetrySoon
@@ -79,13 +80,18 @@ def is_left_draft(document: SalesInvoice) -> bool:
     return document.status == "Draft"
 
 
-def describe_change(document: SalesInvoice, mapped: MappedDocument) -> str | None:
-    """Say that a draft that was right came to something else since, or None."""
+def describe_change(document: SalesInvoice, mapped: MappedDocument, now: TotalNow | None = None) -> str | None:
+    """Say that a draft that was right came to something else since, or None.
+
+    `now` says why, where that is known: what Business Central does by itself when it posts is nobody's change.
+    """
     if passes_gate(document, mapped):
         return None
-    now = format_amount(document.total_amount_including_tax, document.currency_code or mapped.currency)
+    if now is not None and now.is_own_doing:
+        return now.words
+    total = format_amount(document.total_amount_including_tax, document.currency_code or mapped.currency)
     return (
-        f"Invoice {document.number} was changed in Business Central since it was synced: its total is {now} now, and "
+        f"Invoice {document.number} was changed in Business Central since it was synced: its total is {total} now, and "
         f"{format_amount(mapped.total, mapped.currency)} in Stripe."
     )
 

@@ -25,6 +25,7 @@ from hub.learned import LearnedFacts
 from hub.lease import Lease
 from hub.ledger import InvoiceState, Ledger
 from hub.log import get_logger
+from hub.posted import TotalNow, explain_total, needs_lines
 from hub.told_draft import build_told_document, read_told_draft
 from mapping.answers import describe_differences
 from mapping.eligibility import get_issue_time
@@ -412,12 +413,24 @@ class DraftProtocol:
         )
 
     async def _keep_synced(self, document: SalesInvoice) -> BcDocument:
-        """Synced before, and still there: nothing is changed, whatever people have made of the draft since."""
-        if (note := describe_change(document, self.wanted.mapped)) is not None:
+        """Synced before, and still there: nothing is changed, whatever has become of the draft since."""
+        if (note := describe_change(document, self.wanted.mapped, await self._explain(document))) is not None:
             self.notes.append(note)
         if (kept := to_document(document, self._kind)) != self.held.state.document:
             await self.held.change(document=kept)
         return kept
+
+    async def _explain(self, document: SalesInvoice) -> TotalNow:
+        """Say why a synced document comes to what it does, and remember what it shows of posting."""
+        mapped, company = self.wanted.mapped, self.wanted.snapshot.connection.company_key
+        if needs_lines(document, mapped.total):
+            document = await self.bc.fetch_invoice(document.id, kind=self._kind, with_lines=True) or document
+        known = await self.learned.load_posting_precision(company, mapped.currency)
+        before = self.held.state.document
+        now = explain_total(document, mapped.total, mapped.currency, known, before.number if before else "")
+        if now.precision is not None and now.precision != known:
+            await self.learned.save_posting_precision(company, mapped.currency, now.precision)
+        return now
 
     async def _complete(self, document: SalesInvoice, *, is_new: bool) -> BcDocument:
         """The equality gate: nothing is synced with another total, or for another customer."""

@@ -7,6 +7,7 @@ _CONNECTING = "said to whoever connects, before there are invoices: tests/pipeli
 _SIGN_IN = "each is Microsoft's own refusal, which the same advice ends: tests/unit/business_central/test_bc_sign_in.py"
 _OPERATOR = "of a process that does not start or a command that is refused: the operator's, not an invoice's"
 _DEFECT = "nobody but the hub's maintainers can mend it: the advice is to report it"
+_TOLD = "said of an invoice that is synced: what is left to do is in Business Central alone"
 _OTHERWISE = "Business Central did not do as it was asked: tests/contract/invoices, tests/unit/services/test_answers.py"
 _CLOSED = "the invoice is not to be booked: the advice is about a draft made before, which the hub does not touch"
 _NO_LIST = "the hub's own lists find it first; Business Central says it only in the minutes until they are read anew"
@@ -51,9 +52,11 @@ ELSEWHERE: Mapping[str, str] = {
     "invoice.credited": "the correction is made in Business Central alone: tests/unit/services/test_credits.py",
     "invoice.currency.unknown": _DEFECT,
     "invoice.customer.changed": _OTHERWISE,
+    "invoice.draft.changed": _TOLD,
     "invoice.lines.missing": _CLOSED,
     "invoice.number.changed": _OTHERWISE,
     "invoice.number.missing": "Stripe numbers each finalized invoice; the shape of its API allows one without",
+    "invoice.posted.*": _TOLD,
     "invoice.status.strange": _OTHERWISE,
     "invoice.sums.unexplained": _DEFECT,
     "invoice.total.unstable": "generated invoices may come to it (tests/contract/mapping); no plain one is known",
