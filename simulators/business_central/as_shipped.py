@@ -17,7 +17,7 @@ from simulators.business_central.microsoft_tables import (
 from simulators.business_central.post_code_lists import POST_CODES
 from simulators.business_central.values import to_wire
 
-_LOCAL = {"DK": "DKK", "CH": "CHF", "DE": "EUR"}
+_LOCAL = {"DK": "DKK", "CH": "CHF", "GB": "GBP", "NO": "NOK", "SE": "SEK", "US": "USD"}
 # The euro, and what Microsoft's list rounds to more than the smallest unit: name, symbol, places, units per euro.
 _MORE: dict[str, tuple[str, str, str, str | None]] = {
     "EUR": ("Euro", "€", "", "1"),
@@ -32,18 +32,17 @@ _TERMS = ("displayName", "dueDateCalculation", "discountDateCalculation", "disco
 _EXPORT = "US CH NO GB NI CA AU".split()
 
 
-def shipped_company(country: str) -> dict[str, Any]:
-    """Return the sections of a company of DK, CH or DE; raises KeyError for another country."""
+def shipped_company(country: str, currency: str = "") -> dict[str, Any]:
+    """Return the sections of a company of a country, in its currency or another; DK, CH and DE have post codes."""
     built_in = default_seed()["companies"][0]
-    local = _LOCAL[country]
+    local = currency or _LOCAL.get(country, "EUR")
     return built_in | {
         "currency": local,
         "information": {"country": country},
         "vatFormats": VAT_FORMATS,
-        "postCodes": POST_CODES[country],
-        "setup": built_in["setup"]
-        | {"invoice_rounding": True, "local_invoice_precision": _rounding(local, country)[0]},
-        "currencies": [_currency(code, country) for code in _ALL if code != local],
+        "postCodes": POST_CODES.get(country, {}),
+        "setup": built_in["setup"] | {"invoice_rounding": True, "local_invoice_precision": _rounding(local, local)[0]},
+        "currencies": [_currency(code, local) for code in _ALL if code != local],
         "countriesRegions": [_country(code) for code in COUNTRIES],
         "paymentTerms": [
             {"code": code, **dict(zip(_TERMS, values, strict=False))} for code, values in PAYMENT_TERMS.items()
@@ -53,17 +52,17 @@ def shipped_company(country: str) -> dict[str, Any]:
     }
 
 
-def _rounding(currency: str, country: str) -> tuple[str, str]:
-    if currency == "CHF" and country == "CH":
+def _rounding(currency: str, local: str) -> tuple[str, str]:
+    if currency == local == "CHF":
         return "0.05", "2:2"
     return INVOICE_ROUNDING.get(currency, ("0.01", "2:2"))
 
 
-def _currency(code: str, country: str) -> dict[str, Any]:
+def _currency(code: str, local: str) -> dict[str, Any]:
     """Microsoft's list gives two decimals to yen and Icelandic kronas too."""
-    precision, places = _rounding(code, country)
+    precision, places = _rounding(code, local)
     name, symbol, _, rate = _ALL[code]
-    per_euro = Decimal(_ALL[_LOCAL[country]][3] or 1)
+    per_euro = Decimal(_ALL[local][3] or 1)
     return {
         "code": code,
         "displayName": name,

@@ -65,7 +65,7 @@ def _apply_company(world: World, given: Json) -> Company:
     here = world.environments.get((tenant, environment), {})
     company = next((entry for entry in here.values() if entry.name == given["name"]), None)
     if company is None or given.get("replace"):
-        base = shipped_company(given["as_shipped"]) if "as_shipped" in given else _built_in()
+        base = shipped_company(given["as_shipped"], given.get("currency", "")) if "as_shipped" in given else _built_in()
         given = {name: part for name, part in base.items() if name in {*_SECTIONS, "currency"}} | given
         company = _open_company(world, given, f"{tenant}/{environment}")
         world.add_company(tenant, environment, company)

@@ -126,6 +126,14 @@ async def test_countries_are_microsoft_s_and_templates_are_for_some_of_them(book
         assert answer.is_success is billed, country
 
 
+async def test_the_local_currency_can_be_another(books: Books) -> None:
+    company = await open_company(books, "DK", currency="CHF")
+    _, booked = await company.post(PLAIN | {"unitPrice": 15.94})
+    assert (booked["currencyCode"], booked["totalAmountIncludingTax"]) == ("CHF", 19.95)
+    codes = await company.by_code("currencies")
+    assert ("DKK" in codes, "CHF" in codes) == (True, False)
+
+
 async def test_a_swiss_post_code_brings_a_blank_country(books: Books) -> None:
     company = await open_company(books, "CH")
     body = {"displayName": "X", "country": "CH", "city": "Zurich", "postalCode": "8000"}
