@@ -86,6 +86,11 @@ class LearnedFacts:
         seen = datetime.fromisoformat(text) if text else None
         return seen if seen is not None and now - seen < _UNBILLABLE_LIFE else None
 
+    async def list_unbillable(self, company: str, now: datetime) -> list[str]:
+        """List by what new customers were seen to get no posting groups: `DE/Company`."""
+        stored: Mapping[str, str] = await run(self.redis.hgetall(unbillable_key(company)))
+        return sorted(name for name, at in stored.items() if now - datetime.fromisoformat(at) < _UNBILLABLE_LIFE)
+
     async def save_unbillable(self, company: str, template_by: str, now: datetime) -> None:
         """Remember that no draft can be made for such a new customer."""
         await run(self.redis.hset(unbillable_key(company), template_by, now.isoformat()))

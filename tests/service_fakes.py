@@ -74,7 +74,7 @@ class World:
     `bring` takes one message as far as it comes without waiting; `settle` goes on, through waits, until it has ended.
     """
 
-    def __init__(self, redis_url: str, *, replicas: int = 0) -> None:
+    def __init__(self, redis_url: str, *, replicas: int = 0, gatherer: MaterialsGatherer | None = None) -> None:
         self.clock = FakeClock(NOW)
         """The true time, which Redis and the remote systems know; the services' own clock may be wrong."""
         self.own_clock = WrongClock(self.clock)
@@ -87,7 +87,7 @@ class World:
         self.stripe = FakeStripe(self.steps)
         self.bc = FakeBc(self.steps, self.clock)
         remotes = self.remotes = Remotes(self.stripe, self.bc)
-        self.mapper = DocumentMapper(MaterialsGatherer(), LearnedFacts(redis))
+        self.mapper = DocumentMapper(gatherer or MaterialsGatherer(), LearnedFacts(redis))
         self.syncs = CustomerSyncs(redis)
         self.contacts = self.build_contacts()
         self.invoices = InvoicesHandler(

@@ -17,13 +17,14 @@ from hub.cli.context import print_json
 from hub.cli.settings_lists import list_dropped_rules, list_problems
 from hub.cli.settings_names import fetch_names, find_problems, list_names, tell_lines
 from hub.cli.time_zone import describe_zone_risk
-from hub.cli.wording import name_command, say, show_table
+from hub.cli.wording import NO_COUNTRY_RISK, name_command, say, show_table
 from hub.clients import get_limiter_key
 from hub.directory import Snapshot
 from hub.gate import describe_system
 from hub.redis import connection_key, run
 from hub.refused_signatures import Refusals, RefusedSignatures
 from schemas.connections import Connection
+from schemas.customer_settings import CustomerSettings
 from schemas.errors import HubError, Refused
 from services.ingest.decide import list_event_types
 
@@ -36,6 +37,10 @@ _MARKS: dict[Verdict, Text] = {
 }
 # A filter that matches nothing still shows whether the app may ask.
 _NOBODY = "HUB-CHECK-0"
+_NO_TEMPLATE = (
+    "Add a template for it under API Setup in Business Central; or, for those without a country, name one in the "
+    "settings (customers.new.without_country)."
+)
 _SLOW = timedelta(seconds=2)
 _MOST_COUNTED = 500
 _CORRECT = "Correct the settings and import them, or make what is missing in Business Central. To see them: "
@@ -92,6 +97,7 @@ async def _check_books(looks: "_ConnectionLooks", company: Check) -> list[Check]
         "Customers": (looks.customers, "Give the app permission to read and insert customers."),
         "Sales invoices": (looks.invoices, "Give the app permission to read drafts and posted invoices."),
         "Names in the settings": (looks.names, looks.correct),
+        "New customers": (looks.new_customers, ""),
     }
     if company.verdict == "problem":
         return [Check(name, "skipped", "not checked: see above") for name in books]
@@ -115,6 +121,21 @@ def judge_webhooks(secrets: int, refusals: Refusals | None) -> Check:
     return Check(
         "Webhook secret", "warning", words, "Check this machine's clock, and what holds webhooks up on the way."
     )
+
+
+def judge_new_customers(settings: CustomerSettings, unbillable: Sequence[str]) -> Check:
+    """Say whether drafts can be made for new customers; `unbillable` as it was learned: `DE/Company`."""
+    name = "New customers"
+    if not settings.create_missing:
+        return Check(name, "ok", "none are created")
+    if unbillable:
+        countries = dict.fromkeys(one.partition("/")[0] for one in unbillable)
+        where = ", ".join(f"country {country}" if country else "no country" for country in countries)
+        words = f"Business Central gave the last new one with {where} no posting groups, so it refuses their invoices"
+        return Check(name, "warning", words, _NO_TEMPLATE)
+    if settings.new.without_country is None:
+        return Check(name, "ok", f"are created where nobody matches; {NO_COUNTRY_RISK}")
+    return Check(name, "ok", "are created where nobody matches")
 
 
 def judge_untold(untold: Mapping[str, str], connection: str) -> Check:
@@ -233,6 +254,12 @@ class _ConnectionLooks:
         if problems := [*dropped, *list_problems(settings), *find_problems(settings, company)]:
             return Check("Names in the settings", "problem", "\n".join(problems), self.correct)
         return f"all {len(names)} are there; lines are booked on {tell_lines(settings, company)}"
+
+    async def new_customers(self) -> Check:
+        """Business Central gives a customer without a country, or of one without a template, no posting groups."""
+        company = self._connection.company_key
+        seen = await self.foundation.mapper.learned.list_unbillable(company, self.foundation.clock.now())
+        return judge_new_customers(self.snapshot.settings.customers, seen)
 
     async def _load_stored(self) -> dict[str, Any]:
         """Load the settings as they were saved."""

@@ -17,7 +17,7 @@ from connectors.stripe.client import StripeApi
 from hub.cli.context import Exit, choose_connection, open_foundation, print_json, run_command
 from hub.cli.replay import build_planner
 from hub.cli.replay_plan import Preview
-from hub.cli.wording import say, show_table
+from hub.cli.wording import NO_COUNTRY_RISK, say, show_table
 from mapping.document_lines import list_vat
 from mapping.eligibility import STANDING
 from mapping.sales_documents import MappedDocument
@@ -148,6 +148,7 @@ def describe(shown: Preview) -> dict[str, Any]:
         "would_create_customer": shown.new.payload if shown.new else None,
         "customer_sources": shown.new.sources if shown.new else None,
         "notes": [*shown.notes, *(shown.mapped.notes if shown.mapped else ())],
+        "new_customer_without_country": shown.has_no_country,
         "guess": shown.guess or None,
         "last_failure": shown.last_failure or None,
         "synced_as": shown.synced.number if shown.synced else None,
@@ -215,6 +216,8 @@ def _show_one(shown: Preview) -> None:
     if shown.new is not None:
         rows = [(name, str(value), shown.new.sources[name]) for name, value in shown.new.payload.items()]
         show_table(("Field", "Value", "From"), rows)
+        if shown.has_no_country:
+            say((f"The new customer has no country: {NO_COUNTRY_RISK}.", "yellow"))
     if shown.mapped is not None:
         _show_draft(shown.mapped)
     for note in describe(shown)["notes"]:

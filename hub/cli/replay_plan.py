@@ -162,6 +162,11 @@ class Preview:
     synced: BcDocument | None = None
     """The draft that it has already: nothing would be written."""
 
+    @property
+    def has_no_country(self) -> bool:
+        """Whether a customer would be created of whom Business Central may make nothing."""
+        return self.new is not None and not self.new.payload.get("country")
+
 
 @dataclass(frozen=True)
 class ReplayPlanner:

@@ -7,6 +7,10 @@ from rich.text import Text
 
 from hub.cli.context import out
 
+NO_COUNTRY_RISK = (
+    "one without a country may get no posting groups from Business Central, which then refuses its invoices "
+    "(customers.new.without_country names a country for those)"
+)
 Part = str | tuple[str, str]
 """Plain text, or text and its style."""
 

@@ -6,9 +6,19 @@ from typing import Any
 
 import pytest
 
-from hub.cli.checks import Check, Verdict, count_problems, judge_untold, judge_webhooks, tell_count, try_check
+from hub.cli.checks import (
+    Check,
+    Verdict,
+    count_problems,
+    judge_new_customers,
+    judge_untold,
+    judge_webhooks,
+    tell_count,
+    try_check,
+)
 from hub.cli.doctor import examine_redis, judge_clock
 from hub.refused_signatures import Refusals
+from schemas.customer_settings import CustomerSettings
 from schemas.errors import Blocked, Refused
 
 GOOD = {"redis_version": "7.4.1", "aof_enabled": 1, "maxmemory_policy": "noeviction"}
@@ -149,3 +159,22 @@ def test_only_problems_count() -> None:
     verdicts: tuple[Verdict, ...] = ("ok", "warning", "problem", "skipped")
 
     assert count_problems([Check("A", verdict, "") for verdict in verdicts]) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "unbillable", "verdict", "words"),
+    [
+        ({"create_missing": False}, ["/Company"], "ok", "none are created"),
+        ({}, [], "ok", "one without a country may get no posting groups"),
+        ({"new": {"without_country": "DE"}}, [], "ok", "are created where nobody matches"),
+        ({}, ["/Company", "/Person"], "warning", "the last new one with no country no posting groups"),
+        ({}, ["/Company", "JP/Company"], "warning", "with no country, country JP no posting groups"),
+    ],
+)
+def test_new_customers_that_business_central_can_not_bill_are_told(
+    changes: dict[str, Any], unbillable: list[str], verdict: Verdict, words: str
+) -> None:
+    check = judge_new_customers(CustomerSettings.model_validate(changes), unbillable)
+
+    assert (check.verdict, words in check.words) == (verdict, True), check
+    assert ("without_country" in check.fix) == (verdict == "warning")

@@ -17,6 +17,7 @@ from schemas.errors import Blocked, RetryLater
 from schemas.invoice_settings import InvoiceSettings
 from schemas.messages import InvoiceResult, Outcome
 from schemas.settings import Settings
+from schemas.stripe_objects import Address
 from services.contacts.claims import Claims
 from tests.builders import (
     NOW,
@@ -481,3 +482,12 @@ def test_verdicts_are_counted_in_order() -> None:
     ]
 
     assert list(count_verdicts(planned).items()) == [("fail", 2), ("skip", 1)]
+
+
+async def test_a_new_customer_without_a_country_is_told_of_before_it_is_made(world: World) -> None:
+    await new_customer(world)
+    planner = await build_planner(world)
+
+    assert (await planner.preview(INVOICE)).has_no_country
+    with_address = INVOICE.model_copy(update={"customer_address": Address(country="DE")})
+    assert not (await planner.preview(with_address)).has_no_country

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mapping.mapping_checks import check_templates
-from mapping.materials import BookObject, PaymentTerm
+from mapping.materials import BookObject, Materials, PaymentTerm
 from mapping.sales_documents import CustomerView, build_document
 from mapping.taxes import VatFact, VatKey
 from schemas.errors import Refused
@@ -44,16 +44,40 @@ def test_there_are_enough_cases_and_each_has_a_name_of_its_own() -> None:
 
 def tell(case: dict[str, Any]) -> dict[str, Any]:
     """Map the case's invoice and tell the draft, or the refusal, in plain values."""
-    settings = Settings.model_validate(DEFAULTS | case.get("settings", {}))
+    settings = read_settings(case)
     assert check_templates(settings) == ()
-    customer = case.get("customer", {})
-    learned = {
+    gross = case.get("customer", {}).get("prices_include_tax", False)
+    view = CustomerView("the customer", gross, AREA, read_learned(case))
+    try:
+        mapped = build_document(read_invoice(case["invoice"]), settings, read_materials(case), view)
+    except Refused as error:
+        return {"refused": error.code, "says": error.message, "fix": error.fix}
+    told: dict[str, Any] = {"kind": mapped.kind, "total": str(mapped.total)}
+    told["header"] = {name: value for name, value in mapped.payload.items() if not name.endswith("Lines")}
+    told["lines"] = [
+        {name: str(value) if isinstance(value, Decimal) else value for name, value in line.fields.items()}
+        for line in mapped.lines
+    ]
+    return told | ({"notes": list(mapped.notes)} if mapped.notes else {})
+
+
+def read_settings(case: dict[str, Any]) -> Settings:
+    """Read the settings of a case, which come over those that all have."""
+    return Settings.model_validate(DEFAULTS | case.get("settings", {}))
+
+
+def read_learned(case: dict[str, Any]) -> dict[VatKey, VatFact]:
+    """Read what VAT Business Central has shown for the case's customer."""
+    return {
         VatKey(AREA, one["type"], one["number"], one.get("tax_code", "")): VatFact(
             one["identifier"], Decimal(one["percent"])
         )
-        for one in customer.get("known_vat", ())
+        for one in case.get("customer", {}).get("known_vat", ())
     }
-    view = CustomerView("the customer", customer.get("prices_include_tax", False), AREA, learned)
+
+
+def read_materials(case: dict[str, Any]) -> Materials:
+    """Read what rules look at besides the invoice."""
     rates = [build_rate(percent, **more) for percent, more in case.get("rates", {}).items()]
     terms = {
         code: PaymentTerm(f"pt-{code}", code, one["days"], has_discount=bool(one.get("discount")))
@@ -71,18 +95,7 @@ def tell(case: dict[str, Any]) -> dict[str, Any]:
         prices={one["id"]: Price.model_validate(one) for one in case.get("prices", ())},
         customer=Customer.model_validate(case["stripe_customer"]) if "stripe_customer" in case else None,
     )
-    materials = replace(materials, tax_rates=dict(materials.tax_rates) | {rate.id: rate for rate in rates})
-    try:
-        mapped = build_document(read_invoice(case["invoice"]), settings, materials, view)
-    except Refused as error:
-        return {"refused": error.code, "says": error.message, "fix": error.fix}
-    told: dict[str, Any] = {"kind": mapped.kind, "total": str(mapped.total)}
-    told["header"] = {name: value for name, value in mapped.payload.items() if not name.endswith("Lines")}
-    told["lines"] = [
-        {name: str(value) if isinstance(value, Decimal) else value for name, value in line.fields.items()}
-        for line in mapped.lines
-    ]
-    return told | ({"notes": list(mapped.notes)} if mapped.notes else {})
+    return replace(materials, tax_rates=dict(materials.tax_rates) | {rate.id: rate for rate in rates})
 
 
 DEFAULTS: dict[str, Any] = {
