@@ -469,6 +469,51 @@ async def post_stripes_tax_as_given(shop: Relay) -> Steps:
     await shop.set(invoices__tax={"mode": "as_given", "account": "5610", "zero_code": "ZERO"})
 
 
+@advice("invoice.total.unreachable", again="invoice.total.different")
+async def give_a_rate_that_was_raised_its_own_group(shop: Relay) -> Steps:
+    """Business Central's set-up still has 25 %: five cents of 9.80, which no rounding makes."""
+    rate = await shop.rate("25.5")
+    await shop.bring(await shop.invoice(amount=980, tax=rate))
+    yield await shop.invoice(amount=980, tax=rate)
+    await shop.seed(taxGroups=[{"code": "RAISED"}], vat=_list_vat("RAISED", "25.5"))
+    await shop.set(invoices__tax={"rules": [{"percent": "25.5", "code": "RAISED"}], "zero_code": "ZERO"})
+
+
+@advice("invoice.total.unreachable", again="invoice.total.different")
+async def give_the_tax_of_a_part_its_own_group(shop: Relay) -> Steps:
+    """8.25 % of 80 of 100: the rule names the tax, the rest of the line is without."""
+    rate = await shop.rate("8.25", effective_percentage="6.6", country="US")
+    await shop.bring(await shop.invoice(tax=rate))
+    yield await shop.invoice(tax=rate)
+    await shop.seed(taxGroups=[{"code": "TX"}], vat=_list_vat("TX", "8.25"))
+    await shop.set(invoices__tax={"rules": [{"percent": "8.25", "code": "TX"}], "zero_code": "ZERO"})
+
+
+@advice("invoice.total.unreachable", again="invoice.total.different")
+async def give_what_the_tax_of_a_part_comes_to_its_own_group(shop: Relay) -> Steps:
+    """By the id of the rate, in a company whose set-up has what it comes to of the whole line."""
+    rate = await shop.rate("8.25", effective_percentage="6.6", country="US")
+    await shop.bring(await shop.invoice(tax=rate))
+    yield await shop.invoice(tax=rate)
+    await shop.seed(taxGroups=[{"code": "TX80"}], vat=_list_vat("TX80", "6.6"))
+    await shop.set(invoices__tax={"rules": [{"tax_rate": rate, "code": "TX80"}], "zero_code": "ZERO"})
+
+
+@advice("invoice.total.unreachable", again="invoice.total.different")
+async def post_the_tax_of_a_part_as_given(shop: Relay) -> Steps:
+    rate = await shop.rate("8.25", effective_percentage="6.6", country="US")
+    await shop.bring(await shop.invoice(tax=rate))
+    yield await shop.invoice(tax=rate)
+    await shop.set(invoices__tax={"mode": "as_given", "account": "5610", "zero_code": "ZERO"})
+
+
+@advice("invoice.total.rounded_when_posted", outcome="synced")
+async def set_the_precision_of_the_currency(shop: Relay) -> Steps:
+    await shop.seed(currencies=[{"code": "CHF", "amountRoundingPrecision": 0.05}])
+    yield await shop.invoice(amount=1_594, tax=await shop.rate("25"), currency="chf")
+    await shop.seed(currencies=[{"code": "CHF", "amountRoundingPrecision": 0.01}])
+
+
 @advice("invoice.total.different", asked=True)
 async def check_the_tax_of_the_account(shop: Relay) -> Steps:
     await shop.set(invoices__tax={"rules": []})
@@ -485,6 +530,17 @@ async def set_a_rounding_account(shop: Relay) -> Steps:
         await shop.line(draft, 33, tax=rate)
     yield await shop.finalize(draft)
     await shop.set(invoices__rounding__account="6910")
+
+
+@advice("invoice.rounding.over_limit")
+async def raise_the_limit_of_rounding(shop: Relay) -> Steps:
+    await shop.set(invoices__rounding__limit=0)
+    rate = await shop.rate("25")
+    draft = await shop.draft()
+    for _ in range(3):
+        await shop.line(draft, 33, tax=rate)
+    yield await shop.finalize(draft)
+    await shop.set(invoices__rounding__limit=1)
 
 
 @advice("settings.lines.missing")
@@ -602,3 +658,9 @@ async def _allow_templates(shop: Relay, country: str) -> None:
     """Have one template, for customers of one country."""
     groups = dict.fromkeys(("genBusPostingGroup", "vatBusPostingGroup", "customerPostingGroup"), "EXPORT")
     await shop.seed(templates=[{"code": "EXPORT", "countries": [country], "paymentTermsCode": "", **groups}])
+
+
+def _list_vat(product: str, percent: str) -> list[dict[str, str]]:
+    """List a VAT product posting group for all customers."""
+    areas = ("DOMESTIC", "EU", "EXPORT")
+    return [{"business": area, "product": product, "percent": percent, "identifier": product} for area in areas]
