@@ -75,7 +75,7 @@ class DocumentMapper:
         Raises:
             Refused: the invoice can't be drafted, whatever VAT Business Central adds.
         """
-        view = await self._view(snapshot, customer)
+        view = await self._view(snapshot, invoice, customer)
         age = FRESH_AGE if is_fresh else USUAL_AGE
         materials = await self.gatherer.gather(snapshot, invoice, stripe, bc, max_age=age)
         try:
@@ -87,15 +87,17 @@ class DocumentMapper:
                 raise
         return _foretell(invoice, snapshot, recent, view)
 
-    async def _view(self, snapshot: Snapshot, customer: CustomerMatch | None) -> CustomerView:
-        if customer is None:
-            return CustomerView()
+    async def _view(self, snapshot: Snapshot, invoice: Invoice, customer: CustomerMatch | None) -> CustomerView:
         company = snapshot.connection.company_key
+        precision = await self.learned.load_posting_precision(company, invoice.currency)
+        if customer is None:
+            return CustomerView(posting_precision=precision)
         return CustomerView(
             id=customer.id,
             prices_include_tax=await self.learned.load_gross_prices(company, customer.id),
             tax_area=customer.tax_area,
             learned=await self.learned.load_vat(company, customer.tax_area),
+            posting_precision=precision,
         )
 
 

@@ -31,9 +31,19 @@ class Notice:
     text: str
 
 
-def foretell_posting(total: Decimal, currency: str, books: Books, settings: RoundingSettings) -> Notice | None:
-    """Say that posting will change a total, or None."""
-    precision = find_precision(currency, books, settings)
+def foretell_posting(
+    total: Decimal, currency: str, shown: Decimal | None, books: Books, settings: RoundingSettings
+) -> Notice | None:
+    """Say that posting will change a total, or None.
+
+    Args:
+        total: Of the draft.
+        currency: Its code.
+        shown: What posted documents have shown that such totals are rounded to; the smallest unit: they are not.
+        books: The company's lists.
+        settings: What the user says of it.
+    """
+    precision = find_precision(currency, shown, books, settings)
     if not precision:
         return None
     posted = (total / precision).to_integral_value(rounding=ROUND_HALF_UP) * precision
@@ -47,15 +57,19 @@ def foretell_posting(total: Decimal, currency: str, books: Books, settings: Roun
     )
 
 
-def find_precision(currency: str, books: Books, settings: RoundingSettings) -> Decimal | None:
-    """Return what posting rounds totals in a currency to; None where it does not, as far as is known."""
-    if not settings.invoice_rounding:
-        return None
-    if currency != books.local_currency:
-        return books.invoice_precisions.get(currency)
-    if settings.local_precision is not None:
-        return settings.local_precision
-    return books.invoice_precisions.get(currency) or _USUAL.get(currency)
+def find_precision(currency: str, shown: Decimal | None, books: Books, settings: RoundingSettings) -> Decimal | None:
+    """Return what posting rounds totals in a currency to; None where it does not, as far as is known.
+
+    That a document was not rounded shows that the switch is off. To what one was rounded may have been changed since,
+    which the API or the settings tell.
+    """
+    is_off = not settings.invoice_rounding or (
+        shown is not None and shown <= Decimal(1).scaleb(-get_exponent(currency))
+    )
+    if currency == books.local_currency:
+        usual = None if is_off else shown or _USUAL.get(currency)
+        return settings.local_precision if settings.invoice_rounding and settings.local_precision else usual
+    return None if is_off else books.invoice_precisions.get(currency)
 
 
 def _advise(currency: str, books: Books) -> str:

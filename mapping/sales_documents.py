@@ -37,6 +37,8 @@ class CustomerView:
     """From the card. The API tells it only with a document, so it is learned from the first (`learned`)."""
     tax_area: str = ""
     learned: LearnedVat = field(default_factory=dict)
+    posting_precision: Decimal | None = None
+    """What posted documents have shown that totals in the invoice's currency are rounded to."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def build_document(
         lines.append(maker.build_rounding(rounding))
         notes.add(f"A line of {rounding} takes what Stripe and Business Central round differently.")
     total, currency = to_decimal(sale.total, invoice.currency), invoice.currency.upper()
-    notice = foretell_posting(total, currency, materials.books, settings.invoices.rounding)
+    notice = foretell_posting(total, currency, view.posting_precision, materials.books, settings.invoices.rounding)
     if notice is not None:
         notes.add(notice.text)
     vat, gross = list_vat(lines), maker.form == "gross"

@@ -109,7 +109,7 @@ class InvoicesHandler:
         doubles = DoubleRemover(bc, self.clock, owners, owner, wanted.mapped, wanted.customer.id, protocol.attempts)
         if wanted.seeks_doubles:
             await doubles.remove(document.id)
-        notes = (*message.notes, *wanted.mapped.notes, *protocol.notes)
+        notes = (*message.notes, *_list_notes(wanted.mapped, document), *protocol.notes)
         return await self._conclude(message, wanted, document, Told(protocol.attempts, notes), doubles.left)
 
     async def _learn_billable(self, wanted: Wanted, *, is_billable: bool) -> None:
@@ -141,7 +141,7 @@ class InvoicesHandler:
             outcome = call_for_credit(credit, document, self.clock.now())
         elif wanted.invoice.status == "uncollectible":
             outcome = call_for_loss(document, self.clock.now())
-        elif notice := wanted.mapped.notice:
+        elif (notice := wanted.mapped.notice) and document.total == wanted.mapped.total:
             outcome = outcome.model_copy(update={"reason": notice.text, "code": notice.code})
         return await self.outcomes.conclude(message.connection, message.received, outcome, told, over_synced=True)
 
@@ -170,6 +170,13 @@ class InvoicesHandler:
         )
         told = Told(notes=(*message.notes, *mapped.notes))
         return await self.outcomes.conclude(message.connection, message.received, outcome, told)
+
+
+def _list_notes(mapped: MappedDocument, document: BcDocument) -> list[str]:
+    """List what was noted; what posting will round is no news once it has."""
+    if mapped.notice is None or document.total == mapped.total:
+        return list(mapped.notes)
+    return [note for note in mapped.notes if note != mapped.notice.text]
 
 
 def _is_asked(received: Wakeup) -> bool:

@@ -62,9 +62,15 @@ async def test_what_business_central_rounds_when_it_posts_is_nobodys_change(shop
     assert await load_precision(shop) == Decimal("0.05")
 
     again = await shop.replay(invoice)
-    assert again.outcome == "synced"
+    assert (again.outcome, again.code) == ("synced", "")
     assert found.words in again.notes
-    assert not any("changed" in note for note in again.notes)
+    assert not any("changed" in note or note.startswith("When it is posted") for note in again.notes)
+
+    # What one has shown is told of the next before it is posted.
+    other, told = await draft(shop)
+    assert told.code == "invoice.total.rounded_when_posted"
+    assert "rounds it to 19.95 EUR, 0.02 EUR more than in Stripe" in told.reason
+    assert (await shop.metadata(other))["bc_note"] == told.reason
 
 
 async def test_a_replay_learns_it_too(shop: Relay) -> None:

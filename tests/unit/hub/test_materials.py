@@ -81,6 +81,13 @@ class Hands:
         return self.at
 
 
+class NothingLearned:
+    """A Redis in which no document has shown anything."""
+
+    async def hget(self, _key: str, _field: str) -> None:
+        return None
+
+
 class Scene:
     """A gatherer and mapper with their systems."""
 
@@ -105,7 +112,7 @@ class Scene:
 
     async def map(self, invoice: Invoice, *, is_fresh: bool = False) -> Any:
         # A trial asks the ledger nothing.
-        mapper = DocumentMapper(self.gatherer, LearnedFacts(redis=None))
+        mapper = DocumentMapper(self.gatherer, LearnedFacts(redis=NothingLearned()))
         snapshot = build_snapshot(settings=Settings(invoices=SKU))
         return await mapper.map(snapshot, invoice, self.stripe, self.bc, is_fresh=is_fresh)
 

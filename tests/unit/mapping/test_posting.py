@@ -13,9 +13,12 @@ from tests.builders import build_books
 PRECISIONS = {"CHF": Decimal("0.05"), "AED": Decimal("0.25"), "HUF": Decimal(1), "KWD": Decimal("0.001")}
 
 
-def foretell(total: str, currency: str = "CHF", local: str = "DKK", **settings: Any) -> str | None:
+def foretell(
+    total: str, currency: str = "CHF", local: str = "DKK", shown: str | None = None, **settings: Any
+) -> str | None:
     books: Books = build_books(local_currency=local, invoice_precisions=PRECISIONS)
-    notice = foretell_posting(Decimal(total), currency, books, RoundingSettings.model_validate(settings))
+    seen = None if shown is None else Decimal(shown)
+    notice = foretell_posting(Decimal(total), currency, seen, books, RoundingSettings.model_validate(settings))
     return notice.text if notice else None
 
 
@@ -60,3 +63,25 @@ def test_of_the_local_currency_the_settings_know_else_what_microsoft_ships() -> 
     assert "rounds it to 20.00 CHF" in (foretell("19.93", local="CHF", local_precision="1") or "")
     assert foretell("19.93", "DKK") is None
     assert "rounds it to 20.00 DKK" in (foretell("19.93", "DKK", local_precision=1) or "")
+
+
+@pytest.mark.parametrize(
+    ("currency", "local", "shown", "settings", "is_told"),
+    [
+        # Posted as it was: the switch is off, whatever the currency says.
+        ("CHF", "DKK", "0.01", {}, False),
+        ("CHF", "CHF", "0.01", {}, False),
+        # Posted rounded: of a foreign currency the API says what holds now.
+        ("CHF", "DKK", "0.05", {}, True),
+        ("EUR", "DKK", "0.05", {}, False),
+        # Of the local one, the settings, then what was seen, then what Microsoft ships.
+        ("DKK", "DKK", "0.05", {}, True),
+        ("DKK", "DKK", "0.05", {"local_precision": "0.01"}, False),
+        ("DKK", "DKK", "0.01", {"local_precision": "0.05"}, True),
+        ("DKK", "DKK", None, {}, False),
+    ],
+)
+def test_what_posted_documents_have_shown_counts(
+    currency: str, local: str, shown: str | None, settings: dict[str, str], is_told: bool
+) -> None:
+    assert (foretell("19.93", currency, local, shown, **settings) is not None) is is_told
