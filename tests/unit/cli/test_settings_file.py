@@ -222,7 +222,7 @@ def test_the_examples_of_the_documents_can_be_imported() -> None:
     docs = Path(__file__).parents[3] / "docs"
     blocks = [
         block
-        for name in ("mappings.md", "customers.md")
+        for name in ("mappings.md", "customers.md", "drafts.md")
         for block in re.findall(r"```yaml\n(.*?)```", (docs / name).read_text(encoding="utf-8"), re.DOTALL)
     ]
 
