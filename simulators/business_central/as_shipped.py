@@ -7,13 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from simulators.business_central.default_seed import CURRENCIES, EU, HOME_COUNTRY, default_seed
-from simulators.business_central.microsoft_tables import (
-    COUNTRIES,
-    COUNTY_COUNTRIES,
-    INVOICE_ROUNDING,
-    PAYMENT_TERMS,
-    VAT_FORMATS,
-)
+from simulators.business_central.microsoft_tables import INVOICE_ROUNDING, PAYMENT_TERMS
 from simulators.business_central.post_code_lists import POST_CODES
 from simulators.business_central.values import to_wire
 
@@ -39,11 +33,9 @@ def shipped_company(country: str, currency: str = "") -> dict[str, Any]:
     return built_in | {
         "currency": local,
         "information": {"country": country},
-        "vatFormats": VAT_FORMATS,
         "postCodes": POST_CODES.get(country, {}),
         "setup": built_in["setup"] | {"invoice_rounding": True, "local_invoice_precision": _rounding(local, local)[0]},
         "currencies": [_currency(code, local) for code in _ALL if code != local],
-        "countriesRegions": [_country(code) for code in COUNTRIES],
         "paymentTerms": [
             {"code": code, **dict(zip(_TERMS, values, strict=False))} for code, values in PAYMENT_TERMS.items()
         ],
@@ -73,13 +65,7 @@ def _currency(code: str, local: str) -> dict[str, Any]:
     }
 
 
-def _country(code: str) -> dict[str, Any]:
-    shape = "City_x002B_County_x002B_Post_x0020_Code" if code in COUNTY_COUNTRIES else "Post_x0020_Code_x002B_City"
-    name = {"EL": "Greece", "NI": "Northern Ireland"}.get(code, code)
-    return {"code": code, "displayName": name, "addressFormat": shape}
-
-
 def _for_countries(template: dict[str, Any], country: str) -> dict[str, Any]:
-    european = ["EL" if code == "GR" else code for code in [HOME_COUNTRY, *EU] if code != country]
+    european = [code for code in [HOME_COUNTRY, *EU] if code != country]
     chosen = {"DOMESTIC": [country], "EU": european, "EXPORT": [code for code in _EXPORT if code != country]}
     return template | {"countries": chosen[template["code"]]}

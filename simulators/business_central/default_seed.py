@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from simulators.business_central.microsoft_tables import INVOICE_ROUNDING, VAT_FORMATS
+from simulators.business_central.microsoft_tables import COUNTRIES, COUNTY_COUNTRIES, INVOICE_ROUNDING, VAT_FORMATS
 from simulators.business_central.post_code_lists import POST_CODES
 from simulators.business_central.values import to_wire
 from simulators.business_central.vat import precision_of
@@ -17,16 +17,7 @@ COMPANY = "CRONUS International Ltd."
 COMPANY_ID = "c2a9b7f0-51de-4e11-a1f9-6045bd8e1a10"
 HOME_COUNTRY = "DE"
 
-EU = "AT BE BG CY CZ DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
-OTHERS = """
-AD AE AF AG AI AL AM AO AQ AR AS AU AW AX AZ BA BB BD BF BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH
-CI CK CL CM CN CO CR CU CV CW CX DJ DM DO DZ EC EG EH ER ET FJ FK FM FO GA GB GD GE GF GG GH GI GL GM GN GP GQ GS GT GU
-GW GY HK HM HN HT ID IL IM IN IO IQ IR IS JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LY MA MC MD
-ME MF MG MH MK ML MM MN MO MP MQ MR MS MU MV MW MX MY MZ NA NC NE NF NG NI NO NP NR NU NZ OM PA PE PF PG PH PK PM PN PR
-PS PW PY QA RE RS RU RW SA SB SC SD SG SH SJ SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV
-TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
-""".split()
-
+EU = "AT BE BG CY CZ DK EE EL ES FI FR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
 # code: (name, symbol, decimal places, units of it per local unit)
 CURRENCIES: dict[str, tuple[str, str, str, str | None]] = {
     "USD": ("US dollar", "$", "2:2", "1.0850"),
@@ -116,6 +107,12 @@ def _invoice_precision(code: str, places: str) -> Decimal:
     return Decimal(INVOICE_ROUNDING[code][0]) if code in INVOICE_ROUNDING else precision_of(places)
 
 
+def _country(code: str) -> dict[str, Any]:
+    shape = "City_x002B_County_x002B_Post_x0020_Code" if code in COUNTY_COUNTRIES else "Post_x0020_Code_x002B_City"
+    name = {"EL": "Greece", "NI": "Northern Ireland"}.get(code, code)
+    return {"code": code, "displayName": name, "addressFormat": shape}
+
+
 def _master_data() -> dict[str, Any]:
     return {
         "series": {
@@ -137,7 +134,7 @@ def _master_data() -> dict[str, Any]:
             }
             for code, (name, symbol, places, rate) in CURRENCIES.items()
         ],
-        "countriesRegions": [{"code": code, "displayName": code} for code in [HOME_COUNTRY, *EU, *OTHERS]],
+        "countriesRegions": [_country(code) for code in COUNTRIES],
         "paymentTerms": [
             {"code": "30 DAYS", "displayName": "Net 30 days", "dueDateCalculation": "30D"},
             {"code": "14 DAYS", "displayName": "Net 14 days", "dueDateCalculation": "14D"},
