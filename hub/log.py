@@ -5,6 +5,9 @@ import sys
 from typing import Any, Literal, TextIO
 
 import structlog
+from structlog.typing import EventDict
+
+from hub.harmless import make_all_harmless, make_harmless
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -15,14 +18,17 @@ def configure_logging(
     """Set up the process's logging, once, at start. The stream defaults to stdout."""
     out = stream or sys.stdout
     console = fmt == "console" or (fmt == "auto" and out.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    # JSON escapes by itself all that a terminal would obey.
+    ending: list[Any] = (
+        [_make_harmless, structlog.dev.ConsoleRenderer()] if console else [structlog.processors.JSONRenderer()]
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            renderer,
+            *ending,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(out),
@@ -32,9 +38,23 @@ def configure_logging(
     _route_libraries(out)
 
 
+def _make_harmless(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Write out what a terminal would obey in foreign text; a trace keeps its lines."""
+    return {
+        name: make_harmless(str(one)) if name == "exception" else make_all_harmless(one) for name, one in event.items()
+    }
+
+
+class _HarmlessFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return make_harmless(super().format(record))
+
+
 def _route_libraries(out: TextIO) -> None:
     """Let libraries speak only when something is wrong; aiokafka and uvicorn chatter at INFO."""
-    logging.basicConfig(stream=out, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", force=True)
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(_HarmlessFormatter("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # aiokafka logs each failed commit at ERROR, the expected one of a rebalance too; the runtime reports its own.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 

@@ -7,9 +7,10 @@ import typer
 
 from hub.app import Foundation
 from hub.backfill import Backfill, Backfills
-from hub.cli.context import Exit, choose_connection, confirm, fail, open_foundation, print_json, run_command
+from hub.cli.context import Exit, choose_connection, confirm, fail, open_foundation, run_command
 from hub.cli.moments import parse_moment
 from hub.cli.replay import plan_window
+from hub.cli.screen import print_json
 from hub.cli.wording import name_command, say
 from hub.directory import Snapshot
 from mapping.eligibility import LONGEST_DRAFT

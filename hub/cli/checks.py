@@ -13,7 +13,7 @@ from rich.text import Text
 from connectors.business_central.limiter import RedisLimiter
 from hub.app import Foundation
 from hub.cli.connect import check_stripe_key
-from hub.cli.context import print_json
+from hub.cli.screen import print_json
 from hub.cli.settings_lists import list_dropped_rules, list_problems
 from hub.cli.settings_names import fetch_names, find_problems, list_names, tell_lines
 from hub.cli.time_zone import describe_zone_risk

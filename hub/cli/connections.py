@@ -18,11 +18,13 @@ from hub.cli.connection_view import (
     show_list,
     tell_dry_run_end,
 )
-from hub.cli.context import Exit, choose_connection, confirm, err, fail, open_foundation, print_json, run_command
+from hub.cli.context import Exit, choose_connection, confirm, fail, open_foundation, run_command
 from hub.cli.device_sign_in import sign_in_by_code
+from hub.cli.given_files import UnreadableFileError, read_given_file
 from hub.cli.key_rotation import rotate_all
 from hub.cli.moments import parse_moment
 from hub.cli.removal import Removal, ask_removal, remove_connection
+from hub.cli.screen import err, print_json
 from hub.cli.settings_file import load_settings_file
 from hub.cli.wording import name_command, say
 from schemas.connections import Connection
@@ -309,11 +311,9 @@ def _read_secret(given: str, option: str) -> SecretStr:
     text = given
     if given.startswith("@"):
         try:
-            text = Path(given[1:]).expanduser().read_text(encoding="utf-8")
-        except OSError as error:
-            fail(f"{option}: the file {given[1:]} can't be read: {error.strerror}. Check the path.", Exit.USAGE)
-        except UnicodeDecodeError:
-            fail(f"{option}: the file {given[1:]} is no text. Give one that holds the secret alone.", Exit.USAGE)
+            text = read_given_file(Path(given[1:]))
+        except UnreadableFileError as error:
+            fail(f"{option}: the file {given[1:]} {error}. Give one that holds the secret alone.", Exit.USAGE)
     if not text.strip():
         fail(f"{option} is empty. Give the secret, or @FILE of a file that holds it.", Exit.USAGE)
     return SecretStr(text.strip())

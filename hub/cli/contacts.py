@@ -7,7 +7,8 @@ import typer
 
 from connectors.business_central.models import Customer
 from hub.app import Foundation
-from hub.cli.context import Exit, choose_connection, fail, open_foundation, print_json, run_command
+from hub.cli.context import Exit, choose_connection, fail, open_foundation, run_command
+from hub.cli.screen import print_json
 from hub.cli.wording import name_command, say, show_table
 from hub.customer_sync import CustomerSync, CustomerSyncs
 from hub.directory import Snapshot

@@ -5,7 +5,6 @@ or configuration; 3 a dependency does not answer; 4 what was named does not exis
 """
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import AsyncGenerator, Coroutine, Mapping
@@ -17,19 +16,16 @@ from urllib.parse import urlsplit
 
 import typer
 from aiokafka.errors import KafkaError
-from rich.console import Console
 
 from hub.app import Foundation, build_foundation
 from hub.cli.running import find_running
+from hub.cli.screen import print_error
 from hub.config import HubConfig, load_config
 from hub.log import configure_logging
 from hub.stage.ports import describe
 from schemas.errors import ConfigurationError, Gone, HubError, Poison, RetryLater, RetrySoon
 
 T = TypeVar("T")
-
-out = Console()
-err = Console(stderr=True)
 
 
 class Exit(IntEnum):
@@ -103,10 +99,10 @@ def run_command(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except HubError as error:
-        fail(tell_error(error), choose_exit(error))
+        fail(tell_error(error), choose_exit(error), error.code)
     except OSError as error:
         if error.filename is None:
-            raise  # no file's fault: a defect, to be seen whole
+            raise  # no file's fault: see endings.py
         fail(f"{error.filename}: {error.strerror}. Check the path, and whether this user may use it.", Exit.USAGE)
 
 
@@ -144,10 +140,10 @@ def choose_exit(error: HubError) -> Exit:
             return Exit.PROBLEM
 
 
-def fail(message: str, code: Exit = Exit.PROBLEM) -> NoReturn:
-    """Say why, on stderr, and end."""
-    err.print(message, style="bold red", highlight=False, markup=False, soft_wrap=True)
-    raise typer.Exit(int(code))
+def fail(message: str, exit_code: Exit = Exit.PROBLEM, code: str | None = None) -> NoReturn:
+    """Say why, on stderr, and end; with --json as one JSON object, with the error's code if it has one."""
+    print_error(message, int(exit_code), code)
+    raise typer.Exit(int(exit_code))
 
 
 def confirm(question: str) -> None:
@@ -158,11 +154,6 @@ def confirm(question: str) -> None:
         fail("Nobody answered. Give --yes to go on without being asked.", Exit.USAGE)
     if not agreed:
         fail("Nothing was changed.", Exit.PROBLEM)
-
-
-def print_json(value: object) -> None:
-    """Print one JSON document on stdout, for scripts."""
-    typer.echo(json.dumps(value, default=str, ensure_ascii=False))
 
 
 async def choose_connection(foundation: Foundation, wanted: str | None) -> str:

@@ -12,10 +12,11 @@ import typer
 from pydantic import ValidationError
 from rich.progress import Progress
 
-from hub.cli.context import Exit, confirm, err, fail, load_cli_config, print_json, run_command
+from hub.cli.context import Exit, confirm, fail, load_cli_config, run_command
 from hub.cli.moments import parse_moment
+from hub.cli.screen import err, print_json
 from hub.cli.topic_reader import RawWriter, StoredRecord, open_reader, open_writer
-from hub.cli.wording import say, show_table
+from hub.cli.wording import say, say_block, show_table
 from schemas.messages import DeadMessage, StageName
 from schemas.topics import DEAD, TOPICS
 
@@ -111,7 +112,7 @@ def show(
     for title, text in (("body", _decode(one.message.value)), ("trace", one.message.trace)):
         if text:
             say((f"{title}:", "bold"))
-            say(text[:_SHOWN_CHARACTERS])
+            say_block(text[:_SHOWN_CHARACTERS])
 
 
 @app.command()

@@ -5,7 +5,7 @@ from datetime import timedelta
 from rich.text import Text
 
 from connectors.business_central.sign_in import begin_device_code, complete_device_code
-from hub.cli.context import err
+from hub.cli.screen import err
 from hub.clients import Clients
 from hub.directory import Directory
 from schemas.connections import Connection

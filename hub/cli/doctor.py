@@ -15,8 +15,9 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 from hub.app import Foundation
 from hub.broker import check_topics, open_admin
 from hub.cli.checks import Check, check_connection, count_problems, judge_untold, show_checks, try_check
-from hub.cli.context import Exit, err, find_environment, open_foundation, tell_redis
+from hub.cli.context import Exit, find_environment, open_foundation, tell_redis
 from hub.cli.context import run_command as run_work
+from hub.cli.screen import err
 from hub.cli.topic_reader import open_reader, quiet_kafka
 from hub.cli.wording import name_command
 from hub.config import HubConfig, find_unknown_names, load_config

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hub.cli.context import Exit, fail, print_json
+from hub.cli.context import Exit, fail
+from hub.cli.screen import print_json
 from hub.cli.wording import say, show_table
 from schemas.catalogue import CATALOGUE, find_entry, render_catalogue
 

@@ -11,8 +11,10 @@ import typer
 from pydantic import ValidationError
 from rich.text import Text
 
-from hub.cli.context import Exit, choose_connection, fail, load_cli_config, open_foundation, out, run_command
+from hub.cli.context import Exit, choose_connection, fail, load_cli_config, open_foundation, run_command
+from hub.cli.screen import out, print_json
 from hub.cli.topic_reader import StoredRecord, TopicReader, open_reader
+from hub.harmless import make_line
 from schemas.ids import parse_message_key
 from schemas.messages import (
     ContactResolved,
@@ -63,7 +65,7 @@ async def _tail(topics: list[str], wanted: str | None, *, follow: bool, as_json:
         records = _follow(reader, connection, at_most) if follow else _list_last(reader, connection, at_most)
         async for record in records:
             if as_json:
-                typer.echo(json.dumps(to_json(record), ensure_ascii=False))
+                print_json(to_json(record))
             else:
                 out.print(to_line(record), soft_wrap=True)
 
@@ -107,7 +109,7 @@ def to_json(record: StoredRecord) -> dict[str, Any]:
     text = (record.value or b"").decode("utf-8", "replace")
     try:
         value: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text
     return {
         "topic": record.topic,
@@ -125,9 +127,9 @@ def to_line(record: StoredRecord) -> Text:
     outcome, words = describe(record)
     line = Text(f"{record.at.astimezone():%H:%M:%S}  ", style="dim")
     line.append(f"{record.topic:<17} ", style="cyan")
-    line.append(f"{parsed[1] if parsed else '?':<30} ", style="default")
+    line.append(f"{make_line(parsed[1]) if parsed else '?':<30} ", style="default")
     line.append(f"{outcome:<9} ", style=_COLOURS.get(outcome, "default"))
-    return line.append(words, style="default")
+    return line.append(make_line(words), style="default")
 
 
 def describe(record: StoredRecord) -> tuple[str, str]:

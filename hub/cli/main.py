@@ -23,9 +23,11 @@ from hub.cli import (
     waiting,
 )
 from hub.cli.demo import show as demo
+from hub.cli.endings import HubGroup
 
 app = typer.Typer(
     name="hub",
+    cls=HubGroup,
     help="Exactly one Business Central draft for every Stripe invoice.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.text import Text
 
 from connectors.stripe.client import StripeApi
-from hub.cli.context import Exit, choose_connection, open_foundation, print_json, run_command
+from hub.cli.context import Exit, choose_connection, open_foundation, run_command
+from hub.cli.given_files import UnreadableFileError, read_given_file
 from hub.cli.replay import build_planner
 from hub.cli.replay_plan import Preview
+from hub.cli.screen import print_json
 from hub.cli.wording import NO_COUNTRY_RISK, say, show_table
 from mapping.document_lines import list_vat
 from mapping.eligibility import STANDING
@@ -125,16 +126,22 @@ def read_invoice(path: Path) -> Invoice:
         Refused: the file can't be read, or holds no invoice.
     """
     try:
-        body: Any = json.loads(path.read_text(encoding="utf-8"))
+        body: Any = json.loads(read_given_file(path))
         if isinstance(body, dict) and "data" in body and "lines" not in body:
             body = body["data"]["object"]
         return Invoice.model_validate(body)
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise Refused(
-            f"{path} holds no Stripe invoice in the shape of API version 2026-10-28.endive.",
-            code="preview.file.unreadable",
-            fix="Save one from Stripe's API (GET /v1/invoices/in_…) or an event about one, as JSON.",
-        ) from error
+    except UnreadableFileError as error:
+        raise _refuse_file(f"{path} {error}.") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _refuse_file(f"{path} holds no Stripe invoice in the shape of API version 2026-10-28.endive.") from error
+
+
+def _refuse_file(words: str) -> Refused:
+    return Refused(
+        words,
+        code="preview.file.unreadable",
+        fix="Save one from Stripe's API (GET /v1/invoices/in_…) or an event about one, as JSON.",
+    )
 
 
 def describe(shown: Preview) -> dict[str, Any]:

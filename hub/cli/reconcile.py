@@ -8,17 +8,10 @@ import typer
 from rich.progress import Progress
 
 from hub.app import Foundation
-from hub.cli.context import (
-    Exit,
-    choose_connection,
-    err,
-    fail,
-    open_foundation,
-    print_json,
-    run_command,
-)
+from hub.cli.context import Exit, choose_connection, fail, open_foundation, run_command
 from hub.cli.moments import parse_moment
 from hub.cli.replay import find_in_window
+from hub.cli.screen import err, print_json
 from hub.cli.wording import say, show_table
 from hub.directory import Snapshot
 from hub.learned import LearnedFacts

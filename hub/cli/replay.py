@@ -14,18 +14,10 @@ from rich.text import Text
 
 from hub.app import Foundation
 from hub.broker import open_admin
-from hub.cli.context import (
-    Exit,
-    choose_connection,
-    err,
-    fail,
-    load_cli_config,
-    open_foundation,
-    print_json,
-    run_command,
-)
+from hub.cli.context import Exit, choose_connection, fail, load_cli_config, open_foundation, run_command
 from hub.cli.moments import parse_moment
 from hub.cli.replay_plan import PlannedInvoice, ReplayPlanner, Verdict, count_verdicts
+from hub.cli.screen import err, print_json
 from hub.cli.topic_reader import quiet_kafka
 from hub.cli.wording import name_command, say, show_table
 from hub.directory import Snapshot

@@ -21,7 +21,7 @@ def command(service: Annotated[StageName, typer.Argument(metavar="SERVICE", help
     try:
         _start(service)
     except HubError as error:
-        fail(tell_error(error), choose_exit(error))
+        fail(tell_error(error), choose_exit(error), error.code)
 
 
 def _start(name: StageName) -> None:

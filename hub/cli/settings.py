@@ -15,11 +15,11 @@ from hub.cli.context import (
     confirm,
     fail,
     open_foundation,
-    print_json,
     run_command,
     tell_error,
 )
 from hub.cli.field_listing import list_mapping_names
+from hub.cli.screen import print_json
 from hub.cli.settings_file import build_settings, compare_settings, dump_settings, load_settings_file, merge_values
 from hub.cli.settings_lists import list_problems
 from hub.cli.settings_names import CompanyNames, Name, fetch_names, find_problems, list_names, list_unlisted, tell_lines

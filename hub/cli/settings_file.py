@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from hub.cli.given_files import UnreadableFileError, read_given_file
 from mapping.mapping_checks import check_templates
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
@@ -33,11 +34,9 @@ def load_settings_file(path: Path) -> dict[str, Any]:
         ConfigurationError: it can't be read, or is no YAML of that form.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise _refuse([f"The file {path} can't be read: {error.strerror}. Check the path."]) from error
-    except UnicodeDecodeError as error:
-        raise _refuse([f"The file {path} is no text. Give one that hub settings export wrote."]) from error
+        text = read_given_file(path)
+    except UnreadableFileError as error:
+        raise _refuse([f"The file {path} {error}. Give one that hub settings export wrote."]) from error
     return parse_values(text)
 
 
@@ -53,6 +52,10 @@ def parse_values(text: str) -> dict[str, Any]:
         raise _refuse([_describe_mark(text, error)]) from error
     except yaml.YAMLError as error:
         raise _refuse(["The file is not YAML."]) from error
+    except RecursionError as error:
+        raise _refuse(["The file is nested too deep."]) from error
+    except ValueError as error:  # a date that is none, a key that can't be one
+        raise _refuse(["The file holds a value that can't be read."]) from error
     if not isinstance(values, dict):
         raise _refuse(["The file must hold settings, one `name: value` a line."])
     return cast("dict[str, Any]", values)

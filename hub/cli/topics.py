@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from hub.broker import TopicProblem, apply_topics, check_topics
-from hub.cli.context import Exit, load_cli_config, print_json, run_command
+from hub.cli.context import Exit, load_cli_config, run_command
+from hub.cli.screen import print_json
 from hub.cli.topic_reader import quiet_kafka
 from hub.cli.wording import say, show_table
 from schemas.asyncapi import render_asyncapi

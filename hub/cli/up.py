@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from hub.broker import apply_topics
-from hub.cli.context import find_data_dir, out, run_command
+from hub.cli.context import find_data_dir, run_command
 from hub.cli.processes import ServiceProcesses
 from hub.cli.run import SERVICES
 from hub.cli.running import announce, make_key
+from hub.cli.screen import out
 from hub.config import load_config
 from hub.embedded import HOST, EmbeddedBroker, EmbeddedRedis
 from hub.log import configure_logging

@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from hub.app import Foundation
-from hub.cli.context import Exit, choose_connection, err, fail, open_foundation, print_json, run_command
+from hub.cli.context import Exit, choose_connection, fail, open_foundation, run_command
 from hub.cli.moments import parse_moment
+from hub.cli.screen import err, print_json, print_text
 from hub.cli.usage_rebuild import rebuild_usage
 from hub.cli.wording import say, show_table
 from hub.ledger import name_month
@@ -217,7 +218,7 @@ def _write_csv(target: str, rows: Iterable[UsageRow]) -> None:
         writer.writerow(asdict(row))
         count += 1
     if target == "-":
-        typer.echo(text.getvalue(), nl=False)
+        print_text(text.getvalue())
         return
     try:
         Path(target).write_text(text.getvalue(), encoding="utf-8")

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from hub.app import Foundation
-from hub.cli.context import choose_connection, open_foundation, print_json, run_command
+from hub.cli.context import choose_connection, open_foundation, run_command
 from hub.cli.moments import tell_duration
+from hub.cli.screen import print_json
 from hub.cli.wording import name_command, say, show_table
 from hub.waiting import WaitingEntry
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from hub.cli.context import out
+from hub.cli.screen import out
+from hub.harmless import make_harmless, make_line
 
 NO_COUNTRY_RISK = (
     "one without a country may get no posting groups from Business Central, which then refuses its invoices "
@@ -21,8 +22,21 @@ def name_command(command: str, connection: str) -> str:
 
 
 def say(*parts: Part) -> None:
-    """Print one line on stdout."""
-    out.print(Text.assemble(*parts), soft_wrap=True)
+    """Print one line on stdout, after a blank one if the first part begins with a line break."""
+    if (parts[0] if isinstance(parts[0], str) else parts[0][0]).startswith("\n"):
+        out.print()
+    out.print(Text.assemble(*(_make_part(part) for part in parts)), soft_wrap=True)
+
+
+def say_block(text: str) -> None:
+    """Print a text of several lines on stdout, set in so that none of them passes for one of ours."""
+    for line in text.splitlines():
+        out.print(Text(f"  | {make_line(line)}"), soft_wrap=True)
+
+
+def _make_part(part: Part) -> Part:
+    text, style = (part, "") if isinstance(part, str) else part
+    return make_line(text.removeprefix("\n")), style
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, whole: Sequence[str] = ()) -> None:
@@ -31,5 +45,5 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, 
     for column in columns:
         table.add_column(column, no_wrap=column in whole, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*(Text(make_harmless(cell)) if isinstance(cell, str) else cell for cell in row))
     out.print(table)

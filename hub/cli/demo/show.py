@@ -17,12 +17,13 @@ from aiokafka import AIOKafkaConsumer
 from rich.live import Live
 from rich.table import Table
 
-from hub.cli.context import Exit, err, find_data_dir, out, print_json, run_command
+from hub.cli.context import Exit, find_data_dir, run_command
 from hub.cli.demo.buyers import HOMES
 from hub.cli.demo.count import Count, count, list_failures
 from hub.cli.demo.judge import Verdict
 from hub.cli.demo.scene import Scene, leave_out_hub, open_scene
 from hub.cli.demo.strict import build_company, run_strict
+from hub.cli.screen import err, out, print_json
 from schemas.messages import StageName
 from schemas.topics import TOPICS
 

@@ -96,9 +96,11 @@ def test_a_broker_that_is_away_is_said_once_in_words(hub: Hub, words: tuple[str,
     done = hub(*words)
 
     assert done.code == Exit.UNREACHABLE
-    assert " ".join(done.err.split()) == (
-        "Kafka does not answer at 127.0.0.1:1. Check HUB_KAFKA_BOOTSTRAP and that the broker runs."
-    )
+    sentence = "Kafka does not answer at 127.0.0.1:1. Check HUB_KAFKA_BOOTSTRAP and that the broker runs."
+    if "--json" in words:
+        assert json.loads(done.err) == {"error": {"message": sentence, "code": "broker.unreachable", "exit": 3}}
+    else:
+        assert " ".join(done.err.split()) == sentence
     assert done.out == ""
 
 
