@@ -30,6 +30,8 @@ class CustomerSync(Contract):
     covered_event: str | None = None
     deleted_at: Moment | None = None
     """When the Stripe customer was seen deleted. Its link stays: its invoices stand."""
+    is_emptying: bool = False
+    """The hub is emptying tax number and post code, to write others: empty ones are its own."""
     problem: ErrorDetail | None = None
     """Why the last change could not be carried over."""
 

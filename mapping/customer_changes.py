@@ -82,6 +82,22 @@ def decide_changes(
     return CustomerChanges(patch, retained, tuple(differences), common)
 
 
+def needs_steps(changes: CustomerChanges) -> bool:
+    """Tell whether country and tax number change at once, which Business Central takes only step by step.
+
+    It checks the old number by the new country, or the new number by the old one, whichever comes first (BC facts
+    20.1); and a post code may change the country before the number is checked by it (20.3). So the old number goes
+    first, and the post code comes last.
+    """
+    return {"country", "taxRegistrationNumber"} <= changes.patch.keys()
+
+
+def list_place(customer: BcCustomer) -> dict[str, str]:
+    """List what a post code may change of a customer's place: it is to stay as it is, or as it is written."""
+    names: tuple[KeptField, ...] = ("country", "city", "state")
+    return {name: text for name in names if (text := read_field(customer, name))}
+
+
 def find_common(
     party: Party, customer: BcCustomer, settings: Settings, books: Books, *, is_ours: bool
 ) -> dict[str, str]:

@@ -119,7 +119,7 @@ async def complete(bc: BcCustomers, asked: Mapping[str, Any], customer: Customer
         asked: The whole payload.
         customer: As it was answered, perhaps without its post code.
     """
-    if asked.get("postalCode") and not customer.postal_code:
+    if asked.get("postalCode") and any(one.name == "postalCode" for one in compare_customer(asked, customer)):
         customer = await _change(bc, customer, {"postalCode": asked["postalCode"]}) or customer
     for _ in range(_MENDS):
         mend = build_mend(asked, compare_customer(asked, customer))

@@ -4,8 +4,10 @@ An event only says: look at this customer. What is written follows from both sid
 was read; a field that a person changed in Business Central is reported, and left alone.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from connectors.business_central.models import Customer
 from hub.clock import Clock
@@ -15,18 +17,33 @@ from hub.ledger import CustomerLink, Ledger
 from hub.log import get_logger
 from hub.materials import StripeCatalog
 from hub.metrics import CUSTOMER_DIFFERENCES, WRITES
-from mapping.customer_changes import CustomerChanges, build_kept_fields, decide_changes, digest_fields
+from mapping.customer_changes import (
+    CustomerChanges,
+    build_kept_fields,
+    decide_changes,
+    digest_fields,
+    digest_value,
+    list_place,
+    needs_steps,
+)
 from mapping.customers import list_customer_lists
+from mapping.matching import read_field
 from mapping.materials import Books
-from schemas.errors import RetrySoon
+from mapping.optional_fields import MOST_ROUNDS, leave_out, list_kept
+from mapping.sheet import put_countries_first
+from schemas.customer_settings import KeptField
+from schemas.errors import Refused, RetrySoon
 from schemas.messages import ErrorDetail, StripeEventReceived
 from schemas.stripe_objects import Customer as StripeCustomer
+from services.contacts.creator import complete
+from services.contacts.decide import compare_customer
 from services.contacts.index import Company
 from services.contacts.ports import BcCustomers
 from services.contacts.search import CustomerSearch
 
 # How often a customer is read again that others change at the same time.
 _ROUNDS = 3
+_EMPTIED: tuple[KeptField, ...] = ("taxRegistrationNumber", "postalCode")
 
 
 @dataclass(frozen=True)
@@ -96,7 +113,14 @@ class CustomerFollower:
             if known is None:
                 await self.ledger.doubt_customer_link(snapshot.connection.id, customer.id)
                 return sync, "its customer is not in Business Central any more"
-            changes = decide_changes(wanted, known, sync.written, books.country)
+            changes = decide_changes(wanted, known, _list_written(sync, known), books.country)
+            if needs_steps(changes):
+                sync = sync.model_copy(update={"is_emptying": True})
+                await self.syncs.save(snapshot.connection.id, customer.id, sync)
+                cleared = await self._clear_number(snapshot, bc, known, books)
+                if cleared is None:
+                    continue
+                known = cleared
             written = await self._write(snapshot, bc, known, changes, books)
             if written is not None:
                 return self._conclude(sync, changes, written, customer.id)
@@ -105,10 +129,48 @@ class CustomerFollower:
     async def _write(
         self, snapshot: Snapshot, bc: BcCustomers, known: Customer, changes: CustomerChanges, books: Books
     ) -> Customer | None:
-        """Send what changed; None where somebody else changed the customer meanwhile."""
+        """Send what changed, less what Business Central does not take; None where somebody else changed it meanwhile.
+
+        What Business Central changes by itself is mended, else logged: no invoice waits for it.
+        """
         if not changes.patch:
             return known
-        answer = await bc.update_customer(known.id, {**changes.patch, **changes.retained}, etag=known.etag)
+        asked: dict[str, Any] = put_countries_first({**changes.patch, **changes.retained})
+        first = {name: value for name, value in asked.items() if name != "postalCode" or not needs_steps(changes)}
+        taken, answer = await self._send_most(snapshot, bc, known, first, books)
+        if answer is None:
+            return None
+        later = {name: value for name, value in asked.items() if name not in first}
+        answer, _ = await complete(bc, list_place(known) | taken | later, answer)
+        _log_left(answer, [one.name for one in compare_customer(asked, answer)])
+        return answer
+
+    async def _clear_number(
+        self, snapshot: Snapshot, bc: BcCustomers, known: Customer, books: Books
+    ) -> Customer | None:
+        if not known.tax_registration_number:
+            return known
+        return await self._send(snapshot, bc, known, {"taxRegistrationNumber": ""}, books)
+
+    async def _send_most(
+        self, snapshot: Snapshot, bc: BcCustomers, known: Customer, fields: dict[str, Any], books: Books
+    ) -> tuple[dict[str, Any], Customer | None]:
+        """Send the fields, less those that Business Central refuses; returns those that it took."""
+        kept, rounds = list_kept(snapshot.settings.fields.customer), 0
+        while True:
+            try:
+                return fields, await self._send(snapshot, bc, known, fields, books)
+            except Refused as error:
+                smaller = leave_out("customers", fields, error, kept=kept) if rounds < MOST_ROUNDS else None
+                if smaller is None or not smaller.payload:
+                    raise
+            _log_left(known, [name for name in fields if fields[name] != smaller.payload.get(name)])
+            fields, rounds = smaller.payload, rounds + 1
+
+    async def _send(
+        self, snapshot: Snapshot, bc: BcCustomers, known: Customer, fields: Mapping[str, Any], books: Books
+    ) -> Customer | None:
+        answer = await bc.update_customer(known.id, fields, etag=known.etag)
         if isinstance(answer, str):
             return None
         WRITES.labels("bc", "customer").inc()
@@ -132,8 +194,21 @@ class CustomerFollower:
             )
         done = f"changed {', '.join(changes.patch)}" if changes.patch else "nothing to change"
         left = f"; left as a person changed it: {', '.join(changes.differences)}" if changes.differences else ""
-        fresh = sync.model_copy(update={"written": written, "differences": changes.differences})
+        update = {"written": written, "differences": changes.differences, "is_emptying": False}
+        fresh = sync.model_copy(update=update)
         return fresh, done + left
+
+
+def _list_written(sync: CustomerSync, customer: Customer) -> Mapping[str, str]:
+    """List what the hub wrote last: empty fields too, if it was emptying them when it ended."""
+    emptied = [name for name in _EMPTIED if sync.is_emptying and not read_field(customer, name)]
+    return sync.written | dict.fromkeys(emptied, digest_value(""))
+
+
+def _log_left(customer: Customer, names: Sequence[str]) -> None:
+    """Log which fields Business Central does not take as they were asked for."""
+    if names:
+        get_logger().warning("contacts.customer.not_as_asked", number=customer.number, fields=", ".join(names))
 
 
 def _is_covered(sync: CustomerSync, message: StripeEventReceived) -> bool:

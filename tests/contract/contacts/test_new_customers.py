@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from schemas.messages import StripeEventReceived
 from tests.advice.advice import BOOKS
 from tests.pipeline.hub_harness import Simulators, run_simulators
 from tests.relay import Relay, open_relay
@@ -216,3 +217,49 @@ async def test_the_settings_name_a_country_for_customers_without_one(shop: Relay
     result = await shop.replay(invoices[1])
     assert result.outcome == "synced", result.reason
     assert any("it got DK, as the settings say" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(("country", "post_code"), [("NL", "1012 AB"), ("NO", ""), ("DK", "2000")])
+async def test_a_customer_that_moves_abroad_is_followed(shop: Relay, country: str, post_code: str) -> None:
+    """Country, place and tax number change at once, and each of them is judged by another."""
+    kept = ["country", "city", "postalCode", "addressLine1", "taxRegistrationNumber"]
+    await shop.set(customers__keep_in_step=kept)
+    customer = await add(shop, "DE")
+    card, _ = await draft(shop, customer)
+    kind, value, code, city = CUSTOMERS.get(country, ("eu_vat", "DK12345678", "2000", "Frederiksberg"))
+    (old,) = (await shop.stripe("GET", f"customers/{customer}/tax_ids"))["data"]
+    await shop.stripe("DELETE", f"customers/{customer}/tax_ids/{old['id']}")
+    await shop.stripe("POST", f"customers/{customer}/tax_ids", type=kind, value=value)
+    address = {"address[country]": country, "address[postal_code]": code, "address[city]": city}
+    await shop.stripe("POST", f"customers/{customer}", **address)
+    await shop.carry(
+        StripeEventReceived(
+            connection=shop.connection.id, cause="webhook", object_id=customer, event_type="customer.updated",
+            event_id="evt_moved", occurred_at=shop.clock.now(),
+        )
+    )  # fmt: skip
+
+    (moved,) = [one for one in (await shop.dump())["customers"] if one["id"] == card["id"]]
+    assert (moved["country"], moved["city"], moved["postalCode"]) == (country, city, post_code)
+    assert moved["taxRegistrationNumber"] == {"NO": "NO 987 654 321 MVA"}.get(country, value)
+
+
+@pytest.mark.parametrize("settings", ["sell_to", "ship_to"])
+async def test_the_address_of_a_document_is_the_invoices(shop: Relay, settings: str) -> None:
+    """A foreign post code that is a Danish one too changes country and town there as well."""
+    customer = await add(shop, "DE")
+    place = {"country": "NO", "postal_code": "2000", "city": "Lillestrøm", "line1": "Storgata 1"}
+    shipped: dict[str, Any] = {f"shipping_details[address][{name}]": value for name, value in place.items()}
+    if settings == "sell_to":
+        customer, shipped = await add(shop, "NO"), {}
+        await shop.set(invoices__header__sell_to_address="invoice")
+    else:
+        shipped["shipping_details[name]"] = "Lager"
+    result = await shop.bring(await shop.invoice(customer, tax=await shop.rate("0"), **shipped))
+
+    assert result.outcome == "synced", result.reason
+    assert result.document is not None
+    (document,) = [one for one in (await shop.dump())["salesInvoices"] if one["id"] == result.document.id]
+    side = "sellTo" if settings == "sell_to" else "shipTo"
+    assert (document[f"{side}Country"], document[f"{side}City"]) == ("NO", "Lillestrøm")
+    assert document[f"{side}PostCode"] == "" or document[f"{side}Country"] == "NO"

@@ -124,3 +124,17 @@ async def test_a_death_at_any_step_of_a_refusal_leaves_no_part_of_a_draft(redis_
         told = world.stripe.invoices["in_1"].metadata["bc_status"]
         assert told in {"failed", "synced"}, f"died at step {step}"
         assert [len(one.lines) for one in world.bc.invoices] == [1] * (told == "synced"), f"died at step {step}"
+
+
+async def test_a_death_at_any_step_leaves_no_new_customer_without_its_post_code(redis_url: str) -> None:
+    """It follows the creation in a write of its own."""
+
+    async def prepare(world: World) -> StripeEventReceived:
+        world.stripe.put(build_invoice(customer_address={"country": "DE", "city": "Bonn", "postal_code": "53111"}))
+        return HEAD
+
+    for step in range(1, await count_steps(redis_url, prepare) + 1):
+        world = await die_and_come_again(redis_url, prepare, step)
+
+        assert [one.postal_code for one in world.bc.customers] == ["53111"], f"died at step {step}"
+        assert world.bc.created == ["HUB-0001"], f"died at step {step}"

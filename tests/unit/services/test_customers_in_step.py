@@ -295,3 +295,52 @@ async def die(world: World, change: StripeEventReceived) -> None:
     with suppress(Died):
         await world.bring(change)
     world.steps.revive()
+
+
+async def test_country_and_tax_number_change_together_over_an_empty_number(world: World) -> None:
+    """Business Central checks the old number by the new country, or the new number by the old one (BC facts 20)."""
+    german = {"data": [{"type": "eu_vat", "value": "DE123456789"}]}
+    await begin(world)
+    world.stripe.put_customer(tax_ids=german)
+    await world.bring(build_change(1))
+    world.bc.patches.clear()
+    french = {"data": [{"type": "eu_vat", "value": "FR12345678901"}]}
+    world.stripe.put_customer(tax_ids=french, address=ADDRESS | {"country": "FR"})
+    await world.bring(build_change(2))
+
+    assert world.bc.patches[0] == {"taxRegistrationNumber": ""}
+    assert next(iter(world.bc.patches[1])) == "country"
+    (customer,) = world.bc.customers
+    assert (customer.country, customer.tax_registration_number, customer.city) == ("FR", "FR12345678901", "Bonn")
+    assert await differences(world) == ()
+
+
+async def test_a_death_at_any_step_between_two_countries_leaves_no_empty_number(world: World) -> None:
+    await begin(world)
+    minutes = 0
+    for step in range(1, 40):
+        for country, number in (("DE", "DE123456789"), ("FR", "FR12345678901")):
+            world.stripe.put_customer(
+                tax_ids={"data": [{"type": "eu_vat", "value": number}]}, address=ADDRESS | {"country": country}
+            )
+            minutes += 1
+            world.steps.dies_at = world.steps.taken + step if country == "FR" else None
+            with suppress(Died):
+                await world.bring(build_change(minutes))
+            world.steps.revive()
+            await world.expire_leases()
+            await world.bring(build_change(minutes, cause="retry"))
+            (customer,) = world.bc.customers
+            found = (customer.country, customer.tax_registration_number)
+            assert found == (country, number), f"died at step {step}"
+            assert await differences(world) == ()
+
+
+async def test_what_business_central_refuses_of_a_change_costs_that_field_alone(world: World) -> None:
+    await begin(world)
+    world.stripe.put_customer(phone="+49 30 123456", email="new@acme.example")
+    world.bc.fail_next("update_customer", Refused("No.", code="bc.phone.format", fix="Then replay."))
+    await world.bring(build_change())
+
+    (customer,) = world.bc.customers
+    assert (customer.email, customer.phone_number) == ("new@acme.example", "")
