@@ -440,7 +440,7 @@ class DraftProtocol:
         if not passes_gate(document, mapped) and not document.lines:
             document = await self.bc.fetch_invoice(document.id, kind=self._kind, with_lines=True) or document
         is_news = await self._learn(document)
-        if not is_news:
+        if not is_news or passes_gate(document, mapped):
             document = await self._mend(document)
         if (fault := find_fault(document, mapped, self.wanted.customer, is_new=is_new)) is not None:
             raise await self._remove_wrong(document, fault, is_news=is_news)
