@@ -107,6 +107,7 @@ class Documents(Resource):
     def _insert_header(self, company: Company, body: Json) -> SalesDocument:
         if body.get("customerId", ZERO_GUID) == ZERO_GUID and not body.get("customerNumber"):
             raise dialog('A "customerNumber" or a "customerId" must be provided.')
+        company.series[self.kind.posted_series].check_named()
         company.series[self.kind.series].check(company.core.clock.today().isoformat())
         header = self.entity.blank() | {"id": company.core.ids.guid()}
         document = fresh_document(company, self.kind, header)

@@ -27,10 +27,7 @@ class NumberSeries:
 
     def check(self, day: str) -> None:
         """Refuse where no number can be assigned on this day."""
-        if not self.named:
-            raise test_field(
-                f"{_SETUP_FIELDS.get(self.code, self.code)} Nos.", "Sales & Receivables Setup", "Primary Key="
-            )
+        self.check_named()
         if not self.automatic:
             raise dialog(
                 "It is not possible to assign numbers automatically. If you want the program to assign numbers "
@@ -46,6 +43,12 @@ class NumberSeries:
                 f"You cannot assign numbers greater than {self.prefix}{self.ending} from the number series "
                 f"{self.code}. No. assigned: {self.prefix}{self.last + 1}"
             )
+
+    def check_named(self) -> None:
+        """Refuse where the set-up names no series."""
+        if not self.named:
+            field = f"{_SETUP_FIELDS.get(self.code, self.code)} Nos."
+            raise test_field(field, "Sales & Receivables Setup", "Primary Key=")
 
     def put_back(self, last: int, last_date: str) -> None:
         """Forget the numbers drawn since."""

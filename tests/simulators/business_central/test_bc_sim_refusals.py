@@ -34,6 +34,12 @@ async def test_a_number_series_may_have_no_number(books: Books, series: dict[str
     assert not await books.rows("salesInvoices")
 
 
+async def test_a_draft_needs_a_series_for_the_posted_invoice_too(books: Books) -> None:
+    await books.seed(series={"S-INV+": {"named": False}})
+    error = await books.refused("POST", "salesInvoices", DRAFT)
+    assert error == (400, FIELD, f"Posted Invoice Nos. must have a value in {SETUP}. It cannot be zero or empty.")
+
+
 async def test_a_number_series_that_starts_later_has_no_number_today(books: Books) -> None:
     await books.seed(series={"S-INV": {"starting_date": "2999-01-01"}})
     message = (await books.refused("POST", "salesInvoices", DRAFT))[2]
