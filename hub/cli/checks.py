@@ -15,7 +15,7 @@ from hub.app import Foundation
 from hub.cli.connect import check_stripe_key
 from hub.cli.screen import print_json
 from hub.cli.settings_lists import list_dropped_rules, list_problems
-from hub.cli.settings_names import fetch_names, find_problems, list_names, tell_lines
+from hub.cli.settings_names import fetch_names, find_problems, find_taxed, list_names, tell_lines
 from hub.cli.time_zone import describe_zone_risk
 from hub.cli.wording import NO_COUNTRY_RISK, name_command, say, show_table
 from hub.clients import get_limiter_key
@@ -23,6 +23,7 @@ from hub.directory import Snapshot
 from hub.gate import describe_system
 from hub.redis import connection_key, run
 from hub.refused_signatures import Refusals, RefusedSignatures
+from mapping.taxes import LearnedVat
 from schemas.connections import Connection
 from schemas.customer_settings import CustomerSettings
 from schemas.errors import HubError, Refused
@@ -250,8 +251,13 @@ class _ConnectionLooks:
             raise Refused("No account or item is set for invoice lines.", code="settings.lines.missing")
         names = list_names(settings)
         company = await fetch_names(bc, names)
-        dropped = list_dropped_rules(await self._load_stored())
-        if problems := [*dropped, *list_problems(settings), *find_problems(settings, company)]:
+        problems = [
+            *list_dropped_rules(await self._load_stored()),
+            *list_problems(settings),
+            *find_problems(settings, company),
+            *find_taxed(settings, await self._load_shown()),
+        ]
+        if problems:
             return Check("Names in the settings", "problem", "\n".join(problems), self.correct)
         return f"all {len(names)} are there; lines are booked on {tell_lines(settings, company)}"
 
@@ -260,6 +266,12 @@ class _ConnectionLooks:
         company = self._connection.company_key
         seen = await self.foundation.mapper.learned.list_unbillable(company, self.foundation.clock.now())
         return judge_new_customers(self.snapshot.settings.customers, seen)
+
+    async def _load_shown(self) -> dict[str, LearnedVat]:
+        """Load what VAT Business Central has shown, by the code of the customers' group."""
+        areas = await self.foundation.clients.business_central(self.snapshot).fetch_list("taxAreas", ("id", "code"))
+        learned, company = self.foundation.mapper.learned, self._connection.company_key
+        return {str(area["code"]): await learned.load_vat(company, str(area["id"])) for area in areas}
 
     async def _load_stored(self) -> dict[str, Any]:
         """Load the settings as they were saved."""

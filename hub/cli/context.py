@@ -23,7 +23,7 @@ from hub.cli.screen import print_error
 from hub.config import HubConfig, load_config
 from hub.log import configure_logging
 from hub.stage.ports import describe
-from schemas.errors import ConfigurationError, Gone, HubError, Poison, RetryLater, RetrySoon
+from schemas.errors import ConfigurationError, Gone, HubError, Poison, Refused, RetryLater, RetrySoon
 
 T = TypeVar("T")
 
@@ -134,7 +134,7 @@ def choose_exit(error: HubError) -> Exit:
             return Exit.USAGE
         case RetrySoon() | RetryLater():
             return Exit.UNREACHABLE
-        case Poison() | Gone():
+        case Poison() | Gone() | Refused(code="preview.invoice.unknown" | "replay.event.missing"):
             return Exit.NOT_FOUND
         case _:
             return Exit.PROBLEM

@@ -4,12 +4,12 @@ Checked when settings are given, and told by `hub connections test` and `hub doc
 Stripe's lists grow, and settings that were saved must stay readable.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
 from schemas.errors import Refused
-from schemas.invoice_settings import TaxabilityReason
+from schemas.invoice_settings import TaxabilityReason, TaxRule
 from schemas.money import get_exponent
 from schemas.settings import Settings
 
@@ -37,6 +37,7 @@ COUNTRIES = frozenset(
 )
 # Rounding makes half a unit for each tax of a line: no invoice that people write comes to this.
 _MOST_ROUNDING = 100
+_CONDITIONS = ("tax_rate", "percent", "reason", "country")
 
 
 def list_problems(settings: Settings) -> list[str]:
@@ -47,6 +48,7 @@ def list_problems(settings: Settings) -> list[str]:
         *_check_billing_reasons(settings.skip.billing_reasons),
         *_check_countries(settings),
         *_check_tax_rates(settings),
+        *_check_order(settings.invoices.tax.rules),
         *_check_rounding(settings),
         *_check_skip(settings),
     ]
@@ -115,6 +117,22 @@ def _check_tax_rates(settings: Settings) -> Iterator[str]:
             )
         if rule.percent is not None and not 0 <= rule.percent <= 100:  # noqa: PLR2004 - percent
             yield f"invoices.tax.rules, number {number}: a percentage is between 0 and 100, not {rule.percent}."
+
+
+def _check_order(rules: Sequence[TaxRule]) -> Iterator[str]:
+    """The first rule that fits is taken: one that fits whatever a later one fits hides it."""
+    for number, rule in enumerate(rules, start=1):
+        hides = next((at for at, first in enumerate(rules[: number - 1], start=1) if _fits_all_of(first, rule)), None)
+        if hides is not None:
+            yield (
+                f"invoices.tax.rules, number {number} is never taken: number {hides} fits all that it fits, and stands "
+                "before it. Move the more special rule up, or take one out."
+            )
+
+
+def _fits_all_of(first: TaxRule, rule: TaxRule) -> bool:
+    """Whether all of its conditions are left out, or the same."""
+    return all(getattr(first, name) in {None, getattr(rule, name)} for name in _CONDITIONS)
 
 
 def _check_rounding(settings: Settings) -> Iterator[str]:

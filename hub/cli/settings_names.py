@@ -10,6 +10,7 @@ from connectors.business_central.models import Account, Item
 from hub.cli.line_target import find_obstacle
 from hub.cli.settings_lists import suggest
 from mapping.bc_fields import Entity, get_field
+from mapping.taxes import LearnedVat
 from schemas.customer_settings import CustomerDefaults
 from schemas.field_mappings import FieldMapping
 from schemas.invoice_settings import (
@@ -164,6 +165,24 @@ def find_problems(settings: Settings, company: CompanyNames) -> list[str]:
     """Say of each name that is not there, or can't be used, what is wrong and what was probably meant."""
     found = [problem for name in list_names(settings) if (problem := _judge(name, company))]
     return [*dict.fromkeys(found), *_check_rounding_account(settings)]
+
+
+def find_taxed(settings: Settings, shown: Mapping[str, LearnedVat]) -> list[str]:
+    """Say which accounts that must bear no VAT did, as drafts have shown for customers of a group (by its code)."""
+    invoices = settings.invoices
+    free = {
+        "invoices.rounding.account": invoices.rounding.account,
+        "invoices.tax.account": invoices.tax.account if invoices.tax.mode == "as_given" else None,
+    }
+    return [
+        f"{path}: Business Central added {fact.percent.normalize():f} % ({fact.identifier}) on the account "
+        f"{key.number} for customers of group {group}. Name an account without VAT, or set invoices.tax.zero_code to a "
+        "code of 0 %."
+        for path, account in free.items()
+        for group, facts in shown.items()
+        for key, fact in facts.items()
+        if (key.type, key.number, key.tax_code) == ("Account", account, invoices.tax.zero_code or "") and fact.percent
+    ]
 
 
 def tell_lines(settings: Settings, company: CompanyNames) -> str:

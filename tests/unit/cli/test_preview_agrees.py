@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +20,7 @@ from mapping.sales_documents import LINES_FIELD, MappedDocument
 from schemas.errors import Refused
 from schemas.messages import InvoiceResult
 from schemas.stripe_objects import Invoice
-from tests.builders import NOW, build_connection, build_customer, build_head, build_match
+from tests.builders import NOW, build_books, build_connection, build_customer, build_head, build_match
 from tests.service_fakes import World
 from tests.unit.cli.test_replay_plan import build_planner
 from tests.unit.mapping.test_cases import AREA, load_cases, read_invoice, read_learned, read_materials, read_settings
@@ -134,6 +135,22 @@ def check_written(world: World, shown: Preview, result: InvoiceResult) -> None:
 
 def find_customer(world: World, document: SalesInvoice) -> Any:
     return next(one for one in world.bc.customers if one.id == document.customer_id)
+
+
+async def test_a_guess_names_the_group_of_customers(redis_url: str) -> None:
+    """What VAT Business Central adds goes by the customer's VAT business posting group."""
+    case = {"invoice": {"lines": [{"amount": 10_000, "taxes": ["25 % on top 2500"]}]}, "customer": {}}
+    async for world in open_world(redis_url, case, is_known=True):
+        gatherer = world.mapper.gatherer
+        assert isinstance(gatherer, CaseMaterials)
+        gatherer.materials = replace(gatherer.materials, books=build_books(tax_areas={"EU": AREA.upper()}))
+        (invoice,) = world.stripe.invoices.values()
+
+        shown = await (await build_planner(world)).preview(invoice)
+
+        assert shown.guess == (
+            "Business Central's total is a guess: it has not yet shown what VAT it adds for customers of group EU."
+        )
 
 
 async def test_the_cases_reach_drafts_refusals_and_new_customers(redis_url: str) -> None:

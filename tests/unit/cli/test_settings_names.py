@@ -1,6 +1,7 @@
 """Everything that the settings name is looked up: each place is found, and each wrong one is told with what is near."""
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
@@ -14,10 +15,12 @@ from hub.cli.settings_names import (
     CompanyNames,
     fetch_names,
     find_problems,
+    find_taxed,
     list_names,
     list_unlisted,
     tell_lines,
 )
+from mapping.taxes import VatFact, VatKey
 from schemas.customer_settings import CustomerDefaults
 from schemas.invoice_settings import BcCode, DimensionRule, LineTarget
 from schemas.settings import Settings
@@ -300,6 +303,33 @@ def test_closed_lists_are_closed_and_limits_that_can_not_hold_are_told(values: d
 
     assert len(problems) == 1
     assert told in problems[0]
+
+
+def test_a_rule_that_an_earlier_one_hides_is_told_and_a_more_special_one_before_is_not() -> None:
+    zero, special = {"percent": 0, "code": "A"}, {"percent": 0, "reason": "reverse_charge", "code": "B"}
+
+    def check_order(*rules: dict[str, Any]) -> list[str]:
+        return list_problems(Settings.model_validate(invoices(tax={"rules": rules})))
+
+    assert check_order(special, zero, {"code": "C"}) == []
+    (told,) = check_order(zero, {"percent": "0.0", "reason": "zero_rated", "code": "B"}, {"percent": 7, "code": "C"})
+    assert told.startswith("invoices.tax.rules, number 2 is never taken: number 1 fits all that it fits")
+    assert "number 3 is never taken: number 2" in check_order(special, {"code": "C"}, zero)[0]
+
+
+def test_accounts_that_must_bear_no_vat_and_did_are_told_by_what_drafts_have_shown() -> None:
+    values = invoices(rounding={"account": "4989"})
+    settings = Settings.model_validate(values)
+    taxed = {VatKey("a", "Account", "4989", ""): VatFact("MWST19", Decimal(19))}
+    free = {VatKey("b", "Account", "4989", ""): VatFact("MWST0", Decimal(0))}
+    elsewhere = {VatKey("a", "Account", "8400", ""): VatFact("MWST19", Decimal(19))}
+
+    (told,) = find_taxed(settings, {"INLAND": taxed, "EU": free, "ELSE": elsewhere})
+
+    assert told.startswith("invoices.rounding.account: Business Central added 19 % (MWST19) on the account 4989 for ")
+    assert "group INLAND" in told
+    with_code = invoices(rounding={"account": "4989"}, tax={"zero_code": "MWST0"})
+    assert find_taxed(Settings.model_validate(with_code), {"INLAND": taxed}) == []
 
 
 def test_a_stored_rule_whose_reason_no_tax_has_is_told() -> None:
