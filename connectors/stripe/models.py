@@ -30,7 +30,7 @@ class MetadataWritten:
 class MetadataBody(StripeObject):
     """An object of which only the metadata is read."""
 
-    metadata: dict[str, str]
+    metadata: dict[str, str] = Field(default_factory=dict)
 
 
 class BusinessProfile(StripeObject):
