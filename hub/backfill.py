@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from hub.redis import backfill_key, run
+from hub.redis import backfill_key, reading, run
 from schemas.contract import Contract, Moment
 
 # Replies 1 if it was written. ARGV: what must stand there ('' for nothing), and what to write ('' to clear it).
@@ -38,8 +38,9 @@ class Backfills:
 
     async def load(self, connection: str) -> Backfill | None:
         """Load the last one, ended or not."""
-        stored = await run(self.redis.get(backfill_key(connection)))
-        return Backfill.model_validate_json(stored) if stored else None
+        with reading(backfill_key(connection)):
+            stored = await run(self.redis.get(backfill_key(connection)))
+            return Backfill.model_validate_json(stored) if stored else None
 
     async def place(self, connection: str, asked: Backfill) -> Backfill | None:
         """Ask for one. Returns the one that is under way, if that keeps this one out."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from hub.redis import customer_numbers_key, customer_sync_key, run
+from hub.redis import customer_numbers_key, customer_sync_key, reading, run
 from schemas.contract import Contract, Moment
 from schemas.messages import ErrorDetail
 
@@ -49,13 +49,17 @@ class CustomerSyncs:
 
     async def load(self, connection: str, stripe_customer: str) -> CustomerSync | None:
         """Return what is known."""
-        stored = await run(self.redis.hget(customer_sync_key(connection), stripe_customer))
-        return CustomerSync.model_validate_json(stored) if stored else None
+        key = customer_sync_key(connection)
+        with reading(f"{key}, field {stripe_customer}"):
+            stored = await run(self.redis.hget(key, stripe_customer))
+            return CustomerSync.model_validate_json(stored) if stored else None
 
     async def load_all(self, connection: str) -> dict[str, CustomerSync]:
         """Return what is known of all customers of a connection."""
-        stored: dict[str, str] = await run(self.redis.hgetall(customer_sync_key(connection)))
-        return {name: CustomerSync.model_validate_json(text) for name, text in stored.items()}
+        key = customer_sync_key(connection)
+        with reading(key):
+            stored: dict[str, str] = await run(self.redis.hgetall(key))
+            return {name: CustomerSync.model_validate_json(text) for name, text in stored.items()}
 
     async def save(self, connection: str, stripe_customer: str, sync: CustomerSync) -> None:
         """Write what is known."""

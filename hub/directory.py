@@ -12,6 +12,7 @@ from hub.redis import (
     backfill_key,
     connection_key,
     cursor_key,
+    reading,
     run,
     settings_history_key,
     swept_key,
@@ -22,6 +23,7 @@ from hub.redis import (
     woken_key,
 )
 from hub.secrets import SecretBox
+from schemas.catalogue import get_entry
 from schemas.connections import BlockedState, Connection, ConnectionSecrets, Plan
 from schemas.errors import Blocked, Gone, Poison, Refused
 from schemas.ids import ConnectionId
@@ -80,7 +82,12 @@ class Directory:
 
     async def load(self, connection: str, *, settings_version: int | None = None) -> Snapshot:
         """As `get`, but always from Redis."""
-        return await self._with_settings(self._parse(await self._load_fields(connection)), settings_version)
+        fields = await self._load_fields(connection)
+        try:
+            snapshot = self._parse(fields)
+        except (ValueError, KeyError, TypeError) as error:
+            raise _build_damaged(connection) from error
+        return await self._with_settings(snapshot, settings_version)
 
     async def _with_settings(self, snapshot: Snapshot, version: int | None) -> Snapshot:
         if version is None or version == snapshot.settings_version:
@@ -89,7 +96,10 @@ class Directory:
         return replace(snapshot, settings=settings, settings_version=version)
 
     async def _load_fields(self, connection: str) -> dict[str, str]:
-        fields = cast("dict[str, str]", await run(self.redis.hgetall(connection_key(connection))))
+        try:
+            fields = cast("dict[str, str]", await run(self.redis.hgetall(connection_key(connection))))
+        except Refused as error:
+            raise _build_damaged(connection) from error
         if "connection" in fields:
             return fields
         if _REMOVED in fields:
@@ -168,7 +178,10 @@ class Directory:
             Poison: there never was such a connection.
         """
         fields = await self._load_fields(connection)
-        account = Connection.model_validate_json(fields["connection"]).stripe_account
+        try:
+            account = Connection.model_validate_json(fields["connection"]).stripe_account
+        except ValueError as error:
+            raise _build_damaged(connection) from error
         waited = int(await run(self.redis.hlen(waiting_entries_key(connection))))
         async with translate_redis_errors(), self.redis.pipeline(transaction=True) as pipe:
             pipe.srem(account_key(account), connection)
@@ -206,7 +219,8 @@ class Directory:
                 code="settings.version.unknown",
                 fix="hub settings show tells the newest; each import made one.",
             )
-        return Settings.model_validate_json(stored, extra="ignore", context={STORED: True})
+        with reading(f"{settings_history_key(connection)}, field {version}"):
+            return Settings.model_validate_json(stored, extra="ignore", context={STORED: True})
 
     async def set_paused(self, connection: str, *, paused: bool) -> None:
         """Pause or resume by hand."""
@@ -261,6 +275,16 @@ class TokenStore:
     async def save(self, cache: str) -> None:
         """Save the cache, encrypted with the newest key."""
         await run(self.redis.set(self.key, self.box.encrypt(cache)))
+
+
+def _build_damaged(connection: str) -> Blocked:
+    """Build the error for a connection whose record is damaged, or another program's."""
+    entry = get_entry("connection.damaged")
+    return Blocked(
+        f"{entry.cause} It is {connection_key(connection)}. {entry.fix}",
+        code=entry.code,
+        context={"connection": connection},
+    )
 
 
 def _list_forgotten_keys(connection: str) -> tuple[str, ...]:

@@ -121,5 +121,9 @@ def _write(fact: VatFact, now: int) -> str:
 
 
 def _parse(text: str, born: float) -> VatFact | None:
-    identifier, percent, seen = json.loads(text)
-    return VatFact(identifier, Decimal(percent)) if seen >= born else None
+    try:
+        identifier, percent, seen = json.loads(text)
+        return VatFact(identifier, Decimal(percent)) if seen >= born else None
+    except (ValueError, TypeError, ArithmeticError):
+        # Damaged: the next document shows it again.
+        return None

@@ -20,10 +20,12 @@ from hub.intent import Intent, write_intent
 from hub.lease import Lease, build_lease_lost, hold_lease
 from hub.redis import (
     INCARNATION,
+    READ_ENTRY,
     customer_link_key,
     failed_key,
     invoice_key,
     invoice_lease_key,
+    reading,
     run,
     untold_key,
     usage_key,
@@ -48,7 +50,9 @@ return 1
 
 # A synced invoice keeps its outcome, unless the new one says something about that very draft. Replies 0 when it does.
 # What waits is ended by the conclusion on the same event only: a later one may tell of a change not yet looked at.
-_SET_OUTCOME = """
+_SET_OUTCOME = (
+    READ_ENTRY
+    + """
 local over_synced = ARGV[4] == '1'
 local state = redis.call('HGET', KEYS[1], 'state')
 if not over_synced and state and string.find(state, '"phase":"synced"', 1, true) then return 0 end
@@ -57,14 +61,16 @@ if ARGV[2] == 'failed' then redis.call('ZADD', KEYS[2], ARGV[5], ARGV[3]) else r
 redis.call('ZREM', KEYS[4], ARGV[3])
 local entry = redis.call('HGET', KEYS[5], ARGV[3])
 if entry and ARGV[2] ~= 'pending' then
-  local wakeup, received = cjson.decode(entry).wakeup, cjson.decode(ARGV[6])
-  if wakeup.event_id == received.event_id and wakeup.occurred_at == received.occurred_at then
+  local kept, received = read(entry), cjson.decode(ARGV[6])
+  local wakeup = kept and kept.wakeup
+  if not kept or (wakeup.event_id == received.event_id and wakeup.occurred_at == received.occurred_at) then
     redis.call('ZREM', KEYS[3], ARGV[3])
     redis.call('HDEL', KEYS[5], ARGV[3])
   end
 end
 return 1
 """
+)
 
 # The life of the ledger, if it has one, and its own time.
 _LOOK = "return {redis.call('GET', KEYS[1]), redis.call('TIME')}"
@@ -176,8 +182,9 @@ class Ledger:
 
     async def load_invoice(self, connection: str, invoice_id: str) -> InvoiceRecord:
         """Load what is known; an empty record when nothing is."""
-        fields: dict[str, str] = await run(self.redis.hgetall(invoice_key(connection, invoice_id)))
-        return _parse_record(fields)
+        key = invoice_key(connection, invoice_id)
+        with reading(key):
+            return _parse_record(await run(self.redis.hgetall(key)))
 
     def hold_invoice(self, connection: str, invoice_id: str) -> AbstractAsyncContextManager[Lease]:
         """Hold the invoice's lease for a block.
@@ -316,18 +323,22 @@ class Ledger:
         """Return what `load_life` does, without beginning a life: None if there is none yet."""
         stored, (seconds, micros) = await run(self.redis.eval(_LOOK, 1, INCARNATION))
         now = datetime.fromtimestamp(int(seconds), tz=UTC) + timedelta(microseconds=int(micros))
-        return Incarnation.model_validate_json(stored) if stored else None, now
+        with reading(INCARNATION):
+            return Incarnation.model_validate_json(stored) if stored else None, now
 
     async def load_customer_link(self, connection: str, stripe_customer: str) -> CustomerLink | None:
         """Return the linked BC customer, if the Stripe customer has one."""
-        stored = await run(self.redis.hget(customer_link_key(connection), stripe_customer))
-        return CustomerLink.model_validate_json(stored) if stored else None
+        key = customer_link_key(connection)
+        with reading(f"{key}, field {stripe_customer}"):
+            stored = await run(self.redis.hget(key, stripe_customer))
+            return CustomerLink.model_validate_json(stored) if stored else None
 
     async def save_customer_link(self, connection: str, stripe_customer: str, link: CustomerLink) -> CustomerLink:
         """Link a Stripe customer. Returns the link that stands: one that a person chose gives way to no other."""
         args = (stripe_customer, link.model_dump_json(), "1" if link.pinned else "0")
         stands = await run(self.redis.eval(_SAVE_LINK, 1, customer_link_key(connection), *args))
-        return CustomerLink.model_validate_json(stands)
+        with reading(f"{customer_link_key(connection)}, field {stripe_customer}"):
+            return CustomerLink.model_validate_json(stands)
 
     async def drop_customer_link(self, connection: str, stripe_customer: str, *, pinned: bool = False) -> None:
         """Forget a link; one that a person chose only where a person asks (`pinned`)."""

@@ -5,8 +5,9 @@ Keys of one connection carry its id in braces, so that they share a slot on a Re
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncGenerator, Awaitable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -14,11 +15,21 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
-from schemas.errors import RetrySoon
+from schemas.catalogue import get_entry
+from schemas.errors import HubError, Refused, RetrySoon
 
 T = TypeVar("T")
+
+# For scripts that look into the waiting set.
+READ_ENTRY = """
+-- What is damaged, or not the hub's, is as if it said nothing.
+local function read(text)
+  local is_good, value = pcall(cjson.decode, text)
+  if is_good and type(value) == 'table' and type(value.wakeup) == 'table' then return value end
+end
+"""
 
 CONNECTIONS = "hub:connections"
 INCARNATION = "hub:incarnation"
@@ -245,17 +256,73 @@ def _build_honest(connection_class: type[AbstractConnection]) -> type[AbstractCo
     return Honest
 
 
+DAMAGED = "ledger.record.damaged"
+
+
 @asynccontextmanager
 async def translate_redis_errors() -> AsyncGenerator[None]:
-    """Turn whatever Redis raises into RetrySoon: nothing is decided without the ledger."""
+    """Turn whatever Redis raises into one of ours: nothing is decided without the ledger.
+
+    Raises:
+        RetrySoon: it does not answer (`ledger.unavailable`), or takes no writes (`ledger.read_only`).
+        Refused: what stands there is not the hub's (`ledger.record.damaged`).
+    """
     try:
         yield
+    except ResponseError as error:
+        raise _classify_reply(error) from error
     except (RedisError, OSError, TimeoutError) as error:
         raise RetrySoon(
             "The hub's ledger (Redis) does not answer.",
             code="ledger.unavailable",
             context={"why": type(error).__name__},
         ) from error
+
+
+@contextmanager
+def reading(key: str) -> Generator[None]:
+    """Read what stands under a key: where that is not what the hub writes, the error names it.
+
+    Raises:
+        Refused: it is damaged (`ledger.record.damaged`).
+    """
+    try:
+        yield
+    except Refused as error:
+        if error.code != DAMAGED or key in error.message:
+            raise
+        raise build_damaged(key, error.context.get("why", "")) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise build_damaged(key, type(error).__name__) from error
+
+
+def build_damaged(what: str, why: str) -> Refused:
+    """Build the error for a record that can't be read."""
+    entry = get_entry(DAMAGED)
+    return Refused(f"{entry.cause} It is {what}.", code=DAMAGED, fix=entry.fix, context={"why": why})
+
+
+_NOT_OURS = re.compile(r"WRONGTYPE|cjson|Expected .{0,40} but found|is not an integer|not a valid float", re.IGNORECASE)
+_TAKES_NO_WRITES = {
+    "its memory is full": re.compile(r"\bOOM\b|maxmemory", re.IGNORECASE),
+    "its disk is full or fails": re.compile(r"MISCONF|No space left", re.IGNORECASE),
+    "it is a replica": re.compile(r"READONLY|read only replica", re.IGNORECASE),
+    "too few replicas follow": re.compile(r"NOREPLICAS|enough good replicas", re.IGNORECASE),
+}
+
+
+def _classify_reply(error: ResponseError) -> HubError:
+    said = str(error)
+    if _NOT_OURS.search(said):
+        return build_damaged("one of those that were just asked for", said[:200])
+    why = next((why for why, pattern in _TAKES_NO_WRITES.items() if pattern.search(said)), None)
+    if why is not None:
+        return RetrySoon(
+            f"The hub's ledger (Redis) takes no writes: {why}.", code="ledger.read_only", context={"why": said[:200]}
+        )
+    return RetrySoon(
+        "The hub's ledger (Redis) does not answer.", code="ledger.unavailable", context={"why": said[:200]}
+    )
 
 
 async def run(command: Any) -> Any:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from hub.redis import run, waiting_entries_key, waiting_key, woken_key
+from hub.log import get_logger
+from hub.redis import READ_ENTRY, run, waiting_entries_key, waiting_key, woken_key
 from hub.stage.ports import Parked
+from schemas.catalogue import get_entry
 from schemas.contract import Contract, Moment
 from schemas.ids import ConnectionId
 from schemas.messages import Message, StripeEventReceived, Wakeup
@@ -22,11 +24,13 @@ _WOKEN_LIFE = timedelta(seconds=120)
 
 # What a newer message about the same object must not undo: how long it has waited, a person's wish, its place before
 # history.
-_PARK = """
+_PARK = (
+    READ_ENTRY
+    + """
 local entry, score = cjson.decode(ARGV[2]), tonumber(ARGV[3])
 local stored = redis.call('HGET', KEYS[2], ARGV[1])
-if stored then
-  local old = cjson.decode(stored)
+local old = stored and read(stored)
+if old then
   entry.since = old.since
   local asked = entry.wakeup.cause == 'replay'
   if not asked and type(old.wakeup.settings_version) == 'number' then
@@ -41,13 +45,17 @@ redis.call('HSET', KEYS[2], ARGV[1], cjson.encode(entry))
 redis.call('ZADD', KEYS[1], score, ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
 """
+)
 
-_WAKE = """
+_WAKE = (
+    READ_ENTRY
+    + """
 local now, history = tonumber(ARGV[1]), tonumber(ARGV[2])
 for _, lost in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now)) do
   local entry = redis.call('HGET', KEYS[2], lost)
   if entry then
-    redis.call('ZADD', KEYS[1], cjson.decode(entry).wakeup.history and history + now or now, lost)
+    local kept = read(entry)
+    redis.call('ZADD', KEYS[1], kept and kept.wakeup.history and history + now or now, lost)
   end
   redis.call('ZREM', KEYS[3], lost)
 end
@@ -60,24 +68,30 @@ for _, range in ipairs({{'-inf', now}, {history, history + now}}) do
       redis.call('ZREM', KEYS[1], id)
       if entry then
         redis.call('ZADD', KEYS[3], ARGV[4], id)
-        woken[#woken + 1] = entry
+        woken[#woken + 1] = {id, entry}
       end
     end
   end
 end
 return woken
 """
+)
 
 # As in the ledger's outcomes: a newer message about the same object may wait, or be under way, meanwhile.
-_SETTLE = """
+_SETTLE = (
+    READ_ENTRY
+    + """
 local entry = redis.call('HGET', KEYS[2], ARGV[1])
 if not entry or redis.call('ZSCORE', KEYS[1], ARGV[1]) then return end
-local wakeup, received = cjson.decode(entry).wakeup, cjson.decode(ARGV[2])
+local kept, received = read(entry), cjson.decode(ARGV[2])
+if not kept then return end
+local wakeup = kept.wakeup
 if wakeup.event_id == received.event_id and wakeup.occurred_at == received.occurred_at then
   redis.call('ZREM', KEYS[3], ARGV[1])
   redis.call('HDEL', KEYS[2], ARGV[1])
 end
 """
+)
 
 _CHUNK = 1000
 
@@ -142,8 +156,8 @@ class RedisWaitingSet:
         room = self.in_flight if at_most is None else min(at_most, self.in_flight)
         stamp = now.timestamp()
         args = (stamp, _HISTORY, room, stamp + _WOKEN_LIFE.total_seconds())
-        found = cast("list[str]", await run(self.redis.eval(_WAKE, 3, *_keys(connection), *args)))
-        return [WaitingEntry.model_validate_json(entry) for entry in found]
+        found = cast("list[tuple[str, str]]", await run(self.redis.eval(_WAKE, 3, *_keys(connection), *args)))
+        return [_parse(object_id, entry) for object_id, entry in found]
 
     async def settle(self, message: Message) -> None:
         """Forget a woken message that has arrived, unless its object was parked again meanwhile."""
@@ -154,10 +168,14 @@ class RedisWaitingSet:
     async def list_entries(self, connection: str) -> list[WaitingEntry]:
         """List everything that waits, soonest first."""
         ids = cast("list[str]", await run(self.redis.zrange(waiting_key(connection), 0, -1)))
-        if not ids:
-            return []
-        found = cast("list[str | None]", await run(self.redis.hmget(waiting_entries_key(connection), ids)))
-        return [WaitingEntry.model_validate_json(entry) for entry in found if entry is not None]
+        entries: list[WaitingEntry] = []
+        # Some at a time: parsing ten thousand at once would hold up a webhook.
+        for begin in range(0, len(ids), _CHUNK):
+            some = ids[begin : begin + _CHUNK]
+            found = cast("list[str | None]", await run(self.redis.hmget(waiting_entries_key(connection), some)))
+            kept = zip(some, found, strict=True)
+            entries += [_parse(object_id, entry) for object_id, entry in kept if entry is not None]
+        return entries
 
     async def find(self, connection: str, object_ids: Sequence[str]) -> set[str]:
         """Return which of these wait, or were woken and have not been heard of since."""
@@ -180,6 +198,19 @@ class RedisWaitingSet:
             # What has been woken meanwhile is not put back, and nothing comes later than it would have.
             await run(self.redis.zadd(waiting_key(connection), chunk, xx=True, lt=True))
         return len(scores)
+
+
+def _parse(object_id: str, stored: str) -> WaitingEntry:
+    """Read an entry. Of one that is damaged the object is left, which is enough to look at it again."""
+    try:
+        return WaitingEntry.model_validate_json(stored)
+    except ValueError:
+        get_logger().error("waiting.entry.damaged", object_id=object_id)
+    kind = "customer.updated" if object_id.startswith("cus_") else "invoice.updated"
+    now = datetime.now(UTC)
+    wakeup = Wakeup(object_id=object_id, event_type=kind, occurred_at=now, cause="sweep", history=False)
+    entry = get_entry("ledger.record.damaged")
+    return WaitingEntry(wakeup=wakeup, due=now, since=now, code=entry.code, reason=entry.cause, stage="ingest")
 
 
 def _order(wakeup: Wakeup, now: datetime) -> float:

@@ -114,13 +114,15 @@ async def release_connection(foundation: Foundation, connection: str) -> int:
 
 
 async def load_without_secrets(foundation: Foundation, connection: str) -> tuple[Connection, Settings] | None:
-    """Load a connection whose secrets may be unreadable, because their key is lost; None if there is none."""
+    """Load a connection whose secrets may be unreadable, because their key is lost; None if nothing can be read."""
     fields = await run(foundation.redis.hmget(connection_key(connection), "connection", "settings"))
     if fields[0] is None or fields[1] is None:
         return None
-    return Connection.model_validate_json(fields[0]), Settings.model_validate_json(
-        fields[1], extra="ignore", context={STORED: True}
-    )
+    try:
+        settings = Settings.model_validate_json(fields[1], extra="ignore", context={STORED: True})
+        return Connection.model_validate_json(fields[0]), settings
+    except ValueError:
+        return None
 
 
 async def check_stripe_key(stripe: StripeAccounts, wanted: str) -> StripeAccount:

@@ -10,7 +10,7 @@ from hub.cli.wording import name_command, say, show_table
 from hub.directory import Snapshot
 from hub.gate import describe_system
 from schemas.connections import Connection
-from schemas.errors import Blocked
+from schemas.errors import Blocked, Refused
 from services.ingest.decide import list_event_types
 
 _COLOURS = {"active": "green", "dry run": "yellow", "paused": "yellow", "blocked": "bold red", "unreadable": "bold red"}
@@ -84,10 +84,7 @@ async def describe_connection(foundation: Foundation, connection: str) -> dict[s
     try:
         snapshot = await foundation.directory.load(connection)
     except Blocked as error:
-        stored = await load_without_secrets(foundation, connection)
-        if stored is None:
-            raise
-        return _describe_parts(stored[0]) | {
+        return await _describe_readable(foundation, connection) | {
             "state": "unreadable",
             "blocks": [error.message],
             "waiting": 0,
@@ -103,6 +100,19 @@ async def describe_connection(foundation: Foundation, connection: str) -> dict[s
         "waiting": await foundation.waiting.count(connection),
         "failed": len(await foundation.ledger.list_failed(connection)),
     }
+
+
+async def _describe_readable(foundation: Foundation, connection: str) -> dict[str, Any]:
+    """Describe what can be read of a connection whose key is lost, or which is damaged: then only its id."""
+    try:
+        stored = await load_without_secrets(foundation, connection)
+    except Refused:
+        stored = None
+    nothing = {
+        "connection": connection,
+        **dict.fromkeys(("stripe_account", "mode", "bc_company", "bc_environment"), "?"),
+    }
+    return _describe_parts(stored[0]) if stored else nothing
 
 
 def _describe_parts(found: Connection) -> dict[str, Any]:

@@ -149,9 +149,22 @@ async def examine_redis(redis: Any) -> list[Check]:
     checks = [Check("Redis", "ok", f"answers, version {version}")]
     if parts < _OLDEST_REDIS:
         checks = [Check("Redis", "problem", f"version {version} is too old", "Use Redis 6.2 or newer.")]
+    checks.append(_judge_writes(info))
     checks.append(_judge_aof(info))
     checks.append(_judge_eviction(info))
     return checks
+
+
+def _judge_writes(info: dict[str, Any]) -> Check:
+    """Whether it takes what it is given: a full disk, a full memory or a replica refuse it."""
+    used, most = int(info.get("used_memory") or 0), int(info.get("maxmemory") or 0)
+    if info.get("role") == "slave":
+        return Check("Redis writes", "problem", "it is a replica", "Set HUB_REDIS_URL to the primary.")
+    if info.get("aof_last_write_status", "ok") != "ok":
+        return Check("Redis writes", "problem", "its last write to disk failed", "Give its disk room.")
+    if most and used >= most:
+        return Check("Redis writes", "problem", "its memory is full", "Raise maxmemory.")
+    return Check("Redis writes", "ok", "takes what it is given")
 
 
 def _judge_aof(info: dict[str, Any]) -> Check:
@@ -216,9 +229,23 @@ async def _examine_connection(foundation: Foundation, connection: str) -> list[C
         fix = "Put the old key back into HUB_SECRET_KEYS, or add the connection again."
         return [Check("Secrets", "problem", error.message, fix, connection)]
     found = [Check("Secrets", "ok", "can be read"), *await check_connection(foundation, snapshot)]
+    found += await _examine_ledger(foundation, connection)
+    return [replace(one, subject=connection) for one in found]
+
+
+async def _examine_ledger(foundation: Foundation, connection: str) -> list[Check]:
+    try:
+        return await _count_ledger(foundation, connection)
+    except HubError as error:
+        return [
+            Check("Ledger", "problem", error.message, getattr(error, "fix", "") or "hub doctor, once Redis is well")
+        ]
+
+
+async def _count_ledger(foundation: Foundation, connection: str) -> list[Check]:
     waiting = await foundation.waiting.count(connection)
     failed = len(await foundation.ledger.list_failed(connection))
-    found.append(Check("Waiting", "ok", f"{waiting} invoices wait"))
+    found = [Check("Waiting", "ok", f"{waiting} invoices wait")]
     found.append(judge_untold(await foundation.ledger.load_untold(connection), connection))
     if failed:
         found.append(
@@ -226,7 +253,7 @@ async def _examine_connection(foundation: Foundation, connection: str) -> list[C
                 "Failed", "warning", f"{failed} invoices failed", name_command("replay --failed --dry-run", connection)
             )
         )
-    return [replace(one, subject=connection) for one in found]
+    return found
 
 
 async def _count_members(admin: Any, group: str) -> int | None:

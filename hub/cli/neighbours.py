@@ -1,6 +1,7 @@
 """Connections that book into one company: the same one under another spelling, and those beside it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from hub.app import Foundation
 from hub.cli.wording import name_command
@@ -13,7 +14,11 @@ async def list_neighbours(foundation: Foundation, connection: Connection) -> lis
     """List the connections that book into the same company, oldest first; this one too, if it is stored."""
     ids = await foundation.directory.list_ids()
     stored = [await run(foundation.redis.hget(connection_key(one), "connection")) for one in ids]
-    found = [Connection.model_validate_json(one) for one in stored if one is not None]
+    found: list[Connection] = []
+    for one in stored:
+        # One that is damaged is told by hub connections list, and keeps nobody from adding another.
+        with suppress(ValueError):
+            found += [Connection.model_validate_json(one)] if one is not None else []
     return sorted((one for one in found if one.company_key == connection.company_key), key=lambda one: one.created_at)
 
 

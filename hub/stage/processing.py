@@ -29,7 +29,7 @@ from hub.stage.ports import (
 )
 from hub.stage.records import Record, build_dead_message, decode_record
 from schemas.catalogue import get_entry
-from schemas.errors import Blocked, HubError, Poison, Refused, RetryLater, RetrySoon
+from schemas.errors import Blocked, Gone, HubError, Poison, Refused, RetryLater, RetrySoon
 from schemas.messages import ErrorDetail, Message, StageName
 from schemas.topics import CONTACTS_RESOLVED
 
@@ -304,20 +304,24 @@ class Processor(Generic[M]):
     async def _insist(self, record: Record, claim: Claim, action: Callable[[], Awaitable[Ending]]) -> Ending:
         """Repeat an end until it is done: what ends a message needs ledger or broker, and both come back.
 
-        The offset stays where it is meanwhile. An end that meets a defect of its own (in a handler's report, say) is
-        not repeated for ever: it counts as one, and the dead topic takes the record.
+        The offset stays where it is meanwhile. An end that meets a defect of its own (in a handler's report, say), or a
+        damaged record, is not repeated for ever: it counts as a defect, and the dead topic takes the record.
         """
         pause, failures = 0.2, 0
         while True:
             try:
                 return await action()
-            except HubError as error:
+            except (RetrySoon, RetryLater) as error:
                 get_logger().warning("stage.end.retried", stage=self._stage.name, why=error.code)
+            except Gone as error:
+                get_logger().info("stage.message.forgotten", stage=self._stage.name, code=error.code, why=error.message)
+                return "forgotten"
             except Exception as error:  # noqa: BLE001 - giving up here would lose the message
                 failures += 1
                 get_logger().error("stage.end.failed", stage=self._stage.name, exc_info=error)
                 if failures >= _END_TRIES:
-                    action = await self._end_otherwise(record, _wrap(error), claim, failures, action)
+                    sorted_out = error if isinstance(error, HubError) else _wrap(error)
+                    action = await self._end_otherwise(record, sorted_out, claim, failures, action)
             if not await claim.pause(asyncio.sleep(pause)):
                 return "dropped"
             pause = min(pause * 2, 10.0)

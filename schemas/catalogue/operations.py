@@ -30,6 +30,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.HUB_ENVIRONMENT,
     ),
     Entry(
+        "connection.damaged",
+        "The hub's record of the connection in Redis can't be read: it is damaged, or another program's.",
+        "Add the connection again with hub connections add: ledger and settings history stay. What waits goes on then.",
+        Page.HUB_CONNECTIONS,
+    ),
+    Entry(
         "connection.held",
         "The hub itself failed with several messages of this connection in a row, so it holds the others.",
         "Look at hub dead list; undo what was changed last (a template, a release), then: hub connections resume. "
@@ -97,6 +103,19 @@ ENTRIES: tuple[Entry, ...] = (
         "Another process listens on the port.",
         "End it, or set HUB_HTTP_PORT or HUB_ADMIN_PORT to a free one, whichever the message names.",
         Page.HUB_DOCTOR,
+    ),
+    Entry(
+        "ledger.read_only",
+        "The hub's ledger (Redis) takes no writes: its memory or disk is full, or it is a replica.",
+        "Give it room, or the address of the primary; hub doctor says which. The hub then goes on by itself.",
+        Page.HUB_DOCTOR,
+    ),
+    Entry(
+        "ledger.record.damaged",
+        "A record of the hub in Redis can't be read: it is damaged, or another program's.",
+        "Delete that key or field in Redis 20 minutes after the last try, then replay: the hub looks in Business "
+        "Central before it makes anything.",
+        Page.HUB_REPLAY,
     ),
     Entry("ledger.unavailable", "The hub's ledger (Redis) does not answer.", WAIT, Page.HUB_DOCTOR),
     Entry(

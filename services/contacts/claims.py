@@ -12,7 +12,7 @@ from typing import Any
 
 from hub.intent import build_not_replicated, write_intent
 from hub.lease import Lease
-from hub.redis import customer_claim_key, run
+from hub.redis import customer_claim_key, reading, run
 from schemas.contract import Contract, Moment
 
 _LIFE = timedelta(days=1)
@@ -42,9 +42,12 @@ class Claims:
 
     async def load(self) -> "Held":
         """Return what is claimed under each name."""
-        stored = [await run(self.redis.get(self._key(name))) for name in self.names]
-        found = zip(self.names, stored, strict=True)
-        return Held({name: Claim.model_validate_json(text) for name, text in found if text})
+        found: dict[str, Claim] = {}
+        for name in self.names:
+            with reading(self._key(name)):
+                if text := await run(self.redis.get(self._key(name))):
+                    found[name] = Claim.model_validate_json(text)
+        return Held(found)
 
     async def write_intent(self, leases: Sequence[Lease]) -> Claim:
         """Claim all names for a creation that is about to be requested, and begin the leases' lives anew.

@@ -195,7 +195,11 @@ class CustomerIndex:
     async def _load(self, company: Company) -> IndexState | None:
         """Return the state of an index that can be used."""
         stored = await run(self.redis.get(customer_index_state_key(company.key)))
-        state = IndexState.model_validate_json(stored) if stored else None
+        try:
+            state = IndexState.model_validate_json(stored) if stored else None
+        except ValueError:
+            # All of it can be read again from Business Central.
+            state = None
         return state if state is not None and (state.forms, state.home) == (FORMS, company.home) else None
 
     def _is_worn(self, state: IndexState) -> bool:

@@ -52,6 +52,10 @@ async def test_a_redis_as_it_must_be_is_in_order() -> None:
         ({"maxmemory_policy": None}, "Redis eviction", "skipped"),
         ({"redis_version": "6.0.9"}, "Redis", "problem"),
         ({"redis_version": "6.2.0"}, "Redis", "ok"),
+        ({"role": "slave"}, "Redis writes", "problem"),
+        ({"aof_last_write_status": "err"}, "Redis writes", "problem"),
+        ({"used_memory": 200, "maxmemory": 100}, "Redis writes", "problem"),
+        ({"used_memory": 200, "maxmemory": 0}, "Redis writes", "ok"),
     ],
 )
 async def test_a_redis_that_could_lose_the_ledger_is_a_problem(

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from hub.cli.context import Exit
 from hub.directory import Directory, Snapshot
+from hub.redis import connection_key
 from hub.secrets import SecretBox
 from hub.stage.ports import Parked
 from hub.waiting import RedisWaitingSet
@@ -519,3 +520,23 @@ def test_a_connection_is_found_by_its_account_though_another_can_not_be_read(hub
     shown = hub("connections", "show", "--connection", ACCOUNT, "--json")
 
     assert json.loads(shown.out)["connection"] == wanted
+
+
+@pytest.mark.parametrize("damage", ["text", "type"])
+@pytest.mark.parametrize("command", [("connections", "list"), ("connections", "show"), ("doctor",)])
+def test_a_damaged_connection_is_named_and_hides_no_other(hub: Hub, damage: str, command: tuple[str, ...]) -> None:
+    damaged, other = hub.connect(), hub.connect(stripe_account="acct_other")
+
+    async def break_it(redis: Any) -> None:
+        if damage == "type":
+            await redis.delete(connection_key(damaged))
+            await redis.set(connection_key(damaged), "not ours")
+        else:
+            await redis.hset(connection_key(damaged), "connection", "{")
+
+    hub.prepare(break_it)
+    named = ("--connection", damaged) if "show" in command else ()
+    done = hub(*command, *named, HUB_STRIPE_API_BASE="http://127.0.0.1:1", HUB_BC_API_BASE="http://127.0.0.1:1")
+    assert damaged in done.out + done.err
+    if command == ("connections", "list"):
+        assert other in done.out

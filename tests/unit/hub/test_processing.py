@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from hub.redis import build_damaged
 from hub.stage.claim import Claim
 from hub.stage.defects import DefectRun
 from hub.stage.ports import Closed, Outgoing
 from hub.stage.processing import Ending, Processor, StageIdentity, Surroundings
-from schemas.errors import Blocked, InDoubt, Poison, Queued, Refused, RetryLater, RetrySoon
+from schemas.errors import Blocked, Gone, InDoubt, Poison, Queued, Refused, RetryLater, RetrySoon
 from schemas.messages import ErrorDetail, StageName, StripeEventReceived
 from schemas.topics import CONTACTS_RESOLVED, DEAD, INVOICES_RESULTS
 from tests.fakes import (
@@ -298,6 +299,20 @@ async def test_a_defect_in_the_report_of_a_wait_ends_in_the_dead_topic(bench: Be
     bench.handler.report_errors.extend([ValueError("report")] * 3)
     assert await bench.process(occurred_at=START - timedelta(hours=1)) == "dead"
     assert bench.publisher.on(DEAD.name)[0].code == "unexpected.ValueError"
+
+
+async def test_a_damaged_record_in_the_way_of_an_end_leads_to_the_dead_topic_and_holds_nobody(bench: Bench) -> None:
+    bench.handler.fail_next(REFUSED)
+    bench.handler.report_errors.extend([build_damaged("hub:{con_a}:invoice:in_1", "WRONGTYPE")] * 3)
+    assert await bench.process() == "dead"
+    (dead,) = bench.publisher.on(DEAD.name)
+    assert (dead.code, "hub:{con_a}:invoice:in_1" in dead.error) == ("ledger.record.damaged", True)
+
+
+async def test_a_connection_that_is_removed_before_the_end_is_forgotten(bench: Bench) -> None:
+    bench.handler.fail_next(REFUSED)
+    bench.handler.report_errors.append(Gone("Removed.", code="connection.removed"))
+    assert await bench.process() == "forgotten"
 
 
 async def test_a_dead_topic_that_takes_no_more_gets_the_place_of_the_record(bench: Bench) -> None:

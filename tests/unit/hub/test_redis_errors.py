@@ -31,6 +31,21 @@ async def test_a_ledger_that_does_not_answer_is_tried_again(error: Exception) ->
     assert raised.value.code == "ledger.unavailable"
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("OOM command not allowed when used memory > 'maxmemory'.", "memory"),
+        ("MISCONF Errors writing to the AOF file: No space left on device", "disk"),
+        ("READONLY You can't write against a read only replica.", "replica"),
+        ("NOREPLICAS Not enough good replicas to write.", "replicas"),
+    ],
+)
+async def test_a_ledger_that_takes_no_writes_says_why_and_is_tried_again(said: str, why: str) -> None:
+    with pytest.raises(RetrySoon, match=why) as raised:
+        await run(_raise(ResponseError(said)))
+    assert raised.value.code == "ledger.read_only"
+
+
 async def test_a_defect_is_not_taken_for_an_outage() -> None:
     with pytest.raises(RuntimeError, match="dictionary changed"):
         await run(_raise(RuntimeError("dictionary changed size during iteration")))
