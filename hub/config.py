@@ -7,20 +7,27 @@ Required values have no default: missing means that the process does not start, 
 import difflib
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import httpx
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from redis.asyncio import ConnectionPool
 
 from schemas.errors import ConfigurationError
 from schemas.messages import StageName
 
 # What Kubernetes injects for a Service named hub-…: HUB_INGEST_PORT=tcp://10.0.0.1:80, HUB_INGEST_SERVICE_HOST, …
 _KUBERNETES_NAME = re.compile(r"^HUB_\w+_(SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)$")
+_BROKER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?", re.ASCII)
 _MIN_KEY_LENGTH = 16
+# Beyond these a time means nothing, and adding it to another fails.
+_LONGEST_SECONDS = 30 * 86_400
+_LONGEST_HOURS = 10_000
 # All services may run on one machine.
 _ADMIN_PORTS: Mapping[StageName, int] = {"ingest": 8081, "contacts": 8082, "invoices": 8083, "metadata_writer": 8084}
 
@@ -28,7 +35,9 @@ _ADMIN_PORTS: Mapping[StageName, int] = {"ingest": 8081, "contacts": 8082, "invo
 class HubConfig(BaseSettings):
     """The environment of every process of the hub. `deploy/config.example.env` lists the same keys."""
 
-    model_config = SettingsConfigDict(env_prefix="HUB_", frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="HUB_", frozen=True, extra="ignore", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     kafka_bootstrap: str = Field(min_length=1, description="Kafka brokers, host:port, comma-separated.")
     redis_url: str = Field(
@@ -81,6 +90,7 @@ class HubConfig(BaseSettings):
     kafka_session_seconds: float = Field(
         default=10,
         ge=1,
+        le=_LONGEST_SECONDS,
         description="Seconds without a heartbeat after which a consumer counts as dead. The embedded broker also lets "
         "a group stand still for half of it at each start.",
     )
@@ -91,10 +101,13 @@ class HubConfig(BaseSettings):
         description="Seconds between rounds of a message that has to wait, comma-separated, by default for a day. "
         "After the last: failed. A blocked connection uses up none.",
     )
-    catch_up_seconds: float = Field(default=30, gt=0, description="Seconds between two looks at Stripe's Events API.")
+    catch_up_seconds: float = Field(
+        default=30, gt=0, le=_LONGEST_SECONDS, description="Seconds between two looks at Stripe's Events API."
+    )
     sweep_hours: float = Field(
         default=24,
         ge=0,
+        le=_LONGEST_HOURS,
         description="Hours between two sweeps, which compare Stripe's invoices with the ledger and Business Central; "
         "0: none.",
     )
@@ -117,7 +130,10 @@ class HubConfig(BaseSettings):
         default="", description="Who gets alerts by e-mail, comma-separated; the first is the sender, too."
     )
     alert_silence_hours: float = Field(
-        default=4, gt=0, description="Hours without any success, while invoices are due, after which it is an alert."
+        default=4,
+        gt=0,
+        le=_LONGEST_HOURS,
+        description="Hours without any success, while invoices are due, after which it is an alert.",
     )
     alert_failures: int = Field(
         default=10,
@@ -125,7 +141,10 @@ class HubConfig(BaseSettings):
         description="Failed invoices within an hour that are an alert; three are if they outnumber what is synced.",
     )
     lease_seconds: float = Field(
-        default=120, gt=0, description="Life of an invoice's lease; longer than the deadline of any request (60 s)."
+        default=120,
+        gt=0,
+        le=_LONGEST_SECONDS,
+        description="Life of an invoice's lease; longer than the deadline of any request (60 s).",
     )
 
     def get_admin_port(self, service: StageName) -> int:
@@ -152,13 +171,51 @@ class HubConfig(BaseSettings):
         parts = [part.strip() for part in value.split(",") if part.strip()]
         if not all(re.fullmatch(r"\d+(\.\d+)?", part) for part in parts):
             raise ValueError("each part must be a number of seconds")
+        if any(float(part) > _LONGEST_SECONDS for part in parts):
+            raise ValueError("each part must be at most 30 days")
         return tuple(timedelta(seconds=float(part)) for part in parts)
+
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _check_brokers(cls, value: str) -> str:
+        if not all(_BROKER.fullmatch(part.strip()) for part in value.split(",")):
+            raise ValueError("must be host:port, several separated by commas")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: str) -> str:
+        try:
+            pool = ConnectionPool.from_url(value)
+            pool.connection_class(**pool.connection_kwargs)
+        except (ValueError, TypeError):
+            raise ValueError("is no address of Redis; write it like redis://host:6379/0") from None
+        return value
+
+    @field_validator("ca_bundle")
+    @classmethod
+    def _check_ca_bundle(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        if not value.is_file():
+            raise ValueError("there is no such file")
+        try:
+            ssl.create_default_context(cafile=str(value))
+        except OSError:
+            raise ValueError("the file can't be read as certificates in PEM form") from None
+        return value
 
     @field_validator("stripe_api_base", "bc_api_base", "entra_authority")
     @classmethod
     def _check_url(cls, value: str) -> str:
         if not value.startswith(("https://", "http://")):
             raise ValueError("must begin with https:// (or http:// for a simulator)")
+        try:
+            has_host = bool(httpx.URL(value).host)
+        except httpx.InvalidURL:
+            has_host = False
+        if not has_host:
+            raise ValueError("is no address; write it like https://host")
         return value.rstrip("/")
 
 

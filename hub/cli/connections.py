@@ -1,12 +1,10 @@
 """`hub connections`: join a Stripe account with a Business Central company, look after it, and stop or start it."""
 
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from pydantic import SecretStr
 
 from hub.cli.checks import check_connection, count_problems, show_checks
 from hub.cli.connect import ConnectionRequest, prepare_connection, release_connection, save_connection
@@ -20,11 +18,11 @@ from hub.cli.connection_view import (
 )
 from hub.cli.context import Exit, choose_connection, confirm, fail, open_foundation, run_command
 from hub.cli.device_sign_in import sign_in_by_code
-from hub.cli.given_files import UnreadableFileError, read_given_file
 from hub.cli.key_rotation import rotate_all
 from hub.cli.moments import parse_moment
 from hub.cli.removal import Removal, ask_removal, remove_connection
 from hub.cli.screen import err, print_json
+from hub.cli.secret_input import read_secret, warn_of_bare_secrets
 from hub.cli.settings_file import load_settings_file
 from hub.cli.wording import name_command, say
 from schemas.connections import Connection
@@ -36,19 +34,21 @@ Wanted = Annotated[
     str | None, typer.Option("--connection", help="Connection id or Stripe account; not needed if there is only one.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for scripts.")]
-_OR_FILE = "; @FILE reads it from a file."
+_OR_FILE = "; @FILE reads it from a file, - asks for it."
 
 
 @app.command()
 def add(
+    context: typer.Context,
     stripe_account: Annotated[str, typer.Option(help="Stripe account, acct_….")],
-    stripe_key: Annotated[
-        str, typer.Option(envvar="STRIPE_API_KEY", help=f"Secret or restricted key of the account{_OR_FILE}")
-    ],
     bc_tenant: Annotated[str, typer.Option(help="Microsoft Entra tenant: its id or a domain.")],
     bc_environment: Annotated[str, typer.Option(help="Environment, for example Production.")],
     bc_company: Annotated[str, typer.Option(help="Company, by name or display name.")],
     bc_client_id: Annotated[str, typer.Option(help="Application (client) id of the app registration.")],
+    stripe_key: Annotated[
+        str | None,
+        typer.Option(envvar="STRIPE_API_KEY", help=f"Secret or restricted key of the account{_OR_FILE}"),
+    ] = None,
     bc_client_secret: Annotated[
         str | None, typer.Option(envvar="BC_CLIENT_SECRET", help=f"Client secret, its value{_OR_FILE}")
     ] = None,
@@ -96,22 +96,23 @@ def add(
     """
     if login == (bc_client_secret is not None):
         fail("Give either --bc-client-secret (or BC_CLIENT_SECRET) or --login.", Exit.USAGE)
+    warn_of_bare_secrets(context, "stripe_key", "bc_client_secret", "webhook_secret")
     changes = _collect_changes(line_account, line_item, tax_code)
     plain = {"time_zone": time_zone, "metadata_prefix": metadata_prefix}
     changes |= {name: value for name, value in plain.items() if value is not None}
     if doubt_window is not None:
-        changes["doubt_window"] = timedelta(seconds=doubt_window)
+        changes["doubt_window"] = doubt_window
 
     async def work() -> None:
         request = ConnectionRequest(
             stripe_account=stripe_account,
-            stripe_key=_read_secret(stripe_key, "--stripe-key"),
-            webhook_secrets=tuple(_read_secret(one, "--webhook-secret") for one in webhook_secret or ()),
+            stripe_key=read_secret(stripe_key, "--stripe-key"),
+            webhook_secrets=tuple(read_secret(one, "--webhook-secret") for one in webhook_secret or ()),
             bc_tenant=bc_tenant,
             bc_environment=bc_environment,
             bc_company=bc_company,
             bc_client_id=bc_client_id,
-            bc_client_secret=_read_secret(bc_client_secret, "--bc-client-secret") if bc_client_secret else None,
+            bc_client_secret=read_secret(bc_client_secret, "--bc-client-secret") if bc_client_secret else None,
             sign_in="delegated" if login else "client_credentials",
             go_live=parse_moment(go_live, "--go-live") if go_live else None,
             dry_run=dry_run,
@@ -304,16 +305,3 @@ def _collect_changes(line_account: str | None, line_item: str | None, tax_code: 
     elif tax_code:
         fail("--tax-code needs --line-account or --line-item.", Exit.USAGE)
     return changes
-
-
-def _read_secret(given: str, option: str) -> SecretStr:
-    """Take a secret as it is, or from the file after the @."""
-    text = given
-    if given.startswith("@"):
-        try:
-            text = read_given_file(Path(given[1:]))
-        except UnreadableFileError as error:
-            fail(f"{option}: the file {given[1:]} {error}. Give one that holds the secret alone.", Exit.USAGE)
-    if not text.strip():
-        fail(f"{option} is empty. Give the secret, or @FILE of a file that holds it.", Exit.USAGE)
-    return SecretStr(text.strip())

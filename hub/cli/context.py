@@ -121,8 +121,8 @@ def tell_error(error: HubError) -> str:
 
 def tell_redis() -> str:
     """Name Redis as it is configured, without its password."""
-    url = urlsplit(find_environment().get("HUB_REDIS_URL", ""))
-    return url.path if url.scheme == "unix" else f"{url.hostname}:{url.port or 6379}"
+    url = urlsplit(find_environment().get("HUB_REDIS_URL", ""))  # which load_config has checked
+    return url.path if url.scheme == "unix" else f"{url.hostname or 'localhost'}:{url.port or 6379}"
 
 
 def choose_exit(error: HubError) -> Exit:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.config import known_names
+from schemas.errors import ConfigurationError
 
 RUNNING = "running.json"
 SECRET_KEY = "secret.key"  # noqa: S105 - the name of a file
@@ -51,15 +52,21 @@ def find_running(directory: Path) -> dict[str, str]:
             if not _is_locked(file.fileno()):
                 return key
             running: Any = json.loads(file.read())
-    except (FileNotFoundError, ValueError):  # none; or one that is just beginning to write
-        return key
-    return {**running["environment"], **(key if running["has_made_key"] else {})}
+        return {**running["environment"], **(key if running["has_made_key"] else {})}
+    except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):
+        return key  # none; or one that is just beginning to write, or that is damaged
 
 
 def load_made_key(directory: Path) -> str | None:
     """Return this machine's key for secrets at rest, if one was made."""
     path = directory / SECRET_KEY
-    return path.read_text().strip() if path.is_file() else None
+    try:
+        return path.read_text().strip() if path.is_file() else None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{path} is damaged: it holds no text. Put it back from a backup, for it encrypts what connections store.",
+            code="secrets.key.missing",
+        ) from error
 
 
 def make_key(directory: Path) -> str:
