@@ -79,12 +79,15 @@ class DocumentMapper:
         age = FRESH_AGE if is_fresh else USUAL_AGE
         materials = await self.gatherer.gather(snapshot, invoice, stripe, bc, max_age=age)
         try:
-            return _foretell(invoice, snapshot, materials, view)
+            foretold = _foretell(invoice, snapshot, materials, view)
+            if foretold.against is None:
+                return foretold
         except Refused:
-            # What is missing or blocked in what was kept may have been mended since.
-            recent = await self.gatherer.gather(snapshot, invoice, stripe, bc, max_age=min(age, RECENT_AGE))
-            if recent == materials:
-                raise
+            foretold = None
+        # What is missing or blocked in what was kept may have been mended since.
+        recent = await self.gatherer.gather(snapshot, invoice, stripe, bc, max_age=min(age, RECENT_AGE))
+        if foretold is not None and recent == materials:
+            return foretold
         return _foretell(invoice, snapshot, recent, view)
 
     async def _view(self, snapshot: Snapshot, invoice: Invoice, customer: CustomerMatch | None) -> CustomerView:

@@ -222,7 +222,7 @@ async def _prepare(
     zone = choose_time_zone(merged, is_given=is_given, is_new=stored is None, told=account.time_zone)
     settings = merged.model_copy(update={"time_zone": zone.name})
     bc = desk.clients.build_business_central(_build_snapshot(known, secrets, settings))
-    lines = await _check_settings(settings, bc)
+    lines, doubts = await check_settings(settings, bc, stored[1] if stored else None)
     connection = _keep_history(known, stored[0] if stored else None, request)
     return PreparedConnection(
         connection=connection,
@@ -237,12 +237,15 @@ async def _prepare(
         remarks=(
             *note_neighbours(given, known, neighbours, settings),
             *_list_remarks(foundation, request, settings, account),
+            *doubts,
         ),
     )
 
 
-async def _check_settings(settings: Settings, bc: BcLists) -> str:
-    """Look up all that the settings name; returns what lines are booked on.
+async def check_settings(settings: Settings, bc: BcLists, stored: Settings | None) -> tuple[str, list[str]]:
+    """Look up all that the settings name; returns what lines are booked on, and what is wrong with stored settings.
+
+    New keys must get in, whatever has become of what the settings named before.
 
     Raises:
         ConfigurationError: no account is named for lines, or something can't be meant so, or is not there.
@@ -250,9 +253,10 @@ async def _check_settings(settings: Settings, bc: BcLists) -> str:
     if settings.invoices.lines is None:
         raise build_unnamed(await bc.fetch_accounts())
     company = await fetch_names(bc, list_names(settings))
-    if problems := [*list_problems(settings), *find_problems(settings, company)]:
+    problems = [*list_problems(settings), *find_problems(settings, company)]
+    if problems and settings != stored:
         raise build_wrong_names(problems)
-    return tell_lines(settings, company)
+    return tell_lines(settings, company), problems
 
 
 def build_wrong_names(problems: Sequence[str]) -> ConfigurationError:

@@ -1,5 +1,6 @@
 """What adding a connection decides: whose key, which company, which settings."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -7,14 +8,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from connectors.business_central.models import Company
+from connectors.business_central.models import Account, Company, Item
 from connectors.stripe.models import StripeAccount
-from hub.cli.connect import ConnectionRequest, check_stripe_key, choose_company, merge_settings
+from hub.cli.connect import ConnectionRequest, check_settings, check_stripe_key, choose_company, merge_settings
 from hub.cli.neighbours import note_neighbours, spell_as_stored
 from schemas.errors import ConfigurationError, Refused
 from schemas.invoice_settings import InvoiceSettings, LineTarget
 from schemas.settings import Settings
 from tests.builders import build_connection
+from tests.unit.cli.test_line_target import build_account
 
 REQUEST = ConnectionRequest(
     stripe_account="acct_1",
@@ -142,3 +144,30 @@ def test_another_account_beside_it_needs_another_prefix() -> None:
 
     assert "external_document_prefix" in remark
     assert note_neighbours(mine, mine, [mine], Settings()) == []
+
+
+class FakeBooks:
+    """A company whose chart of accounts is this."""
+
+    def __init__(self, *numbers: str) -> None:
+        self._accounts = tuple(build_account(number) for number in numbers)
+
+    async def fetch_accounts(self) -> tuple[Account, ...]:
+        return self._accounts
+
+    async def fetch_items(self) -> tuple[Item, ...]:
+        return ()
+
+    async def fetch_list(self, entity: str, select: Iterable[str]) -> tuple[dict[str, Any], ...]:
+        raise AssertionError(f"nothing names {entity}")
+
+
+async def test_new_keys_get_in_although_an_account_of_the_stored_settings_is_gone() -> None:
+    settings = Settings(invoices=InvoiceSettings(lines=LineTarget(type="Account", number="6110")))
+
+    lines, doubts = await check_settings(settings, FakeBooks("6110"), None)
+    assert (lines, doubts) == ("account 6110 Sales", [])
+    _, doubts = await check_settings(settings, FakeBooks("9"), settings)
+    assert doubts == ["invoices.lines: Business Central has no G/L account 6110. There is: 9."]
+    with pytest.raises(ConfigurationError, match="no G/L account 6110"):
+        await check_settings(settings, FakeBooks("9"), Settings())
