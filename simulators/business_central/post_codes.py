@@ -28,10 +28,6 @@ class PostCodeTable:
             others = [other for other in self._rows.get(row.code, ()) if other.city != row.city]
             self._rows[row.code] = sorted([*others, row], key=lambda entry: raise_case(entry.city))
 
-    def clear(self) -> None:
-        """Forget all rows."""
-        self._rows.clear()
-
     def find(self, code: str, city: str, country: str) -> PostCode | None:
         """Return what ValidatePostCode takes: of this country and city where there is one, else of ANY."""
         found = list(self._matching(code))
