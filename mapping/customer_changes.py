@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mapping.countries import read_countries
 from mapping.customers import CustomerMaker
 from mapping.field_values import build_context, render_fields
 from mapping.matching import BcCustomer, find_country, read_field
@@ -18,7 +19,7 @@ from schemas.settings import Settings
 from schemas.stripe_objects import Customer
 
 # Two writings of one number or code are no change.
-_BY_FORM = frozenset(("email", "phoneNumber", "taxRegistrationNumber", "postalCode", "country"))
+_BY_FORM = frozenset(("email", "phoneNumber", "taxRegistrationNumber", "postalCode"))
 # A change of the country clears these, unless they follow in the same body (BC facts 8).
 _CLEARED_BY_COUNTRY: tuple[KeptField, ...] = ("city", "postalCode", "state")
 _OF_AN_INVOICE = re.compile(r"\b(invoice|metadata)\b")
@@ -131,5 +132,8 @@ def digest_value(text: str) -> str:
 def _is_same(name: KeptField, ours: str, theirs: str, country: str) -> bool:
     if ours == theirs:
         return True
+    if name == "country":
+        # Northern Ireland may be NI or GB, Greece EL or GR.
+        return not read_countries(ours).isdisjoint(read_countries(theirs))
     forms = get_forms(name, ours, country) if name in _BY_FORM else frozenset[str]()
     return bool(forms) and forms == get_forms(name, theirs, country)

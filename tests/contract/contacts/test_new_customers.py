@@ -25,6 +25,8 @@ CUSTOMERS = {
     "HU": ("hu_tin", "12345678-1-23", "1051", "Budapest"),
 }
 
+NO_NUMBER = {"tax_id_data[0][type]": None, "tax_id_data[0][value]": None}
+
 
 @pytest.fixture(scope="module")
 def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
@@ -179,7 +181,7 @@ async def test_odd_texts_never_stop_an_invoice(shop: Relay, email: str) -> None:
 
 async def test_a_country_without_a_template_costs_one_customer_until_it_has_one(shop: Relay) -> None:
     """Learned by the first draft, told of the next, tried again by the replay of a person."""
-    kiwi = {"address[country]": "NZ", "tax_id_data[0][type]": None, "tax_id_data[0][value]": None}
+    kiwi = {"address[country]": "NZ", **NO_NUMBER}
     first = await shop.invoice(await add(shop, "DE", **kiwi), tax=await shop.rate("0"))
     assert (await shop.bring(first)).code == "bc.customer.posting_group"
 
@@ -204,9 +206,8 @@ async def test_a_country_without_a_template_costs_one_customer_until_it_has_one(
 
 async def test_the_settings_name_a_country_for_customers_without_one(shop: Relay) -> None:
     nowhere = {f"address[{name}]": None for name in ("country", "postal_code", "city", "line1")}
-    nameless = {"tax_id_data[0][type]": None, "tax_id_data[0][value]": None}
     invoices = [
-        await shop.invoice(await add(shop, "DE", **nowhere, **nameless), tax=await shop.rate("0")) for _ in range(2)
+        await shop.invoice(await add(shop, "DE", **nowhere, **NO_NUMBER), tax=await shop.rate("0")) for _ in range(2)
     ]
     assert (await shop.bring(invoices[0])).code == "bc.customer.posting_group"
     refused = await shop.bring(invoices[1])
@@ -217,6 +218,24 @@ async def test_the_settings_name_a_country_for_customers_without_one(shop: Relay
     result = await shop.replay(invoices[1])
     assert result.outcome == "synced", result.reason
     assert any("it got DK, as the settings say" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("home", [("CH", "8001", "Zürich"), ("DE", "10115", "Berlin")])
+@pytest.mark.parametrize("order", ["body", "page"])
+async def test_a_customer_at_home_keeps_its_country_in_other_companies(
+    simulators: Simulators, redis_url: str, tmp_path: Path, home: tuple[str, str, str], order: str
+) -> None:
+    """The list that Microsoft ships for Switzerland has its codes in no country, so each empties the customer's."""
+    company, code, city = home
+    async with open_relay(simulators, redis_url, tmp_path, company={"as_shipped": company}, settings=BOOKS) as relay:
+        await relay.control("bc", "POST", "answers", order=order)
+        address = {"address[country]": company, "address[postal_code]": code, "address[city]": city}
+        card, notes = await draft(relay, await add(relay, "DE", **address, **NO_NUMBER))
+        await relay.control("bc", "POST", "answers", order="body")
+
+    assert (card["country"], card["postalCode"], card["city"]) == (company, code, city)
+    assert card["taxAreaDisplayName"] == "Domestic customers"
+    assert notes == ()
 
 
 @pytest.mark.parametrize(("country", "post_code"), [("NL", "1012 AB"), ("NO", ""), ("DK", "2000")])
