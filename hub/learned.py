@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -64,13 +64,17 @@ class LearnedFacts:
         stored = await run(self.redis.hget(posting_precision_key(company), currency.upper()))
         if not stored:
             return None
-        precision, seen = json.loads(stored)
+        precision, seen, _ = json.loads(stored)
         return Decimal(precision) if seen >= time.time() - _POSTING_LIFE_SECONDS else None
 
-    async def save_posting_precision(self, company: str, currency: str, precision: Decimal) -> None:
-        """Remember what a posted document showed; another one may show otherwise."""
-        written = json.dumps([str(precision), int(time.time())])
-        await run(self.redis.hset(posting_precision_key(company), currency.upper(), written))
+    async def save_posting_precision(
+        self, company: str, currency: str, precision: Decimal | None, posted: date | None
+    ) -> None:
+        """Remember what a document showed that was posted on a day, if anything; what a later one has shown stands."""
+        key, day = posting_precision_key(company), (posted or date.min).isoformat()
+        stored = await run(self.redis.hget(key, currency.upper()))
+        if precision is not None and (not stored or json.loads(stored)[2] <= day):
+            await run(self.redis.hset(key, currency.upper(), json.dumps([str(precision), int(time.time()), day])))
 
     async def save_gross_prices(self, company: str, customer_id: str, *, gross: bool) -> bool:
         """Remember what a document showed; True if it was not known."""

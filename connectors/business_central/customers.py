@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from connectors.business_central.answers import parse_all, parse_object, parse_page, parse_record
 from connectors.business_central.channel import BeforeSend, Request
-from connectors.business_central.errors import Call, RawAnswer
+from connectors.business_central.errors import Call, RawAnswer, classify_failure
 from connectors.business_central.models import Answer, Customer, CustomerPage
 from connectors.business_central.odata import equals_text, normalize_code, parse_guid, quote_literal
 from connectors.business_central.records import FROM_THE_SOURCE, CompanyRecords
@@ -56,6 +56,9 @@ class Customers(CompanyRecords):
             request = Request(_READ, self._company_url("customers", filter=condition), FROM_THE_SOURCE)
             page, _ = parse_page(_READ, await self._send(request))
             found += parse_all(_READ, Customer, page)
+        if any(parse_guid(one.id) not in {None, *guids} for one in found):
+            # Another request's answer: taken for this one's, it would say that they are gone.
+            raise classify_failure(_READ, RawAnswer(200))
         return tuple(found)
 
     async def list_customers(self, changed_since: datetime | None = None) -> AsyncIterator[CustomerPage]:

@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 from connectors.business_central.answers import parse_all, parse_object, parse_page, parse_record
 from connectors.business_central.channel import BeforeSend, Channel, Request, follow
-from connectors.business_central.errors import Call
+from connectors.business_central.errors import Call, RawAnswer, classify_failure
 from connectors.business_central.lookups import BatchLimits, CoalescedLookups, TakeValues
 from connectors.business_central.models import Answer, DimensionedDocument, DimensionEntry, SalesInvoice
-from connectors.business_central.odata import build_equals_any, normalize_code, parse_guid
+from connectors.business_central.odata import build_equals_any, is_filter_language, normalize_code, parse_guid
 from connectors.business_central.records import FROM_THE_SOURCE, CompanyRecords
 from schemas.errors import Refused
 from schemas.messages import DocumentKind
@@ -187,7 +187,18 @@ class Documents(CompanyRecords):
             rows, link = parse_page(call, await turn.send(request))
         rows += await self._rows(follow(request, link), live=live) if link else []
         found = parse_all(call, SalesInvoice, rows)
+        _require_asked(call, found, numbers)
         return {
             number: tuple(one for one in found if normalize_code(one.external_document_number) == number)
             for number in numbers
         }
+
+
+def _require_asked(call: Call, found: Sequence[SalesInvoice], numbers: Sequence[str]) -> None:
+    """Make sure that a list is this request's answer: taken for one, another's would say that nothing is there.
+
+    Business Central reads some signs in a number as a filter, which may find others.
+    """
+    is_plain = not any(is_filter_language(number) for number in numbers)
+    if found and is_plain and all(normalize_code(one.external_document_number) not in numbers for one in found):
+        raise classify_failure(call, RawAnswer(200))

@@ -64,6 +64,7 @@ class CompanyRecords:
         call: Call,
         **options: str,
     ) -> R | None:
+        """Return a record, or None if it does not exist. One with another id is not this request's answer."""
         guid = parse_guid(id)
         if guid is None:
             return None
@@ -73,7 +74,10 @@ class CompanyRecords:
         except Refused as error:
             await self._require_absence(error, call)
             return None
-        return parse_record(call, model, parse_object(call, answer), answer)
+        record = parse_record(call, model, parse_object(call, answer), answer)
+        if parse_guid(record.id) not in {None, guid}:
+            raise classify_failure(call, RawAnswer(200))
+        return record
 
     async def _create(self, model: type[R], request: Request, before_send: BeforeSend) -> Answer[R]:
         async with self._channel.turn(live=self._live) as turn:

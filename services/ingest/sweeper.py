@@ -103,10 +103,9 @@ class Sweeper:
     async def _learn(self, views: Views) -> None:
         """Remember what posting rounds totals to, where a document shows it and it was not known."""
         now = explain(views)
-        precision = now.precision if now is not None else None
-        if precision is not None and precision != views.precision:
+        if now is not None and views.known is not None and now.precision not in {None, views.precision}:
             company, currency = self.snapshot.connection.company_key, views.invoice.currency
-            await self.learned.save_posting_precision(company, currency, precision)
+            await self.learned.save_posting_precision(company, currency, now.precision, views.known.posting_date)
 
     async def _read(self, invoice: Invoice, *, waits: bool) -> Views:
         record = await self.ledger.load_invoice(self.snapshot.connection.id, invoice.id)

@@ -144,7 +144,7 @@ def find_fault(
         )
     if not passes_gate(document, mapped):
         return _build_gate_fault(document, mapped)
-    if not bears_number(document, number):
+    if is_new and not bears_number(document, number):
         return Fault(
             f"Business Central gave the draft of invoice {number} the external document number "
             f"{document.external_document_number or '(none)'}, by which the hub can't find it again.",
@@ -238,8 +238,8 @@ def read_vat_facts(mapped: MappedDocument, document: SalesInvoice) -> dict[VatKe
 def build_strange_answer(number: str, answered: str) -> Refused:
     """Say that Business Central answered with a document that was not asked for, and that none was found since."""
     return Refused(
-        f"Business Central answered the creation of invoice {number} with another document, {answered}, and no draft "
-        "with this number has been found since.",
+        f"Business Central answered the creation of invoice {number} with a document that is not its draft "
+        f"({answered}), and no draft with this number has been found since.",
         code="invoice.answer.strange",
         fix="Look for a new draft of this customer in Business Central, and delete it if there is one; then replay.",
     )

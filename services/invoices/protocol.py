@@ -195,8 +195,8 @@ class DraftProtocol:
         number = self.wanted.mapped.external_document_number
         found = await self.bc.find_invoices(number, kind=self._kind)
         owned = find_owned(found, await self._owners.find([one.id for one in found]), self._owner)
-        if owned:
-            self.notes.append(describe_namesakes(owned, number))
+        if owned and (note := describe_namesakes(owned, number)) not in self.notes:
+            self.notes.append(note)
         left = [one for one in found if one not in owned]
         if self.held.state.phase == "intent" or self.held.state.has_remains:
             whole = [await self._read_whole(one) for one in left]
@@ -428,8 +428,8 @@ class DraftProtocol:
         known = await self.learned.load_posting_precision(company, mapped.currency)
         before = self.held.state.document
         now = explain_total(document, mapped.total, mapped.currency, known, before.number if before else "")
-        if now.precision is not None and now.precision != known:
-            await self.learned.save_posting_precision(company, mapped.currency, now.precision)
+        if now.precision not in {None, known}:
+            await self.learned.save_posting_precision(company, mapped.currency, now.precision, document.posting_date)
         return now
 
     async def _complete(self, document: SalesInvoice, *, is_new: bool) -> BcDocument:

@@ -99,6 +99,22 @@ async def test_the_answer_of_another_invoices_document_is_no_answer(shop: Relay)
     assert (one["totalAmountIncludingTax"], other["totalAmountIncludingTax"]) == (125, 62.5)
 
 
+@pytest.mark.parametrize("path", [r"salesInvoices$", r"salesInvoices\("])
+async def test_a_look_that_shows_another_record_is_no_look(shop: Relay, path: str) -> None:
+    """Taken for an answer, it would say that our draft is not there."""
+    customer = await shop.add_customer()
+    tax = await shop.rate("25")
+    assert (await shop.bring(await shop.invoice(customer, tax=tax))).outcome == "synced"
+    invoice = await shop.invoice(customer, tax=tax)
+    await strike(shop, "reset_after")
+    await shop.bring(invoice, rounds=0)
+    await strike(shop, "foreign", {"method": "GET", "path_regex": path})
+    await shop.go_on(invoice["id"])
+
+    assert shop.last_result(invoice["id"]).outcome == "synced"
+    assert len(await shop.find_drafts(invoice)) == 1
+
+
 @pytest.mark.parametrize("readings", [{}, {"totals": "header"}], ids=str)
 async def test_a_draft_that_is_wrong_is_deleted_whatever_the_answer_shows(
     shop: Relay, readings: dict[str, Any]

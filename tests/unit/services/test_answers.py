@@ -127,7 +127,7 @@ async def test_a_draft_that_is_never_found_after_a_strange_answer_is_not_made_ag
     result = await settle(world)
 
     assert (result.outcome, result.code) == ("failed", "invoice.answer.strange")
-    assert "with another document, S-INV0007" in result.reason
+    assert "with a document that is not its draft (S-INV0007)" in result.reason
     assert world.bc.created == ["OTHER", "LOST"]
 
     world.bc.alter = say()
@@ -244,6 +244,14 @@ async def test_what_a_person_changed_since_is_not_put_right(world: World) -> Non
 
     assert (await replay(world)).notes == ()
     assert world.bc.document_patches == []
+
+
+async def test_what_was_changed_is_told_of_the_first_draft_too_which_teaches(world: World) -> None:
+    world.bc.gross_prices = True
+    world.bc.alter = lambda made: made.model_copy(update={"due_date": made.posting_date})
+    await settle(world)
+
+    assert [list(patch)[-1] for patch in world.bc.document_patches] == ["dueDate"]
 
 
 # --- what a request leaves behind that was not carried out as a whole
