@@ -8,15 +8,15 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Protocol, TypeVar
 
-from mapping.legal_forms import may_be_same_form, split_legal_form
+from mapping.countries import may_be_same_country
+from mapping.names import compare_names, may_have_one_form, read_name
 from mapping.normal_forms import (
     get_forms,
-    normalise_bare_name,
     normalise_code,
     normalise_country,
+    normalise_place,
     normalise_postal_code,
 )
 from mapping.parties import Party
@@ -29,7 +29,6 @@ NAME_LENGTH = 100
 # Tells fields apart in keys; forms hold no control characters.
 _SEPARATOR = "\x1f"
 _MOST_KEYS = 16
-_NEARLY = 0.8
 
 
 class BcCustomer(Protocol):
@@ -69,13 +68,13 @@ class Clue:
             return True
         if self.pair.legal_form == "same":
             return False
-        splits = [(split_legal_form(one), split_legal_form(other)) for one in self.forms for other in theirs]
-        return any(one[0] == other[0] and may_be_same_form(one[1], other[1]) for one, other in splits)
+        pairs = ((read_name(one), read_name(other)) for one in self.forms for other in theirs)
+        return any(compare_names(*pair) == "same" and may_have_one_form(*pair) for pair in pairs)
 
     def list_keys(self) -> frozenset[str]:
         """List the index keys that a customer has one of if the clue agrees with it."""
         if self.pair.legal_form == "optional":
-            return frozenset(_build_key("bareName", split_legal_form(form)[0]) for form in self.forms)
+            return frozenset(_build_key("bareName", key) for form in self.forms for key in read_name(form).keys)
         return frozenset(_build_key(self.pair.bc, form) for form in self.forms)
 
 
@@ -152,9 +151,7 @@ def list_index_keys(customer: BcCustomer, home: str) -> frozenset[str]:
     country = find_country(customer, home)
     values = {field: get_forms(field, read_field(customer, field), country) for field in IDENTIFYING}
     keys = {_build_key(field, form) for field, forms in values.items() for form in forms}
-    if bare := normalise_bare_name(customer.display_name):
-        keys.add(_build_key("bareName", bare))
-    return frozenset(keys)
+    return frozenset(keys | {_build_key("bareName", key) for key in read_name(customer.display_name).keys})
 
 
 def find_contradictions(seeker: Seeker, customer: BcCustomer, wanted: Wanted) -> tuple[str, ...]:
@@ -163,10 +160,8 @@ def find_contradictions(seeker: Seeker, customer: BcCustomer, wanted: Wanted) ->
     country = find_country(customer, seeker.home)
     found = {
         "tax_id": _compare_tax_ids(party, customer, country),
-        "country": _compare(
-            "country", party.country, normalise_country(customer.country), party.country, customer.country
-        ),
-        "name": "" if wanted.is_certain or wanted.knows("displayName") else _compare_names(party, customer),
+        "country": _compare_countries(party, customer),
+        "name": _compare_names(seeker, customer, wanted),
         "postal_code": "" if wanted.is_certain or wanted.knows("email") else _compare_postal_codes(party, customer),
     }
     same_number = _compare("number", normalise_code(number), normalise_code(customer.number), number, customer.number)
@@ -224,23 +219,77 @@ def _get_forms(pair: MatchPair, text: str, party: Party, country: str) -> frozen
 
 
 def _compare_tax_ids(party: Party, customer: BcCustomer, country: str) -> str:
-    """Numbers of one country that differ: a company may have one in each."""
+    """Two numbers are of two companies; but one company may have one in each of two countries, under the same name."""
     theirs = get_forms("taxRegistrationNumber", customer.tax_registration_number, country)
     pair = MatchPair(stripe="tax_id", bc="taxRegistrationNumber")
     ours = _build_clue(pair, party, party.region)
-    rivals = [form for form in ours.forms if any(_is_same_issuer(form, other) for other in theirs)]
-    if not rivals or ours.forms & theirs:
+    if not ours.forms or not theirs or ours.forms & theirs:
+        return ""
+    are_rivals = any(_is_same_issuer(form, other) for form in ours.forms for other in theirs)
+    if not are_rivals and _has_same_name(party, customer):
         return ""
     return f"its tax number is {customer.tax_registration_number}, and {ours.text} in Stripe"
 
 
-def _compare_names(party: Party, customer: BcCustomer) -> str:
-    """Names differ if neither's first word is, or is nearly, one of the other's: people and companies are called so."""
-    ours, theirs = (normalise_bare_name(name).split() for name in (party.name, customer.display_name))
-    pairs = [*((ours[0], word) for word in theirs), *((theirs[0], word) for word in ours)] if ours and theirs else []
-    if not pairs or any(SequenceMatcher(None, *pair).ratio() >= _NEARLY for pair in pairs):
+def _has_same_name(party: Party, customer: BcCustomer) -> bool:
+    ours, theirs = read_name(party.name), read_name(customer.display_name)
+    return compare_names(ours, theirs) == "same" and may_have_one_form(ours, theirs)
+
+
+def _compare_countries(party: Party, customer: BcCustomer) -> str:
+    if may_be_same_country(party.country, customer.country):
         return ""
-    return f"its name is {tidy(customer.display_name)}, and {tidy(party.name)} in Stripe"
+    return f"its country is {tidy(customer.country)}, and {party.country} in Stripe"
+
+
+def _compare_names(seeker: Seeker, customer: BcCustomer, wanted: Wanted) -> str:
+    """Say that the names differ in a word that tells companies apart.
+
+    Whoever shares a mailbox or a telephone may be another company: all words have to agree, and the legal form. A tax
+    number is of one company, which may have changed its form, or of a group of them, whose names differ in a word.
+    """
+    party = seeker.party
+    if wanted.knows("number"):
+        return ""
+    if wanted.knows("displayName"):
+        return _compare_people(seeker, customer, wanted)
+    ours, theirs = read_name(party.name), read_name(customer.display_name)
+    likeness = compare_names(ours, theirs)
+    if wanted.is_certain:
+        is_fine = likeness not in {"different", "part"}
+    elif likeness == "nearly":
+        is_fine = may_have_one_form(ours, theirs) and _has_second_agreement(seeker, customer, wanted)
+    else:
+        is_fine = likeness == "unknown" or (likeness == "same" and may_have_one_form(ours, theirs))
+    return "" if is_fine else f"its name is {tidy(customer.display_name)}, and {tidy(party.name)} in Stripe"
+
+
+def _has_second_agreement(seeker: Seeker, customer: BcCustomer, wanted: Wanted) -> bool:
+    """Tell whether something besides what the rule looks at agrees: then a letter in the name may be a mistake."""
+    party, country = seeker.party, find_country(customer, seeker.home)
+    values: dict[CustomerTarget, str] = {
+        "phoneNumber": party.phone,
+        "postalCode": party.address.postal_code or "",
+        "email": party.email,
+    }
+    return any(
+        get_forms(field, text, party.region or seeker.home) & get_forms(field, read_field(customer, field), country)
+        for field, text in values.items()
+        if not wanted.knows(field)
+    )
+
+
+def _compare_people(seeker: Seeker, customer: BcCustomer, wanted: Wanted) -> str:
+    """People of one name live in one place, father and son: then another mailbox and another street are two people."""
+    party, names = seeker.party, (read_name(seeker.party.name), read_name(customer.display_name))
+    are_companies = any(name.form for name in names) or party.tax_ids or customer.tax_registration_number
+    emails = [get_forms("email", text, "") for text in (party.email, customer.email)]
+    if are_companies or wanted.knows("email") or not all(emails) or emails[0] & emails[1]:
+        return ""
+    streets = [normalise_place(text) for text in (party.address.line1 or "", customer.address_line1)]
+    if all(streets) and streets[0] == streets[1]:
+        return ""
+    return f"its e-mail address is {tidy(customer.email)}, and {tidy(party.email)} in Stripe"
 
 
 def _compare_postal_codes(party: Party, customer: BcCustomer) -> str:

@@ -17,7 +17,6 @@ from phonenumbers import (
     parse,
 )
 
-from mapping.legal_forms import split_legal_form
 from schemas.customer_settings import CustomerTarget
 
 # Prefixes of VAT numbers that are no ISO country code, and the other way that some are written.
@@ -34,8 +33,8 @@ _SHORTEST_TAX_ID = 4
 _SHORTEST_PHONE = 5
 # Quotes and dashes of all kinds; before NFKC, which takes some of them apart.
 _LIKE = str.maketrans(
-    dict.fromkeys(map(chr, (0x60, 0xB4, 0x2018, 0x2019)), "'")
-    | dict.fromkeys(map(chr, (0xAB, 0xBB, 0x201C, 0x201D, 0x201E)), '"')
+    dict.fromkeys(map(chr, (0x60, 0xB4, 0x05F3, 0x2018, 0x2019)), "'")
+    | dict.fromkeys(map(chr, (0xAB, 0xBB, 0x05F4, 0x201C, 0x201D, 0x201E)), '"')
     | dict.fromkeys(map(chr, (0x2010, 0x2011, 0x2013, 0x2014)), "-")
 )
 _UNSEEN = frozenset(("Cf", "Cn", "Cs"))
@@ -78,11 +77,6 @@ def normalise_email(text: str) -> str:
 def normalise_name(text: str) -> str:
     """Return a name without regard to case, width, blanks and the kind of its quotes and dashes."""
     return " ".join(_fold(text).split())
-
-
-def normalise_bare_name(text: str) -> str:
-    """Return a name without its legal form either: a customer with another form has the same, so compare again."""
-    return split_legal_form(normalise_name(text))[0]
 
 
 def normalise_phone(text: str, country: str) -> str:

@@ -30,7 +30,7 @@ from schemas.contract import Contract, Moment
 from schemas.errors import RetrySoon
 
 # To be raised with a change of the normal forms: digests of others find nobody, so the index is made anew.
-FORMS = 1
+FORMS = 2
 # A change becomes visible when its transaction ends, and carries the time it was made at.
 _OVERLAP = timedelta(minutes=2)
 # Until then whoever is found is believed without asking what has changed; nobody is created without.

@@ -1,9 +1,12 @@
 """A seeded world of companies: as Business Central's customers, and as Stripe's, each written by other hands.
 
 2,000 BC customers with twins of every kind (the same company twice, namesakes elsewhere, sisters with one address, one
-telephone or one tax number), and 500 Stripe customers of whom it is known who they are: one of them, one of several
-cards that nobody can tell apart, or nobody who is there.
+telephone, one mailbox or one tax number, strangers who share the mailbox of their accountants), with legal forms behind
+and before the name, in four scripts, and 500 Stripe customers of whom it is known who they are: one of them, one of
+several cards that nobody can tell apart, or nobody who is there.
 """
+
+# ruff: noqa: RUF001 - names in all scripts
 
 import random
 from collections.abc import Callable, Sequence
@@ -34,7 +37,17 @@ _COUNTRIES: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "NL": ("B.V.", ("BV", "b.v."), "NL#########B0#", "+31 20 ### ####"),
     "SE": ("AB", ("ab",), "SE############", "+46 8 ### ### ##"),
     "AT": ("GmbH", ("GesmbH",), "ATU########", "+43 1 #######"),
+    "NO": ("AS", ("A.S.", "as"), "NO#########", "+47 ## ## ## ##"),
+    "RU": ("ООО", ("ооо", "Общество с ограниченной ответственностью"), "##########", "+7 495 #######"),
+    "JP": ("株式会社", ("㈱",), "T#############", "+81 3 #### ####"),
 }
+# Where a form stands before its name.
+_FORM_FIRST = frozenset(("ООО", "株式会社", "Stichting"))
+_SCRIPTS = {
+    "RU": ("ромашка рябина север восток искра маяк волна берёза".split(), "Сервис Торг Строй Медиа Логистика".split()),
+    "JP": (["青空", "東海", "北斗", "桜井", "若葉", "白鳥"], ["商事", "電機", "食品", "建設", "印刷"]),
+}
+_SHARED_MAILBOXES = tuple(f"bogholderi@kontor{number}.example" for number in range(8))
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,8 @@ class Entity:
 
     @property
     def full_name(self) -> str:
-        return f"{self.name} {self.legal_form}".strip()
+        parts = (self.legal_form, self.name) if self.legal_form in _FORM_FIRST else (self.name, self.legal_form)
+        return " ".join(parts).strip()
 
 
 @dataclass(frozen=True)
@@ -100,11 +114,19 @@ class World:
         return rows, sides
 
     def _make_entity(self) -> Entity:
-        country = self.rng.choices(list(_COUNTRIES), weights=(8, 2, 2, 2, 2, 2, 2))[0]
+        country = self.rng.choices(list(_COUNTRIES), weights=(8, 2, 2, 2, 2, 2, 2, 2, 1, 1))[0]
         form, _, tax_id, phone = _COUNTRIES[country]
-        is_person = self.rng.random() < 0.15
+        is_person = country not in _SCRIPTS and self.rng.random() < 0.15
+        if country == "NL" and self.rng.random() < 0.4:
+            form = "Stichting"
         words = f"{self.rng.choice(_WORDS)}{self.rng.choice(_WORDS)}".capitalize()
-        name = f"{self.rng.choice(_FIRST)} {self.rng.choice(_LAST)}" if is_person else f"{words} {self._pick(_TRADES)}"
+        if country in _SCRIPTS:
+            stems, trades = _SCRIPTS[country]
+            name = f"{self._pick(stems)}{self._pick(stems)} {self._pick(trades)} {self.rng.randrange(100, 999)}"
+        elif is_person:
+            name = f"{self.rng.choice(_FIRST)} {self.rng.choice(_LAST)}"
+        else:
+            name = f"{words} {self._pick(_TRADES)}"
         domain = f"{words.lower()}{self.rng.randrange(10_000)}.example"
         return Entity(
             name=name,
@@ -129,10 +151,22 @@ class World:
                 lambda: replace(own, name=other.name, legal_form="AG", country=other.country),
                 lambda: replace(own, email=other.email) if own.tax_id and other.tax_id else own,
                 lambda: replace(own, name=f"{other.name} Nord", phone=other.phone, country=other.country),
+                lambda: replace(self._make_sister(own, other), email=other.email),
+                lambda: replace(own, email=self._pick(_SHARED_MAILBOXES)),
+                lambda: self._make_sister(own, other),
             ]
         )
         made = shared()
+        if other.tax_id and made.name not in {own.name, other.name} and self.rng.random() < 0.3:
+            # Of one VAT group: one number for all.
+            return replace(made, tax_id=other.tax_id, country=other.country, legal_form=other.legal_form)
         return replace(made, tax_id=self._digits(_COUNTRIES[made.country][2]) if made.tax_id else "")
+
+    def _make_sister(self, own: Entity, other: Entity) -> Entity:
+        """Make a company of the same group: it is called after it, and does something else."""
+        trade = self._pick([one for one in _TRADES if one not in other.name])
+        name = f"{other.name.split()[0]} {trade}"
+        return replace(own, name=name, legal_form=other.legal_form, country=other.country)
 
     def _make_absent(self, other: Entity) -> Entity:
         """Somebody who is not in Business Central; most share something with one that is."""
@@ -179,10 +213,12 @@ class World:
 
     def _write_name(self, entity: Entity) -> str:
         form = entity.legal_form
-        ways = next((others for own, others, *_ in _COUNTRIES.values() if own == form), ())
-        form = self._pick([form, form, form, "", *ways]) if form else ""
-        name = f"{entity.name} {form}".strip()
-        return self._pick([name, name, name.upper(), name.replace(" ", "  "), f" {name}", name.replace("ü", "u\u0308")])
+        writings = next((others for own, others, *_ in _COUNTRIES.values() if own == form), ())
+        form = self._pick([form, form, form, "", *writings]) if form else ""
+        name = replace(entity, legal_form=form).full_name
+        spelt = name.replace("ü", "ue").replace("ø", "oe").replace("ö", "oe").replace("Ö", "Oe").replace("Å", "Aa")
+        ways = (name, name, name.upper(), name.replace(" ", "  "), f" {name}", name.replace("ü", "u\u0308"), spelt)
+        return self._pick(ways)
 
     def _write_email(self, email: str) -> str:
         return self._pick([email, email, email.upper(), email.capitalize(), f"{email} "])

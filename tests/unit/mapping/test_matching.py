@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from connectors.business_central.models import Customer
@@ -162,6 +162,8 @@ def test_a_legal_form_may_be_optional(ours: str, theirs: str, agrees: bool) -> N
 @given(st.sampled_from(IDENTIFYING), TEXTS, st.sampled_from(["", "DE", "DK", "US"]), st.sampled_from(["", "DE", "GB"]))
 def test_a_customer_is_found_in_the_index_by_what_it_is_called(field: str, text: str, country: str, home: str) -> None:
     """Whatever was written on one side is found when the other side has the same."""
+    # Neither side's JSON can hold half a character.
+    assume(text.encode(errors="ignore").decode() == text)
     party = build_party(metadata={"value": text}, address=Address(country=country or None))
     customer = build_customer(**{"number": "C1", "displayName": "Other", "email": "", field: text, "country": country})
     rule = MatchRule(pairs=(MatchPair.model_validate({"stripe": "metadata.value", "bc": field}),))
@@ -255,8 +257,11 @@ def test_a_customer_found_by_its_address_may_have_moved() -> None:
 @pytest.mark.parametrize(
     ("ours", "theirs", "differ"),
     [
-        ("Acme GmbH", "ACME Deutschland Vertrieb GmbH", False),
-        ("Nordlicht GmbH", "Nordlihct AG", False),
+        ("Acme GmbH", "ACME", False),
+        ("Müller GmbH", "MUELLER G.m.b.H.", False),
+        ("Acme GmbH", "ACME Deutschland Vertrieb GmbH", True),
+        ("Acme GmbH", "Acme AG", True),
+        ("Nordlicht GmbH", "Nordlihct GmbH", True),
         ("Anna Berg", "Berg, Anna", False),
         ("", "Acme GmbH", False),
         ("Acme Software GmbH", "Nordlicht Software GmbH", True),
