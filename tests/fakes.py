@@ -128,6 +128,8 @@ class FakeHandler(Failing):
         self.work = work
         self.handled: list[str] = []
         self.reported: list[tuple[str, Failure]] = []
+        self.telling: Sequence[Outgoing] = ()
+        """What a report has published."""
         self.report_errors: deque[BaseException] = deque()
 
     async def handle(self, message: StripeEventReceived) -> Sequence[Outgoing]:
@@ -139,7 +141,7 @@ class FakeHandler(Failing):
         if self.report_errors:
             raise self.report_errors.popleft()
         self.reported.append((message.object_id, failure))
-        return ()
+        return self.telling
 
 
 @dataclass

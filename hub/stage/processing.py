@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Generic, Literal, TypeVar, assert_never
@@ -221,7 +221,7 @@ class Processor(Generic[M]):
         self, message: M, detail: ErrorDetail, due: datetime, *, counts: bool, is_told: bool = True
     ) -> Ending:
         if is_told:
-            await self._publish(await self._handler.report(message, Failure(detail, due)))
+            await self._report(message, Failure(detail, due))
         parked = Parked(message, due, detail.code, detail.message, self._stage.name, counts_as_attempt=counts)
         return await self._keep(parked)
 
@@ -230,10 +230,21 @@ class Processor(Generic[M]):
         return "waiting"
 
     async def _fail(self, message: M, detail: ErrorDetail) -> Ending:
-        outgoing = await self._handler.report(message, Failure(detail))
-        await self._publish(outgoing)
-        await self._settle(message, outgoing)
+        await self._settle(message, await self._report(message, Failure(detail)))
         return "failed"
+
+    async def _report(self, message: M, failure: Failure) -> Sequence[Outgoing]:
+        """Record and tell a failure: without what was sent and answered, where that is more than the broker takes."""
+        outgoing = await self._handler.report(message, failure)
+        try:
+            await self._publish(outgoing)
+        except Refused:
+            if not failure.detail.attempts:
+                raise
+            short = replace(failure, detail=failure.detail.model_copy(update={"attempts": ()}))
+            outgoing = await self._handler.report(message, short)
+            await self._publish(outgoing)
+        return outgoing
 
     def _forget(self, message: M, error: HubError) -> Ending:
         self._around.defects.count_success(message.connection)

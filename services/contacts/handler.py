@@ -26,6 +26,10 @@ from services.contacts.resolver import CustomerResolver, WouldCreate
 # Events after which a synced invoice is looked at again: what was booked may not stand any more.
 _CHANGES_BOOKED = CREDIT_EVENTS | {"invoice.voided", "invoice.marked_uncollectible", "invoice.deleted"}
 
+# A line has at most 27 KB, nearly all of it metadata; a message may have four times as much as this.
+_FEW_LINES = 20
+_LONGEST_INVOICE = 1_000_000
+
 
 @dataclass(frozen=True)
 class ContactsHandler:
@@ -115,7 +119,7 @@ class ContactsHandler:
         would_create: dict[str, Any] | None = match.payload if isinstance(match, WouldCreate) else None
         resolved = ContactResolved(
             connection=message.connection,
-            invoice=invoice,
+            invoice=_make_portable(invoice),
             trigger=decision.trigger,
             customer=None if isinstance(match, WouldCreate) else match,
             would_create_customer=would_create,
@@ -169,3 +173,11 @@ def _is_repeat(message: StripeEventReceived, record: InvoiceRecord) -> bool:
     is_swept = message.event_type.startswith(SWEPT)
     is_news = is_swept or message.cause in {"replay", "retry"} or message.event_type in _CHANGES_BOOKED
     return record.is_told_synced and not is_news
+
+
+def _make_portable(invoice: Invoice) -> Invoice:
+    """Leave out the lines where they would make the message larger than the broker takes: the next stage reads them."""
+    lines = invoice.lines
+    if len(lines.data) <= _FEW_LINES or len(invoice.model_dump_json()) <= _LONGEST_INVOICE:
+        return invoice
+    return invoice.model_copy(update={"lines": lines.model_copy(update={"data": (), "has_more": True})})

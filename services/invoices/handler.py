@@ -76,11 +76,12 @@ class InvoicesHandler:
         return await self.outcomes.report(message.connection, message.received, failure)
 
     async def _refresh(self, snapshot: Snapshot, message: ContactResolved, record: InvoiceRecord) -> Invoice | None:
-        """Return the invoice as it is now: the message's, while it is young and nothing was heard of a closing.
+        """Return the invoice as it is now: the message's, while it is young, whole and nothing was heard of a closing.
 
         One that comes from the future was resolved by another clock, which says nothing about its age.
         """
-        if record.closed_at is None and abs(self.clock.now() - message.resolved_at) < _FRESH:
+        is_young = record.closed_at is None and abs(self.clock.now() - message.resolved_at) < _FRESH
+        if is_young and not message.invoice.lines.has_more:
             return message.invoice
         return await self.remotes.stripe(snapshot).fetch_invoice(message.invoice.id)
 

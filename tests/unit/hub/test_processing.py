@@ -12,8 +12,8 @@ from hub.stage.claim import Claim
 from hub.stage.defects import DefectRun
 from hub.stage.ports import Closed, Outgoing
 from hub.stage.processing import Ending, Processor, StageIdentity, Surroundings
-from schemas.errors import Blocked, Gone, InDoubt, Poison, Queued, Refused, RetryLater, RetrySoon
-from schemas.messages import ErrorDetail, StageName, StripeEventReceived
+from schemas.errors import Blocked, Gone, HubError, InDoubt, Poison, Queued, Refused, RetryLater, RetrySoon
+from schemas.messages import Attempt, ErrorDetail, StageName, StripeEventReceived
 from schemas.topics import CONTACTS_RESOLVED, DEAD, INVOICES_RESULTS
 from tests.fakes import (
     START,
@@ -313,6 +313,18 @@ async def test_a_connection_that_is_removed_before_the_end_is_forgotten(bench: B
     bench.handler.fail_next(REFUSED)
     bench.handler.report_errors.append(Gone("Removed.", code="connection.removed"))
     assert await bench.process() == "forgotten"
+
+
+@pytest.mark.parametrize("kind", [Refused, RetryLater], ids=["failed", "waits"])
+async def test_a_failure_too_large_to_tell_is_told_without_what_was_sent(bench: Bench, kind: type[HubError]) -> None:
+    """It was tried again for ever, and the invoice stayed untold."""
+    error = kind("No.", code="bc.text.too_long")
+    error.evidence = (Attempt(at=START, request="POST salesInvoices", payload={"lines": "x"}),)
+    bench.handler.fail_next(error)
+    bench.publisher.fail_next(Refused("Too large.", code="broker.message.size"))
+    bench.handler.telling = answer(INVOICES_RESULTS)
+    assert await bench.process(occurred_at=START - timedelta(hours=1)) in {"failed", "waiting"}
+    assert [len(failure.detail.attempts) for _, failure in bench.handler.reported] == [1, 0]
 
 
 async def test_a_dead_topic_that_takes_no_more_gets_the_place_of_the_record(bench: Bench) -> None:
