@@ -310,6 +310,8 @@ def _list_remarks(
     remarks = list(settings.describe_risks())
     if risk := describe_zone_risk(settings, account.time_zone):
         remarks.append(risk)
+    if request.go_live is not None and request.go_live > foundation.clock.now():
+        remarks.append(f"The go-live date {request.go_live:%Y-%m-%d} is to come: until then no invoice is drafted.")
     if not request.webhook_secrets:
         remarks.append(
             "No webhook secret: invoices arrive by polling Stripe's events every "

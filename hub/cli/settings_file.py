@@ -122,27 +122,53 @@ def _read_seconds(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "doubt_window": float(cast("str", window))} if is_number else dict(values)
 
 
+_LIST = "{where} must be a list: [one, another], or each on a line of its own after a hyphen."
+_GROUP = "{where} must be a group of settings, each `name: value` on a line of its own."
+_TYPE = "{where}: its type must be one of Account, Item, Comment or Bundle."
+# Pydantic's errors in words of the file.
+_WORDS = {
+    "missing": "{where} is missing.",
+    "literal_error": "{where} must be {expected}.",
+    "tuple_type": _LIST,
+    "model_type": _GROUP,
+    "dict_type": _GROUP,
+    "union_tag_invalid": _TYPE,
+    "union_tag_not_found": _TYPE,
+    "too_short": "{where} must have at least {min_length}.",
+    "too_long": "{where} must have at most {max_length}.",
+    "int_parsing": "{where} must be a whole number.",
+    "int_type": "{where} must be a whole number.",
+    "decimal_parsing": "{where} must be a number.",
+    "bool_parsing": "{where} must be true or false.",
+    "bool_type": "{where} must be true or false.",
+    "string_type": "{where} must be a text.",
+    "string_pattern_mismatch": "{where} has a value that can't stand there; see docs/cli.md and hub settings fields.",
+}
+
+
 def _describe(error: Any) -> str:
     path: tuple[str | int, ...] = error["loc"]
     where = ".".join(str(part) for part in path)
+    if error["type"] in _WORDS:
+        return _WORDS[error["type"]].format(where=where, **error.get("ctx", {}))
     match error["type"]:
         case "extra_forbidden":
-            return f"{where} is not a setting; did you mean {_find_nearest(path)}?"
-        case "literal_error":
-            return f"{where} must be {error['ctx']['expected']}."
-        case "missing":
-            return f"{where} is missing."
+            return _describe_unknown(path)
         case "value_error":
             told = str(error["ctx"]["error"])
             return told if where in told else f"{where}: {told}."
         case _:
-            return f"{where}: {error['msg']}."
+            return f"{where}: {error['msg'].replace('Input should', 'it must')}."
 
 
-def _find_nearest(path: Sequence[str | int]) -> str:
+def _describe_unknown(path: Sequence[str | int]) -> str:
+    """Name what there is, and what was meant if it is only misspelt: `rate` may mean tax_rate, and may mean percent."""
     names = list(_find_model(path[:-1]).model_fields)
-    nearest = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.0)[0]
-    return ".".join(map(str, (*path[:-1], nearest)))
+    near = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.75)
+    where, group = ".".join(map(str, path)), ".".join(map(str, path[:-1]))
+    if near:
+        return f"{where} is not a setting; did you mean {'.'.join(filter(None, (group, near[0])))}?"
+    return f"{where} is not a setting. {group or 'The settings'} can have: {', '.join(names)}."
 
 
 def _find_model(path: Sequence[str | int]) -> type[BaseModel]:

@@ -54,10 +54,11 @@ async def begin_life(redis_url: str) -> None:
 
 async def test_a_connection_is_added_and_says_account_and_time_zone(hub: HubProcess, simulators: Simulators) -> None:
     words = build_add_words(simulators, company=BC_COMPANY.upper())
-    added = await hub(*words, "--line-account", "6110", "--webhook-secret", "whsec_x")
+    added = await hub(*words, "--line-account", "6110", "--webhook-secret", "whsec_x", "--go-live", "2062-01-01")
 
     assert added.code == 0, added.err
     assert "Invoice lines are booked on account 6110" in added.out
+    assert "The go-live date 2062-01-01 is to come" in added.out
     assert "Days are counted in Etc/UTC, as the account's dashboard in Stripe says" in added.out
     assert f"POST /webhooks/stripe/{simulators.stripe['account']}" in added.out
     assert simulators.stripe["api_key"] not in added.out + added.err

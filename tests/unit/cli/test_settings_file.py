@@ -62,6 +62,14 @@ def test_a_window_is_seconds_or_a_duration(written: str, seconds: float) -> None
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("triggers: paid", "triggers must be a list: [one, another]"),
+        ("invoices: 5", "invoices must be a group of settings"),
+        ("invoices: {rounding: {limit: x}}", "invoices.rounding.limit must be a whole number."),
+        ("invoices: {products: {table: {p: {type: Konto, number: 1}}}}", "its type must be one of Account, Item,"),
+        (
+            "invoices: {tax: {rules: [{rate: 19, code: A}]}}",
+            "rules.0.rate is not a setting. invoices.tax.rules.0 can have: tax_rate, percent, reason, country, code",
+        ),
         ("trigers: [paid]", "trigers is not a setting; did you mean triggers?"),
         ("invoices:\n  line: {}", "invoices.line is not a setting; did you mean invoices.lines?"),
         (
@@ -85,7 +93,7 @@ def test_a_window_is_seconds_or_a_duration(written: str, seconds: float) -> None
             "invoices: {lines: {type: Item, number: A}, tax: {rules: [{percent: 7, code: RC, account: 8300}]}}",
             "a tax rule's account stands for the default account, and invoices.lines names none",
         ),
-        ("doubt_window: 0", "doubt_window: Input should be greater than"),
+        ("doubt_window: 0", "doubt_window: it must be greater than"),
         (
             "metadata_prefix: 'my bc'",
             "metadata_prefix: 'my bc' can't be a metadata key of the hub: write 1 to 20 ",
