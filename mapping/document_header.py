@@ -148,7 +148,7 @@ class HeaderMaker:
     def _put_address(self, side: str, address: Address) -> None:
         # The country first: a change of it clears city, state and post code (BC facts 8).
         parts = (
-            ("Country", self._choose_country(address.country), 10),
+            ("Country", self._choose_country(address.country, side), 10),
             ("AddressLine1", address.line1, 100),
             ("AddressLine2", address.line2, 50),
             ("City", address.city, 30),
@@ -160,13 +160,14 @@ class HeaderMaker:
                 value = fit_text(text, limit, f"{side}{name}", self.notes)
                 self.sheet.put(f"{side}{name}", value, "address in Stripe")
 
-    def _choose_country(self, country: str | None) -> str:
+    def _choose_country(self, country: str | None, side: str) -> str:
         """Choose Business Central's code of a country; one that it does not know is noted and left out."""
         iso = (country or "").strip().upper()
         if not iso:
             return ""
         known = self.materials.books.known_countries
-        irish = is_northern_irish(self.invoice.customer_tax_ids or ())
+        # The customer's number says where it is, not where goods go.
+        irish = side == "sellTo" and is_northern_irish(self.invoice.customer_tax_ids or ())
         named = self.settings.customers.new.choose_defaults(iso).country
         code = named if named in known else choose_country_code(iso, known, northern_irish=irish)
         if not code:

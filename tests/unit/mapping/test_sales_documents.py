@@ -575,6 +575,22 @@ def test_the_address_that_the_invoice_was_issued_to_is_kept_where_the_settings_s
     assert mapped.notes == ("The country XX is not in Business Central's list and was left out.",)
 
 
+def test_addresses_have_business_centrals_own_codes_of_countries() -> None:
+    """The customer's tax number tells Northern Ireland of the customer alone, not of where goods go."""
+    names = {"EL": "Greece", "NI": "Northern Ireland", "GB": "Great Britain"}
+    materials = build_materials(books=build_books(countries=frozenset(names), country_names=names))
+    invoice = build_invoice(
+        customer_address={"country": "GB"},
+        customer_tax_ids=[{"type": "gb_vat", "value": "XI123456789"}],
+        shipping_details={"name": "Depot", "address": {"country": "GB", "city": "Leeds"}},
+    )
+    header = build_header(invoice, materials, sell_to_address="invoice")
+    greek = build_header(build_invoice(customer_address={"country": "GR"}), materials, sell_to_address="invoice")
+
+    assert (header["sellToCountry"], header["shipToCountry"]) == ("NI", "GB")
+    assert greek["sellToCountry"] == "EL"
+
+
 def test_dimensions_come_from_metadata_or_the_settings() -> None:
     rules = [
         {"dimension": "department", "metadata": "dept", "value": "SALES"},
