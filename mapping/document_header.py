@@ -140,15 +140,20 @@ class HeaderMaker:
             or not _goes_elsewhere(shipping, invoice)
         ):
             return
-        if shipping.name:
+        if self._put_address("shipTo", shipping.address or Address()) and shipping.name:
             name = fit_text(shipping.name, 100, "The name to ship to", self.notes)
             self.sheet.put("shipToName", name, "shipping details")
-        self._put_address("shipTo", shipping.address or Address())
 
-    def _put_address(self, side: str, address: Address) -> None:
+    def _put_address(self, side: str, address: Address) -> bool:
+        """Put an address, unless Business Central does not know its country: it would show it in the customer's."""
+        code = self._choose_country(address.country, side)
+        if code is None:
+            what = "The invoice's address" if side == "sellTo" else "The address to ship to"
+            self.notes.add(f"{what} was left out: its country {address.country} is not in Business Central's list.")
+            return False
         # The country first: a change of it clears city, state and post code (BC facts 8).
         parts = (
-            ("Country", self._choose_country(address.country, side), 10),
+            ("Country", code, 10),
             ("AddressLine1", address.line1, 100),
             ("AddressLine2", address.line2, 50),
             ("City", address.city, 30),
@@ -159,9 +164,10 @@ class HeaderMaker:
             if text:
                 value = fit_text(text, limit, f"{side}{name}", self.notes)
                 self.sheet.put(f"{side}{name}", value, "address in Stripe")
+        return True
 
-    def _choose_country(self, country: str | None, side: str) -> str:
-        """Choose Business Central's code of a country; one that it does not know is noted and left out."""
+    def _choose_country(self, country: str | None, side: str) -> str | None:
+        """Choose Business Central's code of a country; empty where there is none, None where it does not know it."""
         iso = (country or "").strip().upper()
         if not iso:
             return ""
@@ -169,10 +175,9 @@ class HeaderMaker:
         # The customer's number says where it is, not where goods go.
         irish = side == "sellTo" and is_northern_irish(self.invoice.customer_tax_ids or ())
         named = self.settings.customers.new.choose_defaults(iso).country
-        code = named if named in known else choose_country_code(iso, known, northern_irish=irish)
-        if not code:
-            self.notes.add(f"The country {iso} is not in Business Central's list and was left out.")
-        return code or ""
+        if named and (named in known or not known):
+            return named
+        return choose_country_code(iso, known, northern_irish=irish) or None
 
     def _put_dimensions(self) -> tuple[tuple[str, str], ...]:
         others: list[tuple[str, str]] = []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from hub.cli.replay import build_planner
 from schemas.messages import StripeEventReceived
 from tests.advice.advice import BOOKS
 from tests.pipeline.hub_harness import Simulators, run_simulators
@@ -282,3 +283,23 @@ async def test_the_address_of_a_document_is_the_invoices(shop: Relay, settings: 
     side = "sellTo" if settings == "sell_to" else "shipTo"
     assert (document[f"{side}Country"], document[f"{side}City"]) == ("NO", "Lillestrøm")
     assert document[f"{side}PostCode"] == "" or document[f"{side}Country"] == "NO"
+
+
+@pytest.mark.parametrize("country", CUSTOMERS)
+async def test_preview_shows_the_customer_that_is_then_made(shop: Relay, country: str) -> None:
+    """The same fields and notes; what only Business Central's list of post codes knows comes with the draft."""
+    customer = await add(shop, country)
+    invoice = await shop.invoice(customer, tax=await shop.rate("0"))
+    snapshot = await shop.snapshot()
+    found = await shop.foundation.clients.stripe(snapshot).fetch_invoice(invoice["id"])
+    assert found is not None
+    shown = await build_planner(shop.foundation, snapshot).preview(found)
+    assert shown.new is not None
+    result = await shop.bring(invoice)
+
+    assert result.outcome == "synced", result.reason
+    (card,) = [one for one in (await shop.dump())["customers"] if one["number"] != "10000"]
+    written = {name: card[name] for name in shown.new.payload}
+    assert written | {"postalCode": ""} == shown.new.payload | {"postalCode": ""}
+    assert set(shown.new.notes) <= set(result.notes)
+    assert all("postal code" in note for note in set(result.notes) - {*shown.new.notes, *shown.notes})

@@ -568,11 +568,25 @@ def test_goods_that_go_elsewhere_keep_their_address_country_first() -> None:
 
 
 def test_the_address_that_the_invoice_was_issued_to_is_kept_where_the_settings_say_so() -> None:
-    address = {"line1": "Vej 1", "city": "Aarhus", "country": "xx"}
+    address = {"line1": "Vej 1", "city": "Aarhus", "country": "dk"}
     mapped = map_invoice(build_invoice(customer_address=address), header={"sell_to_address": "invoice"})
 
     assert (mapped.payload["sellToAddressLine1"], mapped.payload["sellToCity"]) == ("Vej 1", "Aarhus")
-    assert mapped.notes == ("The country XX is not in Business Central's list and was left out.",)
+    assert (mapped.payload["sellToCountry"], mapped.notes) == ("DK", ())
+
+
+def test_an_address_whose_country_is_not_in_business_central_is_left_out() -> None:
+    """It would be shown in the customer's country, and its post code may be one of another."""
+    address = {"line1": "Vej 1", "city": "Aarhus", "country": "XX", "postal_code": "2000"}
+    shipping = {"name": "Depot", "address": address}
+    invoice = build_invoice(customer_address=address, shipping_details=shipping | {"address": address | {"city": "B"}})
+    mapped = map_invoice(invoice, header={"sell_to_address": "invoice"})
+
+    assert not [name for name in mapped.payload if name.startswith(("sellTo", "shipTo"))]
+    assert mapped.notes == (
+        "The invoice's address was left out: its country XX is not in Business Central's list.",
+        "The address to ship to was left out: its country XX is not in Business Central's list.",
+    )
 
 
 def test_addresses_have_business_centrals_own_codes_of_countries() -> None:
