@@ -58,6 +58,8 @@ class MappedDocument:
     predicted: Totals
     taxes: Mapping[str, Decimal]
     """The tax of each VAT identifier."""
+    is_tax_foretold: bool
+    """Whether Stripe tells the tax of each line, so that Business Central's must come to `predicted`."""
     notice: Notice | None
     """What a person has to know before it is posted."""
     rounding: Decimal
@@ -111,6 +113,7 @@ def build_document(
         header_sources=header.sheet.sources,
         predicted=add_up(vat, sum(taxes.values(), Decimal(0)), gross_prices=gross),
         taxes=taxes,
+        is_tax_foretold=maker.form != "as_given" and not any(_is_silent(line.piece) for line in lines if line.piece),
         notice=notice,
         rounding=rounding,
         dimensions=header.dimensions,
@@ -178,6 +181,9 @@ def _is_rounding(units: Decimal, sale: Sale, lines: Sequence[DraftLine], maker: 
     if maker.form == "as_given":
         return units == sale.unexplained
     taxed = _list_taxed(lines)
+    if maker.form == "gross":
+        # Where Stripe says nothing of tax, prices that include it are parted by Business Central alone.
+        taxed = [(vat, piece) for vat, piece in taxed if not _is_silent(piece)]
     is_rate_right = all(group.is_rounding for group in group_rates(taxed).values())
     return is_rate_right and abs(units) <= bound_rounding(taxed, sale.unexplained)
 
@@ -242,6 +248,11 @@ def _name_culprit(invoice: Invoice, lines: Sequence[DraftLine], maker: LineMaker
         f"{format_amount(theirs.get(worst, Decimal(0)), invoice.currency)}, where Stripe has "
         f"{f'{rate}, ' if rate else ''}{format_amount(get_tax(worst), invoice.currency)}."
     )
+
+
+def _is_silent(piece: Piece) -> bool:
+    """Tell whether Stripe says nothing of a line's tax: neither a rate nor why there is none."""
+    return not piece.tax.shares and not piece.tax.reason and not piece.is_part
 
 
 def _list_taxed(lines: Sequence[DraftLine]) -> list[tuple[VatLine, Piece]]:

@@ -526,7 +526,11 @@ class FakeBc(_Remote):
         lines = (payload.get("salesInvoiceLines") or payload["salesCreditMemoLines"])[:lines_kept]
         priced = [line for line in lines if line["lineType"] != "Comment"]
         net = sum((_count(line) for line in priced), start=Decimal(0))
-        tax = self.tax if self.gross_prices else self.tax + round_half_up(net * self.vat[1] / 100, 2)
+        percent = self.vat[1]
+        tax = round_half_up(net * percent / (100 + percent if self.gross_prices else 100), 2)
+        if self.gross_prices:
+            net -= tax
+        tax += self.tax
         header = {name: value for name, value in payload.items() if not name.endswith("Lines")}
         return SalesInvoice.model_validate(
             header

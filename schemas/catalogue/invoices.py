@@ -379,6 +379,12 @@ ENTRIES: tuple[Entry, ...] = (
         Page.SUPPORT,
     ),
     Entry(
+        "invoice.tax.different",
+        "The draft in Business Central has the right total, but another tax in it than the Stripe invoice.",
+        "Check the tax of the account or item and the VAT group of the customer in Business Central, then replay.",
+        Page.BC_POSTING_SETUP,
+    ),
+    Entry(
         "invoice.tax_code.missing",
         "Business Central does not have the VAT or tax group that the settings name.",
         "Name one that exists, then replay.",

@@ -13,7 +13,15 @@ from mapping.taxes import VatFact, VatKey
 from schemas.errors import Blocked, Refused, RetrySoon
 from schemas.messages import BcDocument, CustomerMatch, DocumentKind
 from schemas.money import format_amount
-from services.invoices.judge import bears_number, find_differences, is_for, is_older_than, passes_gate, sort_lines
+from services.invoices.judge import (
+    bears_number,
+    find_differences,
+    has_other_tax,
+    is_for,
+    is_older_than,
+    passes_gate,
+    sort_lines,
+)
 
 _POSTED_OR_RELEASED = frozenset({"Open", "Paid", "Canceled", "Corrective"})
 # No draft that was made a moment ago can be one of these; a workflow may have released it (Open).
@@ -144,6 +152,8 @@ def find_fault(
         )
     if not passes_gate(document, mapped):
         return _build_gate_fault(document, mapped)
+    if is_new and has_other_tax(document, mapped):
+        return _build_tax_fault(document, mapped)
     if is_new and not bears_number(document, number):
         return Fault(
             f"Business Central gave the draft of invoice {number} the external document number "
@@ -194,6 +204,16 @@ def _build_gate_fault(document: SalesInvoice, mapped: MappedDocument) -> Fault:
         code="invoice.total.different",
         fix="Check the tax of the account or item and the VAT group of the customer in Business Central, then replay.",
         context={"stripe_total": str(mapped.total), "bc_total": str(document.total_amount_including_tax)},
+    )
+
+
+def _build_tax_fault(document: SalesInvoice, mapped: MappedDocument) -> Fault:
+    theirs, ours = (format_amount(one, mapped.currency) for one in (document.total_tax_amount, mapped.predicted.tax))
+    number = mapped.external_document_number
+    return Fault(
+        f"Invoice {number} includes {ours} of tax in Stripe, but its draft in Business Central includes {theirs}.",
+        code="invoice.tax.different",
+        fix="Check the tax of the account or item and the VAT group of the customer in Business Central, then replay.",
     )
 
 

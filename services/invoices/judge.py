@@ -5,6 +5,7 @@ Pure. Which answers are believed, and how soon, is the protocol's affair.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,7 @@ from mapping.answers import Difference, compare_answer
 from mapping.bc_fields import Entity
 from mapping.sales_documents import LINES_FIELD, MappedDocument
 from schemas.messages import DocumentKind
+from schemas.money import get_exponent
 
 ENTITIES: dict[DocumentKind, Entity] = {"invoice": "salesInvoices", "credit_memo": "salesCreditMemos"}
 _LINE_ENTITIES: dict[DocumentKind, Entity] = {"invoice": "salesInvoiceLines", "credit_memo": "salesCreditMemoLines"}
@@ -49,6 +51,17 @@ def is_for(document: SalesInvoice, customer_id: str) -> bool:
 def passes_gate(document: SalesInvoice, mapped: MappedDocument) -> bool:
     """The equality gate: Business Central's total is Stripe's total, to the cent, in the same currency."""
     return document.total_amount_including_tax == mapped.total and document.currency_code.upper() == mapped.currency
+
+
+def has_other_tax(document: SalesInvoice, mapped: MappedDocument) -> bool:
+    """Tell whether the right total has another tax in it than Stripe's, where prices include it.
+
+    Otherwise the total tells. Which groups are rounded together is Business Central's: a unit for each may differ.
+    """
+    if not document.prices_include_tax or not mapped.is_tax_foretold or not passes_gate(document, mapped):
+        return False
+    units = Decimal(len(mapped.taxes)).scaleb(-get_exponent(mapped.currency))
+    return abs(document.total_tax_amount - mapped.predicted.tax) > units
 
 
 def reads_right(document: SalesInvoice, mapped: MappedDocument, customer_id: str) -> bool:

@@ -59,6 +59,7 @@ from services.invoices.judge import (
     describe_lines,
     find_differences,
     find_owned,
+    has_other_tax,
     is_for,
     is_older_than,
     is_own_making,
@@ -437,10 +438,10 @@ class DraftProtocol:
         mapped = self.wanted.mapped
         if self.held.state.phase in {"none", "intent"}:
             document = await self._take_over(document)
-        if not passes_gate(document, mapped) and not document.lines:
+        if not document.lines and (not passes_gate(document, mapped) or has_other_tax(document, mapped)):
             document = await self.bc.fetch_invoice(document.id, kind=self._kind, with_lines=True) or document
         is_news = await self._learn(document)
-        if not is_news or passes_gate(document, mapped):
+        if not is_news or (passes_gate(document, mapped) and not has_other_tax(document, mapped)):
             document = await self._mend(document)
         if (fault := find_fault(document, mapped, self.wanted.customer, is_new=is_new)) is not None:
             raise await self._remove_wrong(document, fault, is_news=is_news)

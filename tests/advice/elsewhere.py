@@ -59,6 +59,7 @@ ELSEWHERE: Mapping[str, str] = {
     "invoice.posted.*": _TOLD,
     "invoice.status.strange": _OTHERWISE,
     "invoice.sums.unexplained": _DEFECT,
+    "invoice.tax.different": "as invoice.total.different, where prices include tax: tests/unit/services",
     "invoice.total.unstable": "generated invoices may come to it (tests/contract/mapping); no plain one is known",
     "invoice.uncollectible": "its draft stands: what is left is to be entered in Business Central alone",
     "message.*": _OPERATOR,

@@ -38,6 +38,7 @@ async def test_a_card_with_prices_including_tax_is_learned_from_the_first_draft(
     await world.open(settings=build_settings())
     world.bc.customers.append(build_customer())
     world.bc.gross_prices = True
+    world.bc.vat = ("VAT25", Decimal(25))
     world.stripe.tax_rates["txr_25"] = build_rate("25")
     for number in ("in_1", "in_2"):
         line = build_line(10_000, taxes=build_taxes(2_500))
@@ -119,3 +120,50 @@ async def test_a_process_that_dies_before_the_dimensions_sets_them_the_next_time
 
     assert (result.outcome, len(world.bc.created)) == ("synced", 1)
     assert list(world.bc.dimensions.values()) == [{"PROJECT": "P-1"}]
+
+
+async def test_another_tax_in_the_right_total_is_found_by_the_first_draft(world: World) -> None:
+    """Where prices include tax the total tells nothing: 25 % of 25.5 % inside 125.50."""
+    await world.open(settings=build_settings())
+    world.bc.customers.append(build_customer(taxAreaId=AREA))
+    link = CustomerLink(customer=build_match(tax_area=AREA), linked_at=NOW)
+    await world.ledger.save_customer_link(world.connection.id, "cus_1", link)
+    await world.mapper.learned.save_gross_prices(world.connection.company_key, link.customer.id, gross=True)
+    world.bc.gross_prices, world.bc.vat = True, ("VAT25", Decimal(25))
+    world.stripe.tax_rates["txr_25.5"] = build_rate("25.5")
+    taxes = build_taxes(2_550, "25.5", behavior="inclusive")
+    world.stripe.put(build_invoice(lines=[build_line(12_550, taxes=taxes)]))
+    result = await settle(world)
+
+    assert (result.outcome, result.code) == ("failed", "invoice.total.unreachable")
+    assert "with another tax in it. On line 1 Business Central adds 25 % (VAT25), 25.10 EUR" in result.reason
+    assert world.bc.invoices == []
+
+    world.bc.vat = ("VAT255", Decimal("25.5"))
+    assert (await settle(world, cause="replay")).outcome == "synced"
+
+
+async def test_another_tax_that_can_not_be_learned_makes_no_success(world: World) -> None:
+    """The VAT group of the customer is not known, so what its lines bring is not remembered."""
+    await world.open(settings=build_settings())
+    world.bc.customers.append(build_customer())
+    world.bc.gross_prices, world.bc.vat = True, ("VAT25", Decimal(25))
+    world.stripe.tax_rates["txr_25.5"] = build_rate("25.5")
+    taxes = build_taxes(2_550, "25.5", behavior="inclusive")
+    world.stripe.put(build_invoice(lines=[build_line(12_550, taxes=taxes)]))
+    result = await settle(world)
+
+    assert (result.outcome, result.code) == ("failed", "invoice.tax.different")
+    assert "includes 25.50 EUR of tax in Stripe, but its draft in Business Central includes 25.10 EUR" in result.reason
+    assert world.bc.invoices == []
+
+
+async def test_where_stripe_says_nothing_of_tax_prices_that_include_it_are_taken(world: World) -> None:
+    await world.open(settings=build_settings())
+    world.bc.customers.append(build_customer())
+    world.bc.gross_prices, world.bc.vat = True, ("VAT25", Decimal(25))
+    world.stripe.put(build_invoice(lines=[build_line(12_500)]))
+    result = await settle(world)
+
+    assert result.outcome == "synced", result.reason
+    assert [one.total_tax_amount for one in world.bc.invoices] == [Decimal(25)]
