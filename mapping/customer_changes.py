@@ -12,7 +12,7 @@ from mapping.matching import BcCustomer, find_country, read_field
 from mapping.materials import Books
 from mapping.normal_forms import get_forms
 from mapping.parties import Party, read_customer
-from mapping.text import Notes
+from mapping.text import Notes, tidy
 from schemas.customer_settings import KeptField
 from schemas.errors import Refused
 from schemas.settings import Settings
@@ -22,6 +22,8 @@ from schemas.stripe_objects import Customer
 _BY_FORM = frozenset(("email", "phoneNumber", "taxRegistrationNumber", "postalCode"))
 # A change of the country clears these, unless they follow in the same body (BC facts 8).
 _CLEARED_BY_COUNTRY: tuple[KeptField, ...] = ("city", "postalCode", "state")
+# A number of Northern Ireland is the British one in another dress.
+_WITH_XI = re.compile(r"^XI(?=\d{9})")
 _OF_AN_INVOICE = re.compile(r"\b(invoice|metadata)\b")
 
 
@@ -42,7 +44,8 @@ class CustomerChanges:
 def build_kept_fields(customer: Customer, settings: Settings, books: Books) -> tuple[dict[KeptField, str], Notes]:
     """Build the fields that are kept in step, as Stripe says them now; an empty text where Stripe has nothing.
 
-    What a mapping makes of an invoice can't be known without one, and is left out.
+    What a mapping makes of an invoice can't be known without one, and is left out. So is what Stripe has in a form that
+    Business Central does not take: what is there may be another's writing of it.
 
     Raises:
         Refused: a mapping fails, Business Central does not know the country, or there is no name.
@@ -54,9 +57,11 @@ def build_kept_fields(customer: Customer, settings: Settings, books: Books) -> t
     context = build_context(None, customer, time_zone=settings.time_zone)
     rendered = render_fields([one for one in own if one.field not in unknown], "customers", context, notes)
     mapped = frozenset(one.field for one in settings.fields.customer)
-    maker = CustomerMaker(read_customer(customer), settings.customers.new, books, notes, mapped)
+    party = read_customer(customer)
+    maker = CustomerMaker(party, settings.customers.new, books, notes, mapped)
     built: Mapping[str, object] = maker.build_fields() | rendered
-    return {name: str(built.get(name, "")) for name in kept if name not in unknown}, notes
+    unfit = {name for name, text in _list_given(party).items() if text and name not in built}
+    return {name: str(built.get(name, "")) for name in kept if name not in unknown | unfit}, notes
 
 
 def decide_changes(
@@ -129,11 +134,21 @@ def digest_value(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _list_given(party: Party) -> dict[str, str]:
+    """List what Stripe has of the fields that are left out where they don't fit."""
+    number = "".join(one.value or "" for one in party.tax_ids)
+    given = {"email": party.email, "phoneNumber": party.phone, "taxRegistrationNumber": number}
+    return {name: tidy(text) for name, text in given.items()}
+
+
 def _is_same(name: KeptField, ours: str, theirs: str, country: str) -> bool:
     if ours == theirs:
         return True
     if name == "country":
         # Northern Ireland may be NI or GB, Greece EL or GR.
         return not read_countries(ours).isdisjoint(read_countries(theirs))
-    forms = get_forms(name, ours, country) if name in _BY_FORM else frozenset[str]()
-    return bool(forms) and forms == get_forms(name, theirs, country)
+    forms, others = (
+        {_WITH_XI.sub("GB", form) for form in get_forms(name, text, country)} if name in _BY_FORM else set[str]()
+        for text in (ours, theirs)
+    )
+    return bool(forms) and forms == others

@@ -123,7 +123,7 @@ async def test_a_new_country_takes_along_what_it_would_clear(world: World) -> No
 async def test_of_a_customer_that_was_found_what_was_the_same_follows(world: World) -> None:
     """The rest was written by somebody else, who knows why."""
     await world.open(settings=IN_STEP)
-    world.bc.customers.append(build_customer(displayName="Acme Holding", phoneNumber="", country="DE", city="Köln"))
+    world.bc.customers.append(build_customer(displayName="Acme", phoneNumber="", country="DE", city="Köln"))
     world.stripe.put_customer(name="Acme GmbH", email="billing@acme.example", address=ADDRESS)
     world.stripe.put(build_invoice(customer_address=ADDRESS))
     await world.bring(build_head())
@@ -344,3 +344,14 @@ async def test_what_business_central_refuses_of_a_change_costs_that_field_alone(
 
     (customer,) = world.bc.customers
     assert (customer.email, customer.phone_number) == ("new@acme.example", "")
+
+
+async def test_what_stripe_has_in_an_unfit_form_empties_nothing(world: World) -> None:
+    """The number that is there may be the same in a form that only this company takes."""
+    await begin(world, tax_ids={"data": [{"type": "eu_vat", "value": "DE123456789"}]})
+    french = {"data": [{"type": "eu_vat", "value": "FRAB123456789"}]}
+    world.stripe.put_customer(email="no address", tax_ids=french, name="Acme AG")
+    await world.bring(build_change())
+
+    assert world.bc.patches == [{"displayName": "Acme AG"}]
+    assert await differences(world) == ()
