@@ -30,6 +30,7 @@ class TaxShare:
     percent: Decimal | None = None
     """What it takes of the base; zero where it takes nothing (reverse charge, exempt), None where it is not known."""
     is_inclusive: bool = False
+    """Whether Stripe took it out of the amount, and did not put it on top."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,11 @@ class PieceTax:
     def _take(self, shares: Sequence[TaxShare], sign: int) -> "PieceTax":
         if not shares:
             return PieceTax(country=self.country)
+        inclusive = sum(share.amount for share in shares if share.is_inclusive) if self.inclusive else 0
         return replace(
             self,
-            inclusive=sum(share.amount for share in shares if share.is_inclusive),
-            exclusive=sum(share.amount for share in shares if not share.is_inclusive),
+            inclusive=inclusive,
+            exclusive=sum(share.amount for share in shares) - inclusive,
             percent=sum((share.percent or Decimal(0) for share in shares), Decimal(0)),
             shares=tuple(replace(share, base=sign * share.base) for share in shares),
             is_partial=False,
@@ -141,7 +143,7 @@ def read_tax(taxes: Sequence[Tax], rates: Mapping[str, TaxRate], taxed: int) -> 
 def read_shipping_tax(taxes: Sequence[ShippingTax], amount: int, net: int) -> PieceTax:
     """Read the taxes on shipping; all are told on top, whether or not they are inside in Stripe."""
     shares = [
-        replace(_take_of(TaxShare(one.rate, one.rate.id, one.amount), one.taxable_amount, net), is_inclusive=False)
+        _take_of(TaxShare(one.rate, one.rate.id, one.amount, is_inclusive=one.rate.inclusive), one.taxable_amount, net)
         for one in taxes
     ]
     return _put_together(0, amount, shares, net, [one.taxability_reason for one in taxes])

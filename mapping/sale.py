@@ -164,8 +164,9 @@ def _guess_shipping_tax(net: int, tax: int, invoice: Invoice, rates: Mapping[str
         taxed = line.amount - _read_discount(line, invoice, own_discounts_count=True)
         found = read_tax(line.taxes or (), rates, taxed)
         if found.percent and abs(Decimal(net) * found.percent / _HUNDRED - tax) <= 1:
-            share = replace(found.shares[0], amount=tax, base=net, percent=found.percent)
-            return replace(found, inclusive=0, exclusive=tax, shares=(share,), is_partial=False)
+            first, *others = (replace(share, base=net) for share in found.shares)
+            shares = (replace(first, amount=tax), *(replace(other, amount=0) for other in others))
+            return replace(found, inclusive=0, exclusive=tax, shares=shares, is_partial=False)
     return PieceTax(exclusive=tax, percent=None, shares=(TaxShare(None, "", tax, net),))
 
 

@@ -124,7 +124,10 @@ def _build_shipping(sums: InvoiceSums, given: ShippingInput | None) -> dict[str,
         "amount_tax": sums.shipping.tax,
         "amount_total": sums.shipping.total,
         "taxes": [
-            {"amount": tax.amount, "rate": build_rate(str(tax.rule.percentage)).model_dump()}
+            {
+                "amount": tax.amount,
+                "rate": build_rate(str(tax.rule.percentage), inclusive=tax.rule.inclusive).model_dump(),
+            }
             for tax in sums.shipping.taxes
         ],
     }

@@ -86,7 +86,8 @@ def read_materials(case: dict[str, Any]) -> Materials:
     objects = [BookObject("Account", f"a-{number}", number, name) for number, name in case.get("accounts", {}).items()]
     codes = {code: f"tg-{code}" for code in case.get("tax_codes", ())}
     precisions = {code: Decimal(one) for code, one in case.get("invoice_precisions", {}).items()}
-    given = {"payment_terms": terms, "tax_codes": codes, "invoice_precisions": precisions}
+    decimals = build_books().decimals | case.get("decimals", {})
+    given = {"decimals": decimals, "payment_terms": terms, "tax_codes": codes, "invoice_precisions": precisions}
     lists = {name: one for name, one in given.items() if one}
     materials = build_materials(
         *objects,
