@@ -59,7 +59,7 @@ def command(
     """Show what an invoice would become: its customer and why, each field with its source, lines, tax and total.
 
     Nothing is written, neither to Stripe nor to Business Central. It ends with 1 if one of them would fail, or
-    failed for its total last time and only Business Central can say whether it still does.
+    failed last time for what only Business Central can say is mended.
     """
     wanted = _Wanted(invoice_id, file, samples, last, settings_version)
     if sum(1 for one in (invoice_id, file, samples or None, last) if one is not None) != 1:

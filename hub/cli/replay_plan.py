@@ -49,6 +49,8 @@ LoadClaims = Callable[[Sequence[str]], Awaitable[Held]]
 _GONE_CODES = frozenset({"invoice.draft.deleted", DRAFTS_HIDDEN})
 # What Business Central made of an invoice's VAT: only a draft shows whether it still does.
 _TOTAL_CODES = frozenset({"invoice.total.different", "invoice.total.unreachable", "invoice.total.unstable"})
+# Refusals of Business Central whose cause is looked at before.
+_LOOKED_AT = frozenset({"bc.customer.blocked", "bc.customer.unknown"})
 
 
 class StripeInvoices(StripeCatalog, StripeCreditNotes, Protocol):
@@ -193,22 +195,29 @@ class ReplayPlanner:
         Raises:
             Blocked: a system refuses altogether, so that nothing can be told about any invoice.
         """
-        record = await self.ledger.load_invoice(self.snapshot.connection.id, invoice_id)
         try:
+            record = await self.ledger.load_invoice(self.snapshot.connection.id, invoice_id)
             invoice = await self.stripe.fetch_invoice(invoice_id)
             if invoice is None:
                 return self._plan_closed(invoice_id, record, DELETED)
-            return await self._plan_invoice(invoice, record)
+            return await self._plan_standing(invoice, record)
         except Blocked:
             raise
         except Refused as error:
-            if record.state.phase == "synced" and record.state.document and error.code not in _GONE_CODES:
-                # A late failure does not hide a success: what is synced stays so.
-                words = f"is synced as {record.state.document.number}: nothing would change"
-                return PlannedInvoice(invoice_id, "unchanged", words, notes=(f"Now it would fail: {error.message}",))
             return PlannedInvoice(invoice_id, "fail", f"would fail: {error.message} {error.fix}".strip())
         except HubError as error:
             return PlannedInvoice(invoice_id, "unknown", f"can't be told now: {error.message}")
+
+    async def _plan_standing(self, invoice: Invoice, record: InvoiceRecord) -> PlannedInvoice:
+        """A late failure does not hide a success: what is synced stays so, unless its draft is not there any more."""
+        try:
+            return await self._plan_invoice(invoice, record)
+        except Refused as error:
+            document = record.state.document
+            if record.state.phase != "synced" or document is None or error.code in _GONE_CODES:
+                raise
+            words, note = f"is synced as {document.number}: nothing would change", f"Now it would fail: {error.message}"
+            return PlannedInvoice(invoice.id, "unchanged", words, invoice.number or "", (note,))
 
     def _decide(self, invoice: Invoice, record: InvoiceRecord) -> DueDecision:
         return decide_due(
@@ -305,7 +314,7 @@ class ReplayPlanner:
         shown = replace(shown, customer=due.customer, new=due.seeking.new, notes=due.seeking.notes)
         if due.foretold.against is not None:
             return replace(shown, refusal=due.foretold.against)
-        last = _tell_failed_total(record) if due.guess else ""
+        last = _tell_failed_there(record, is_guess=bool(due.guess))
         return replace(shown, mapped=due.mapped, guess=due.guess, last_failure=last)
 
     async def _find_customer(self, invoice: Invoice, link: CustomerLink | None) -> _Seeking:
@@ -387,7 +396,7 @@ class ReplayPlanner:
         if (against := due.foretold.against) is not None:
             words = f"would fail, unless that was mended since: {against.message} {against.fix}"
             return due.tell("fail", words.strip(), *_recall(due.record))
-        if due.guess and (last := _tell_failed_total(due.record)):
+        if last := _tell_failed_there(due.record, is_guess=bool(due.guess)):
             return due.tell("unknown", f"may fail again: {last}", *due.mapped.notes, guess=due.guess)
         notes = (*due.mapped.notes, *_recall(due.record))
         if (credit := await find_credit(self.stripe, due.invoice)) is not None:
@@ -472,10 +481,13 @@ def _plan_found(due: _Due, found: SalesInvoice, wrong_draft: Literal["delete", "
     return due.tell("adopt", f"would take over the draft {document.number} of {amount}, which is there already")
 
 
-def _tell_failed_total(record: InvoiceRecord) -> str:
-    """Say why it failed last, if that was what Business Central makes of its VAT."""
+def _tell_failed_there(record: InvoiceRecord, *, is_guess: bool) -> str:
+    """Say why it failed last, if only Business Central can say whether that was mended; else empty."""
     error = record.outcome.error if record.outcome is not None and record.outcome.outcome == "failed" else None
-    return error.text if error is not None and error.code in _TOTAL_CODES else ""
+    if error is None or error.code in _LOOKED_AT:
+        return ""
+    is_theirs = error.code.startswith("bc.") or error.code == "invoice.draft.changed"
+    return error.text if is_theirs or (is_guess and error.code in _TOTAL_CODES) else ""
 
 
 def _recall(record: InvoiceRecord) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from hub.redis import INCARNATION
 from mapping.taxes import VatFact, VatKey
 from schemas.connections import Plan
 from schemas.customer_settings import CustomerSettings
-from schemas.errors import Blocked, RetryLater
+from schemas.errors import Blocked, Refused, RetryLater
 from schemas.invoice_settings import InvoiceSettings
 from schemas.messages import InvoiceResult, Outcome
 from schemas.settings import Settings
@@ -491,3 +491,27 @@ async def test_a_new_customer_without_a_country_is_told_of_before_it_is_made(wor
     assert (await planner.preview(INVOICE)).has_no_country
     with_address = INVOICE.model_copy(update={"customer_address": Address(country="DE")})
     assert not (await planner.preview(with_address)).has_no_country
+
+
+async def test_after_a_refusal_of_business_centrals_own_success_is_not_promised(world: World) -> None:
+    await known_customer(world)
+    world.bc.fail_next("create_invoice", Refused("The period is closed.", code="bc.rule.violated"))
+    assert await _end(world) == "failed"
+
+    planned = await plan(world)
+
+    assert planned.verdict == "unknown"
+    assert planned.words.startswith("may fail again: The period is closed.")
+    assert (await carry_out(world)).outcome == "synced"
+
+
+async def test_what_was_mended_in_the_settings_is_promised_with_how_it_failed(world: World) -> None:
+    await no_lines_target(world)
+    assert await _end(world) == "failed"
+    await world.directory.save_settings(world.connection.id, SETTINGS)
+
+    planned = await plan(world)
+
+    assert planned.verdict == "create"
+    assert planned.notes[-1].startswith("Last time it failed: No account or item is set")
+    assert (await carry_out(world)).outcome == "synced"
