@@ -91,10 +91,7 @@ def build_document(
         notes=notes,
     )
     lines = maker.build(sale)
-    rounding = _find_rounding(invoice, sale, lines, maker)
-    if rounding:
-        lines.append(maker.build_rounding(rounding))
-        notes.add(f"A line of {rounding} takes what Stripe and Business Central round differently.")
+    rounding = _round_off(invoice, sale, lines, maker)
     total, currency = to_decimal(sale.total, invoice.currency), invoice.currency.upper()
     notice = foretell_posting(total, currency, view.posting_precision, materials.books, settings.invoices.rounding)
     if notice is not None:
@@ -149,6 +146,15 @@ def _read(invoice: Invoice, settings: InvoiceSettings, materials: Materials) -> 
             fix="Enter it by hand as a sales credit memo, or set invoices.negative_total to credit_memo; then replay.",
         )
     return sale.negate(), kind
+
+
+def _round_off(invoice: Invoice, sale: Sale, lines: list[DraftLine], maker: LineMaker) -> Decimal:
+    """Add the line that takes what both systems round differently; returns what it takes."""
+    rounding = _find_rounding(invoice, sale, lines, maker)
+    if rounding:
+        lines.append(maker.build_rounding(rounding))
+        maker.notes.add(f"A line of {rounding} takes what Stripe and Business Central round differently.")
+    return rounding
 
 
 def _find_rounding(invoice: Invoice, sale: Sale, lines: Sequence[DraftLine], maker: LineMaker) -> Decimal:
