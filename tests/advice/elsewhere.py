@@ -6,6 +6,7 @@ _MENDED = "the hub writes the value in another form or leaves it out: tests/unit
 _CONNECTING = "said to whoever connects, before there are invoices: tests/pipeline/test_cli_connections.py"
 _SIGN_IN = "each is Microsoft's own refusal, which the same advice ends: tests/unit/business_central/test_bc_sign_in.py"
 _OPERATOR = "of a process that does not start or a command that is refused: the operator's, not an invoice's"
+_DAMAGED = "somebody wrote into the hub's Redis: tests/unit/services/test_damaged_records.py"
 _DEFECT = "nobody but the hub's maintainers can mend it: the advice is to report it"
 _TOLD = "said of an invoice that is synced: what is left to do is in Business Central alone"
 _OTHERWISE = "Business Central did not do as it was asked: tests/contract/invoices, tests/unit/services/test_answers.py"
@@ -40,6 +41,8 @@ ELSEWHERE: Mapping[str, str] = {
     "bc.value.unknown": "a rest that no table names better; as bc.rule.violated",
     "broker.*": _OPERATOR,
     "configuration.invalid": _OPERATOR,
+    "connection.damaged": _DAMAGED,
+    "connection.held": "a run of the hub's own defects: tests/unit/hub/test_defects.py",
     "connection.invalid": _CONNECTING,
     "connection.unknown": _OPERATOR,
     "contact.create.different": "the rule of an extension: tests/contract/contacts/test_new_customers.py",
@@ -62,6 +65,8 @@ ELSEWHERE: Mapping[str, str] = {
     "invoice.tax.different": "as invoice.total.different, where prices include tax: tests/unit/services",
     "invoice.total.unstable": "generated invoices may come to it (tests/contract/mapping); no plain one is known",
     "invoice.uncollectible": "its draft stands: what is left is to be entered in Business Central alone",
+    "ledger.read_only": _OPERATOR,
+    "ledger.record.damaged": _DAMAGED,
     "message.*": _OPERATOR,
     "preview.*": _OPERATOR,
     "replay.event.*": _OPERATOR,

@@ -49,6 +49,18 @@ def test_every_invoice_becomes_one_draft(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2], ids=["danish books", "german books", "swiss books"])
+def test_real_books_get_no_wrong_customer_and_nothing_is_changed_in_silence(tmp_path: Path, seed: int) -> None:
+    """Customers of twelve countries, a company as Microsoft ships it, answers of both readings; then all is posted."""
+    result = run_demo(tmp_path, "--strict", "--invoices", "60", "--seed", str(seed))
+
+    wrong = ("nameless", "wrong_customers", "silent_changes", "untold_differences")
+    assert {name: result[name] for name in wrong} == dict.fromkeys(wrong, [])
+    assert result["posted"] + sum(result["failures"].values()) == 60
+    assert result["posted"] > 30
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("service", ["ingest", "contacts", "invoices", "metadata_writer"])
 def test_a_killed_service_loses_and_doubles_nothing(tmp_path: Path, service: str) -> None:
     assert_perfect(run_demo(tmp_path, "--invoices", "60", "--kill", service, "--seed", "5"), 60)
