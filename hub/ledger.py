@@ -169,6 +169,17 @@ class CustomerLink(Contract):
     """Chosen by a person: never replaced by a rule."""
     doubted: bool = False
     """Business Central refused a draft for the customer: it is looked at before it is used again."""
+    first_invoice: str = ""
+    """The Stripe invoice that the customer was found or made for."""
+    notes: tuple[str, ...] | None = None
+    """What that invoice's people are told of it: it may go round again before its result tells them.
+
+    None and not empty: Redis' own JSON would make an object of an empty list.
+    """
+
+    def recall_notes(self, invoice_id: str) -> tuple[str, ...]:
+        """Return what is to be told with an invoice: nothing but with the first."""
+        return (self.notes or ()) if invoice_id == self.first_invoice else ()
 
 
 @dataclass(frozen=True)

@@ -80,9 +80,10 @@ class CustomerResolver:
         async with self._locks.setdefault(f"{connection}/{stripe_customer}", asyncio.Lock()):
             link = await self.ledger.load_customer_link(connection, stripe_customer)
             if link is not None and not is_replay and not link.doubted:
-                return link.customer.model_copy(update={"how": "linked before", "template_by": ""}), ()
+                match = link.customer.model_copy(update={"how": "linked before", "template_by": ""})
+                return match, link.recall_notes(invoice.id)
             if link is not None and (linked := await self._check_link(snapshot, stripe_customer, link, bc)) is not None:
-                return linked, ()
+                return linked, link.recall_notes(invoice.id)
             question = await self.search.ask(snapshot, invoice, stripe, bc, asked_at, is_fresh=is_replay)
             async with self._hold(question) as leases:
                 match, notes = await self._find_or_create(question, bc, leases)
@@ -107,13 +108,15 @@ class CustomerResolver:
         return match
 
     async def _link(
-        self, question: Question, match: CustomerMatch, customer: Customer, *, is_ours: bool
+        self, question: Question, match: CustomerMatch, customer: Customer, notes: tuple[str, ...], *, is_ours: bool
     ) -> CustomerMatch:
-        """Remember the match. Whom a person has chosen meanwhile stands."""
+        """Remember the match, and what is to be told of it. Whom a person has chosen meanwhile stands."""
         connection, stripe_customer = question.snapshot.connection, question.seeker.party.id
         if connection.dry_run:
             return match
-        link = CustomerLink(customer=match, linked_at=self.clock.now())
+        link = CustomerLink(
+            customer=match, linked_at=self.clock.now(), first_invoice=question.invoice.id, notes=notes or None
+        )
         stands = await self.ledger.save_customer_link(connection.id, stripe_customer, link)
         if stands != link:
             return stands.customer
@@ -145,7 +148,7 @@ class CustomerResolver:
         created, notes = await creator.make(new)
         await self.search.index.put(question.company, (created,))
         match = use_customer(created, "created").model_copy(update={"template_by": new.template_by})
-        return await self._link(question, match, created, is_ours=True), notes
+        return await self._link(question, match, created, notes, is_ours=True), notes
 
     async def _take(self, question: Question, creator: CustomerCreator, held: Held, found: Found) -> Resolved:
         """Take who was found. One of the hub's own of which not all is written is written first."""
@@ -156,7 +159,7 @@ class CustomerResolver:
         if is_unfinished and (new := await self._build_again(question)) is not None:
             customer, notes = await creator.finish(new, customer)
         await _end_doubt(creator.bc, creator.claims, held, found, match.id)
-        return await self._link(question, match, customer, is_ours=found.is_ours), notes
+        return await self._link(question, match, customer, notes, is_ours=found.is_ours), notes
 
     async def _build_again(self, question: Question) -> NewCustomerPayload | None:
         """Build what was asked for; None where these settings make no such customer (any more)."""

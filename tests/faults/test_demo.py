@@ -54,8 +54,8 @@ def test_real_books_get_no_wrong_customer_and_nothing_is_changed_in_silence(tmp_
     """Customers of twelve countries, a company as Microsoft ships it, answers of both readings; then all is posted."""
     result = run_demo(tmp_path, "--strict", "--invoices", "60", "--seed", str(seed))
 
-    wrong = ("nameless", "wrong_customers", "silent_changes", "untold_differences")
-    assert {name: result[name] for name in wrong} == dict.fromkeys(wrong, [])
+    for wrong in ("nameless", "wrong_customers", "silent_changes", "untold_differences"):
+        assert result[wrong] == [], wrong
     assert result["posted"] + sum(result["failures"].values()) == 60
     assert result["posted"] > 30
 

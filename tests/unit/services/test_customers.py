@@ -394,3 +394,21 @@ async def test_what_a_person_fills_in_on_the_customer_is_found_by_the_replay(wor
     assert result.outcome == "synced"
     assert "The invoice has no name, e-mail: taken from the Stripe customer as it is now." in result.notes
     assert [(one.display_name, one.email) for one in world.bc.customers] == [("Acme GmbH", "billing@acme.example")]
+
+
+async def test_what_was_changed_for_a_new_customer_is_told_although_its_invoice_goes_round_again(world: World) -> None:
+    """The customer stands when the draft has to wait: its notes must not be lost with the first round."""
+    address = {"line1": "Torstr. 1", "city": "Berlin", "postal_code": "10119", "country": "DE"}
+    tax_ids = [{"type": "de_stn", "value": "1234567890"}]
+    world.stripe.put(build_invoice(customer_address=address, customer_tax_ids=tax_ids))
+    world.bc.fail_next("find_invoices", RetryLater("Busy.", code="bc.server.unavailable"))
+    assert isinstance(await world.bring(HEAD), RetryLater)
+    assert len(world.bc.customers) == 1
+
+    result = await world.settle(HEAD)
+
+    assert result is not None
+    assert any("1234567890" in note for note in result.notes)
+    world.stripe.put(build_invoice(id="in_2", number="HUB-0002"))
+    later = await bring(world, build_head("in_2"))
+    assert not any("1234567890" in note for note in later.notes)
