@@ -14,6 +14,7 @@ from connectors.business_central.limiter import RedisLimiter
 from hub.app import Foundation
 from hub.cli.connect import check_stripe_key
 from hub.cli.screen import print_json
+from hub.cli.settings_ids import find_missing, list_ids
 from hub.cli.settings_lists import list_dropped_rules, list_problems
 from hub.cli.settings_names import fetch_names, find_problems, find_taxed, list_names, tell_lines
 from hub.cli.time_zone import describe_zone_risk
@@ -251,15 +252,17 @@ class _ConnectionLooks:
             raise Refused("No account or item is set for invoice lines.", code="settings.lines.missing")
         names = list_names(settings)
         company = await fetch_names(bc, names)
+        rates = [one for one in list_ids(settings) if one.kind == "tax rate"]
         problems = [
             *list_dropped_rules(await self._load_stored()),
+            *await find_missing(self.foundation.clients.stripe(self.snapshot), rates),
             *list_problems(settings),
             *find_problems(settings, company),
             *find_taxed(settings, await self._load_shown()),
         ]
         if problems:
             return Check("Names in the settings", "problem", "\n".join(problems), self.correct)
-        return f"all {len(names)} are there; lines are booked on {tell_lines(settings, company)}"
+        return f"all {len(names) + len(rates)} are there; lines are booked on {tell_lines(settings, company)}"
 
     async def new_customers(self) -> Check:
         """Business Central gives a customer without a country, or of one without a template, no posting groups."""

@@ -14,6 +14,7 @@ from hub.app import Foundation
 from hub.cli.line_target import build_unnamed
 from hub.cli.neighbours import list_neighbours, note_neighbours, spell_as_stored
 from hub.cli.settings_file import build_settings, merge_values
+from hub.cli.settings_ids import StripeObjects, find_missing, list_new_ids
 from hub.cli.settings_lists import list_problems
 from hub.cli.settings_names import BcLists, fetch_names, find_problems, list_names, tell_lines
 from hub.cli.time_zone import ChosenZone, choose_time_zone, describe_zone_risk, names_time_zone
@@ -222,7 +223,8 @@ async def _prepare(
     zone = choose_time_zone(merged, is_given=is_given, is_new=stored is None, told=account.time_zone)
     settings = merged.model_copy(update={"time_zone": zone.name})
     bc = desk.clients.build_business_central(_build_snapshot(known, secrets, settings))
-    lines, doubts = await check_settings(settings, bc, stored[1] if stored else None)
+    stripe = foundation.clients.build_stripe(request.stripe_key.get_secret_value())
+    lines, doubts = await check_settings(settings, bc, stripe, stored[1] if stored else None)
     connection = _keep_history(known, stored[0] if stored else None, request)
     return PreparedConnection(
         connection=connection,
@@ -242,7 +244,9 @@ async def _prepare(
     )
 
 
-async def check_settings(settings: Settings, bc: BcLists, stored: Settings | None) -> tuple[str, list[str]]:
+async def check_settings(
+    settings: Settings, bc: BcLists, stripe: StripeObjects, stored: Settings | None
+) -> tuple[str, list[str]]:
     """Look up all that the settings name; returns what lines are booked on, and what is wrong with stored settings.
 
     New keys must get in, whatever has become of what the settings named before.
@@ -253,7 +257,8 @@ async def check_settings(settings: Settings, bc: BcLists, stored: Settings | Non
     if settings.invoices.lines is None:
         raise build_unnamed(await bc.fetch_accounts())
     company = await fetch_names(bc, list_names(settings))
-    problems = [*list_problems(settings), *find_problems(settings, company)]
+    missing = await find_missing(stripe, list_new_ids(settings, stored))
+    problems = [*list_problems(settings), *missing, *find_problems(settings, company)]
     if problems and settings != stored:
         raise build_wrong_names(problems)
     return tell_lines(settings, company), problems

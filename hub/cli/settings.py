@@ -21,8 +21,9 @@ from hub.cli.context import (
 from hub.cli.field_listing import list_mapping_names
 from hub.cli.screen import print_json
 from hub.cli.settings_file import build_settings, compare_settings, dump_settings, load_settings_file, merge_values
+from hub.cli.settings_ids import find_missing, list_new_ids
 from hub.cli.settings_lists import list_problems
-from hub.cli.settings_names import CompanyNames, Name, fetch_names, find_problems, list_names, list_unlisted, tell_lines
+from hub.cli.settings_names import CompanyNames, fetch_names, find_problems, list_names, list_unlisted, tell_lines
 from hub.cli.wording import say
 from hub.directory import Snapshot
 from schemas.errors import HubError
@@ -144,19 +145,24 @@ class _Import:
         Raises:
             ConfigurationError: something is not there, or can't be meant so.
         """
-        names = list_names(self.settings)
-        company = None if names == list_names(self.snapshot.settings) else await self._look_up(names)
-        problems = [*list_problems(self.settings), *(find_problems(self.settings, company) if company else ())]
+        try:
+            company, missing = await self._look_up()
+        except HubError as error:
+            told = "Nothing was saved: what the settings name could not be looked up. To save without it: --unchecked."
+            fail(f"{tell_error(error)}\n{told}", choose_exit(error))
+        wrong = find_problems(self.settings, company) if company else ()
+        problems = [*list_problems(self.settings), *missing, *wrong]
         if problems and self.changes:
             raise build_wrong_names(problems)
         return company
 
-    async def _look_up(self, names: list[Name]) -> CompanyNames:
-        try:
-            return await fetch_names(self.foundation.clients.business_central(self.snapshot), names)
-        except HubError as error:
-            told = "Nothing was saved: what the settings name could not be looked up. To save without it: --unchecked."
-            fail(f"{tell_error(error)}\n{told}", choose_exit(error))
+    async def _look_up(self) -> tuple[CompanyNames | None, list[str]]:
+        clients, names = self.foundation.clients, list_names(self.settings)
+        ids = list_new_ids(self.settings, self.snapshot.settings)
+        missing = await find_missing(clients.stripe(self.snapshot), ids)
+        if names == list_names(self.snapshot.settings):
+            return None, missing
+        return await fetch_names(clients.business_central(self.snapshot), names), missing
 
     def show(self, company: CompanyNames | None, *, unchecked: bool) -> None:
         """Print what changes, and what was not looked up."""

@@ -16,6 +16,7 @@ from schemas.errors import ConfigurationError, Refused
 from schemas.invoice_settings import InvoiceSettings, LineTarget
 from schemas.settings import Settings
 from tests.builders import build_connection
+from tests.remote_fakes import FakeStripe, Steps
 from tests.unit.cli.test_line_target import build_account
 
 REQUEST = ConnectionRequest(
@@ -165,9 +166,10 @@ class FakeBooks:
 async def test_new_keys_get_in_although_an_account_of_the_stored_settings_is_gone() -> None:
     settings = Settings(invoices=InvoiceSettings(lines=LineTarget(type="Account", number="6110")))
 
-    lines, doubts = await check_settings(settings, FakeBooks("6110"), None)
+    stripe = FakeStripe(Steps())
+    lines, doubts = await check_settings(settings, FakeBooks("6110"), stripe, None)
     assert (lines, doubts) == ("account 6110 Sales", [])
-    _, doubts = await check_settings(settings, FakeBooks("9"), settings)
+    _, doubts = await check_settings(settings, FakeBooks("9"), stripe, settings)
     assert doubts == ["invoices.lines: Business Central has no G/L account 6110. There is: 9."]
     with pytest.raises(ConfigurationError, match="no G/L account 6110"):
-        await check_settings(settings, FakeBooks("9"), Settings())
+        await check_settings(settings, FakeBooks("9"), stripe, Settings())
