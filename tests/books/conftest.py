@@ -29,7 +29,7 @@ def open_shop(simulators: Simulators, redis_url: str, tmp_path: Path) -> OpenSho
     """Open a merchant whose company has its books in Danish kroner, unless asked for another."""
 
     def opened(**changes: Any) -> AbstractAsyncContextManager[Relay]:
-        given = {"company": {"as_shipped": "DK"}, "settings": BOOKS} | changes
+        given: dict[str, Any] = {"company": {"as_shipped": "DK"}, "settings": BOOKS} | changes
         return open_relay(simulators, redis_url, tmp_path, **given)
 
     return opened

@@ -167,7 +167,11 @@ async def test_a_name_that_is_spelt_otherwise_is_the_same(shop: Relay, known: st
 @pytest.mark.parametrize("order", ["body", "page"])
 async def test_a_post_code_of_denmark_moves_nobody_there(shop: Relay, order: str) -> None:
     await shop.control("bc", "POST", "answers", order=order)
-    place = {"address[city]": "Lillestrøm", "address[postal_code]": "2000", "address[line1]": "Storgata 1"}
+    place: dict[str, Any] = {
+        "address[city]": "Lillestrøm",
+        "address[postal_code]": "2000",
+        "address[line1]": "Storgata 1",
+    }
     draft, result = await sync(shop, await shop.invoice(await add_buyer(shop, "NO", **place)))
     await shop.control("bc", "DELETE", "answers")
     card = await find_customer(shop, draft)

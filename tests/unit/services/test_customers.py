@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -126,7 +127,7 @@ async def test_a_doubt_about_one_customer_is_not_ended_by_another_of_that_name(w
     world.bc.commit_late(timedelta(minutes=16))
     assert isinstance(await world.bring(HEAD), InDoubt)
     world.bc.customers.append(build_customer(id="twin", email="twin@acme.example", displayName="Acme Twin"))
-    twin = {"customer": "cus_2", "customer_email": "twin@acme.example", "customer_name": "Acme Twin"}
+    twin: dict[str, Any] = {"customer": "cus_2", "customer_email": "twin@acme.example", "customer_name": "Acme Twin"}
     world.stripe.put(build_invoice(id="in_2", number="HUB-0002", **twin))
     await bring(world, build_head("in_2"))
     await world.settle(HEAD)
