@@ -17,6 +17,7 @@ import httpx
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis.asyncio import ConnectionPool
+from redis.exceptions import RedisError
 
 from schemas.errors import ConfigurationError
 from schemas.messages import StageName
@@ -188,7 +189,7 @@ class HubConfig(BaseSettings):
         try:
             pool = ConnectionPool.from_url(value)
             pool.connection_class(**pool.connection_kwargs)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RedisError):
             raise ValueError("is no address of Redis; write it like redis://host:6379/0") from None
         return value
 

@@ -41,9 +41,8 @@ def configure_logging(
 
 def _make_harmless(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Write out what a terminal would obey in foreign text; a trace keeps its lines."""
-    return {
-        name: make_harmless(str(one)) if name == "exception" else make_all_harmless(one) for name, one in event.items()
-    }
+    trace = {"exception": make_harmless(str(event["exception"]))} if "exception" in event else {}
+    return {**make_all_harmless(dict(event)), **trace}
 
 
 class _HarmlessFormatter(logging.Formatter):

@@ -100,7 +100,7 @@ def show(
     elif not found:
         say("All linked customers are in order.")
     for contact in () if as_json else found:
-        _show(contact)
+        print_contact(contact)
 
 
 @app.command()
@@ -210,7 +210,8 @@ def _describe(
     )
 
 
-def _show(contact: Contact) -> None:
+def print_contact(contact: Contact) -> None:
+    """Print a contact: who it is, what is remarkable, what differs."""
     say((f"{contact.stripe_customer} {contact.name}".strip(), "bold"))
     say(f"  customer {contact.number} {contact.business_central_name}, {_tell_how(contact)}")
     for remark in contact.remarks:

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from hub.cli.context import Exit, choose_exit, tell_error
 from hub.cli.screen import allow_any_text, print_error, speak_json
-from schemas.errors import HubError
+from schemas.errors import ConfigurationError, HubError
 
 _INTERRUPTED = 130
 
@@ -36,11 +36,19 @@ class HubGroup(TyperGroup):
         allow_any_text()
         with speak_json(wanted="--json" in words):
             try:
+                _require_text(words)
                 code = super().main(words, prog_name, complete_var, False, windows_expand_args, **extra)
                 sys.stdout.flush()
             except Exception as error:  # noqa: BLE001 - a command ends with a sentence, whatever it met
                 code = _end(error, speaks_json="--json" in words)
         sys.exit(code if isinstance(code, int) else int(Exit.OK))
+
+
+def _require_text(words: Sequence[str]) -> None:
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigurationError("What was given is no text in UTF-8.", code="configuration.invalid") from error
 
 
 def _end(error: Exception, *, speaks_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""Files that a person names to a command: read within limits, for a name may lead to anything."""
+"""Files that a person names to a command: read and written within limits, for a name may lead to anything."""
 
 import errno
 import os
@@ -9,8 +9,20 @@ from pathlib import Path
 from typing import Final
 
 LARGEST_FILE: Final = 5_000_000
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 5.0
 _CHUNK = 65_536
+
+
+def write_given_file(path: Path, text: str) -> None:
+    """Write a file that a person names; a pipe that nobody reads is refused, not waited for.
+
+    Raises:
+        OSError: it can't be written; names the file.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o666)
+    os.set_blocking(descriptor, True)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
 
 
 class UnreadableFileError(Exception):
@@ -18,7 +30,7 @@ class UnreadableFileError(Exception):
 
 
 def read_given_file(path: Path) -> str:
-    """Read a text of at most 5 MB; from a pipe (`<(…)`) for at most ten seconds.
+    """Read a text of at most 5 MB; from a pipe (`<(…)`) for at most five seconds.
 
     Raises:
         UnreadableFileError: it can't be read, is no text, or does not end.

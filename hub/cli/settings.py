@@ -19,6 +19,7 @@ from hub.cli.context import (
     tell_error,
 )
 from hub.cli.field_listing import list_mapping_names
+from hub.cli.given_files import write_given_file
 from hub.cli.screen import print_json
 from hub.cli.settings_file import build_settings, compare_settings, dump_settings, load_settings_file, merge_values
 from hub.cli.settings_ids import find_missing, list_new_ids
@@ -70,7 +71,7 @@ def export(
         if output is None:
             typer.echo(dump_settings(settings), nl=False)
         else:
-            output.write_text(dump_settings(settings), encoding="utf-8")
+            write_given_file(output, dump_settings(settings))
             say(f"Written to {output}.")
 
     run_command(work())

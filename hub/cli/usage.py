@@ -14,6 +14,7 @@ import typer
 
 from hub.app import Foundation
 from hub.cli.context import Exit, choose_connection, fail, open_foundation, run_command
+from hub.cli.given_files import write_given_file
 from hub.cli.moments import parse_moment
 from hub.cli.screen import err, print_json, print_text
 from hub.cli.usage_rebuild import rebuild_usage
@@ -221,7 +222,7 @@ def _write_csv(target: str, rows: Iterable[UsageRow]) -> None:
         print_text(text.getvalue())
         return
     try:
-        Path(target).write_text(text.getvalue(), encoding="utf-8")
+        write_given_file(Path(target), text.getvalue())
     except OSError as error:
         fail(f"{target} can't be written ({type(error).__name__}).", Exit.USAGE)
     say(f"{count} invoices written to {target}.")

@@ -43,7 +43,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, 
     """Print a table on stdout; the columns in `whole` (ids, to be copied) are not broken."""
     table = Table()
     for column in columns:
-        table.add_column(column, no_wrap=column in whole, overflow="fold")
+        table.add_column(Text(make_harmless(column)), no_wrap=column in whole, overflow="fold")
     for row in rows:
         table.add_row(*(Text(make_harmless(cell)) if isinstance(cell, str) else cell for cell in row))
     out.print(table)

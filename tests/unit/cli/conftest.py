@@ -45,6 +45,7 @@ class Hub:
         done = CliRunner().invoke(app, list(words), input=answers, env={**self.environment, **environment})
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         assert "Traceback" not in done.output
+        assert "The command met a defect" not in done.output, done.output
         return Result(done.exit_code, done.stdout, done.stderr)
 
     def prepare(self, work: Callable[[Any], Awaitable[T]]) -> T:
