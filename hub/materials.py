@@ -255,8 +255,12 @@ def _read_decimals(currencies: Iterable[Row], setup: Sequence[Row]) -> dict[str,
 def _read_precisions(currencies: Iterable[Row], setup: Sequence[Row]) -> dict[str, Decimal]:
     """Read what totals are rounded to when they are posted; of the local currency, that is in a set-up of its own."""
     local = _get_local_currency(setup)
-    found = {str(row["code"]): Decimal(str(row.get("amountRoundingPrecision") or 0)) for row in currencies}
+    found = {str(row["code"]): _read_precision(row.get("amountRoundingPrecision")) for row in currencies}
     return {code: precision for code, precision in found.items() if precision > 0 and code != local}
+
+
+def _read_precision(value: object) -> Decimal:
+    return Decimal(value) if isinstance(value, int | Decimal) else Decimal(0)
 
 
 def _read_places(text: str, code: str) -> int:

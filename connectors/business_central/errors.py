@@ -29,6 +29,7 @@ _CHANGED = re.compile(r"another user has (already )?(changed|modified)|change an
 _QUOTES_TEXT = "Application_StringExceededLength"
 # Longest wait that a Retry-After may ask for; beyond it, something is wrong with the header, not with the server.
 _LONGEST_RETRY_AFTER = timedelta(hours=24)
+_MOST_DIGITS = 12
 _LONGEST_QUOTE = 500
 _LONGEST_CODE = 100
 # Raised by the transport only while no connection stands, so nothing was sent.
@@ -98,7 +99,7 @@ def parse_retry_after(headers: Mapping[str, str], *, now: datetime | None = None
     """Read Retry-After: seconds or an HTTP date; None if absent or unreadable, never negative, at most a day."""
     text = headers.get("retry-after", "").strip()
     if text.isdecimal():
-        wait = timedelta(seconds=min(int(text), _LONGEST_RETRY_AFTER.total_seconds()))
+        wait = timedelta(seconds=min(int(text[:_MOST_DIGITS]), _LONGEST_RETRY_AFTER.total_seconds()))
     else:
         wait = _until(text, now or datetime.now(UTC))
     return None if wait is None else max(timedelta(0), min(wait, _LONGEST_RETRY_AFTER))

@@ -1,6 +1,7 @@
 """Answers without bounds, from a server that means harm: what is over a limit is in doubt, or read later."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import tracemalloc
@@ -206,3 +207,105 @@ def test_the_noise_of_binary_numbers_is_no_difference(raw: str, clean: str) -> N
 def test_what_json_can_do_to_a_reader_is_an_error_of_ours(call: Call, content: bytes) -> None:
     with pytest.raises(HubError):
         parse_object(call, RawAnswer(200, {}, content))
+
+
+CUSTOMER: dict[str, object] = {
+    "id": CUSTOMER_ID,
+    "@odata.etag": "W/1",
+    "number": "C1",
+    "displayName": "x",
+    "blocked": "_x0020_",
+    "lastModifiedDateTime": "2026-01-01T00:00:00Z",
+}
+WHOLE_INVOICE: dict[str, object] = {
+    **INVOICE,
+    "@odata.etag": "W/1",
+    "externalDocumentNumber": "X-1",
+    "status": "Draft",
+    "invoiceDate": "2026-01-01",
+    "salesInvoiceLines": [{"id": "1", "sequence": 1, "quantity": 1}],
+    "dimensionSetLines": [],
+}
+ROW: dict[str, object] = {
+    "id": "1",
+    "number": "1",
+    "displayName": "d",
+    "code": "c",
+    "blocked": False,
+    "unitPrice": 1,
+    "name": "n",
+}
+# fmt: off
+EVIL: list[object] = [
+    None, True, -1, 1.5, 10**15, -(10**17), "", [], {}, "x" * 3000, "\x00", "\ud800", "\u202e", "NaN", "Infinity",
+    "0001-01-01", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59+14:00", "0000-00-00", "_x0020", "_xFFFFFFFF_", "_xD800_",
+    [[]], [1], [None], ["x"], [{}], {"a": 1}, "1E400",
+]
+# fmt: on
+Ask = Callable[[BusinessCentralClient], Awaitable[object]]
+READS: list[tuple[dict[str, object], bool, Ask]] = [
+    (WHOLE_INVOICE, False, lambda one: one.fetch_invoice(CUSTOMER_ID, with_lines=True)),
+    (WHOLE_INVOICE, False, lambda one: one.create_invoice({}, before_send=send_nothing_first)),
+    (WHOLE_INVOICE, False, lambda one: one.set_dimensions(CUSTOMER_ID, {})),
+    (WHOLE_INVOICE, True, lambda one: one.find_invoices("X-1")),
+    (CUSTOMER, False, lambda one: one.fetch_customer(CUSTOMER_ID)),
+    (CUSTOMER, False, lambda one: one.create_customer({}, before_send=send_nothing_first)),
+    (CUSTOMER, True, lambda one: one.find_customer("C1")),
+    (CUSTOMER, True, lambda one: one.fetch_customers([CUSTOMER_ID])),
+    (ROW, True, lambda one: one.fetch_accounts()),
+    (ROW, True, lambda one: one.fetch_items()),
+    (ROW, True, lambda one: one.fetch_companies()),
+    (ROW, True, lambda one: one.fetch_list("currencies", ("code",))),
+    (ROW, True, lambda one: one.find_rows("items", "number", "1", ("number",))),
+]
+
+
+def list_variants(good: dict[str, object]) -> list[object]:
+    missing = [{name: value for name, value in good.items() if name != left_out} for left_out in good]
+    return [*EVIL, *missing, *({**good, name: evil} for name in good for evil in EVIL)]
+
+
+@pytest.mark.parametrize(("good", "is_list", "ask"), READS)
+async def test_whatever_stands_in_an_answer_is_read_or_an_error_of_ours(
+    good: dict[str, object], is_list: bool, ask: Ask
+) -> None:
+    read = 0
+    for variant in [good, *list_variants(good)]:
+        content = json.dumps({"value": [variant]} if is_list else variant).encode()
+        fake = FakeBusinessCentral(by=lambda _, content=content: httpx.Response(200, content=content))
+        with contextlib.suppress(HubError):
+            await ask(build_fake_client(fake))
+            read += 1
+    assert read
+
+
+@pytest.mark.parametrize("name", ["Retry-After", "Date", "request-id", "Content-Encoding"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("9" * 5000, "-1", "1e400", "\u0663", "\u00b2", "x"),
+        "Mon, 99 Foo 99999999999 99:99:99 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -1400",
+        "Mon, 01 Jan 0001 00:00:00 +1400",
+    ],
+    ids=lambda one: one[:12],
+)
+@pytest.mark.parametrize("status", [200, 400, 429, 503])
+async def test_whatever_stands_in_a_header_is_read_or_an_error_of_ours(name: str, value: str, status: int) -> None:
+    headers = [(name.encode(), value.encode())]
+    fake = FakeBusinessCentral(by=lambda _: httpx.Response(status, headers=headers, content=b'{"value": []}'))
+    with contextlib.suppress(HubError):
+        await build_fake_client(fake).find_invoices("X-1")
+    with contextlib.suppress(HubError):
+        await build_fake_client(fake).create_invoice({}, before_send=send_nothing_first)
+    assert len(fake.requests) >= 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 412, 500])
+async def test_whatever_stands_in_an_error_is_an_error_of_ours(status: int) -> None:
+    for evil in EVIL:
+        for error in (evil, {"code": evil, "message": "m"}, {"code": "c", "message": evil}):
+            content = json.dumps({"error": error}).encode()
+            fake = FakeBusinessCentral(by=lambda _, content=content: httpx.Response(status, content=content))
+            with pytest.raises(HubError):
+                await build_fake_client(fake).create_invoice({}, before_send=send_nothing_first)
