@@ -6,7 +6,8 @@ asks who may have changed it just before, it is read anew: the caller says how o
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
@@ -17,6 +18,7 @@ from mapping.countries import read_countries
 from mapping.materials import BookObject, Books, ListName, Materials, ObjectKey, PaymentTerm
 from mapping.needs import list_needs
 from mapping.targets import list_object_keys
+from schemas.errors import RetrySoon
 from schemas.stripe_objects import Customer, Invoice, Price, Product, TaxRate
 
 T = TypeVar("T")
@@ -130,24 +132,25 @@ class MaterialsGatherer:
             rows = await read(entity, _CODE) if name in lists else ()
             return {str(row["code"]): str(row["id"]) for row in rows}
 
-        setup, currencies = await read("generalLedgerSetup", _SETUP), await read("currencies", _CURRENCY)
-        countries = await read("countriesRegions", _COUNTRY) if "countries" in lists else ()
-        company = await read("companyInformation", ("country",)) if "company" in lists else ()
-        return Books(
-            local_currency=_get_local_currency(setup),
-            decimals=_read_decimals(currencies, setup),
-            invoice_precisions=_read_precisions(currencies, setup),
-            payment_terms=_read_terms(await read("paymentTerms", _TERMS)) if "payment_terms" in lists else {},
-            countries=frozenset(str(row["code"]) for row in countries),
-            country_names={str(row["code"]): str(row.get("displayName", "")) for row in countries},
-            tax_codes=await read_codes("tax_codes", "taxGroups"),
-            tax_areas=await read_codes("tax_areas", "taxAreas"),
-            dimensions=await self._gather_dimensions(read) if "dimensions" in lists else {},
-            shortcut_dimensions=_read_shortcuts(setup),
-            shipment_methods=await read_codes("shipment_methods", "shipmentMethods"),
-            payment_methods=await read_codes("payment_methods", "paymentMethods"),
-            country=min(read_countries(str(company[0]["country"])), default="") if company else "",
-        )
+        with _reading():
+            setup, currencies = await read("generalLedgerSetup", _SETUP), await read("currencies", _CURRENCY)
+            countries = await read("countriesRegions", _COUNTRY) if "countries" in lists else ()
+            company = await read("companyInformation", ("country",)) if "company" in lists else ()
+            return Books(
+                local_currency=_get_local_currency(setup),
+                decimals=_read_decimals(currencies, setup),
+                invoice_precisions=_read_precisions(currencies, setup),
+                payment_terms=_read_terms(await read("paymentTerms", _TERMS)) if "payment_terms" in lists else {},
+                countries=frozenset(str(row["code"]) for row in countries),
+                country_names={str(row["code"]): str(row.get("displayName", "")) for row in countries},
+                tax_codes=await read_codes("tax_codes", "taxGroups"),
+                tax_areas=await read_codes("tax_areas", "taxAreas"),
+                dimensions=await self._gather_dimensions(read) if "dimensions" in lists else {},
+                shortcut_dimensions=_read_shortcuts(setup),
+                shipment_methods=await read_codes("shipment_methods", "shipmentMethods"),
+                payment_methods=await read_codes("payment_methods", "paymentMethods"),
+                country=min(read_countries(str(company[0]["country"])), default="") if company else "",
+            )
 
     async def _gather_dimensions(
         self, read: Callable[[str, tuple[str, ...]], Awaitable[tuple[Row, ...]]]
@@ -172,6 +175,19 @@ class MaterialsGatherer:
         # What was found by its name or GTIN is booked by its number.
         by_number = {ObjectKey(one.type, "number", one.number): (one,) for each in found.values() for one in each}
         return by_number | found
+
+
+@contextmanager
+def _reading() -> Generator[None]:
+    """Read rows that have what was asked for.
+
+    Raises:
+        RetrySoon: one has not, so this is no answer of Business Central's.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise RetrySoon("Business Central's answer can't be read.", code="bc.answer.unreadable") from error
 
 
 # Where not two (ISO 4217).
@@ -207,7 +223,8 @@ async def _read_all(
 async def _look_up(bc: BcLists, key: ObjectKey) -> tuple[BookObject, ...]:
     entity, select = ("items", _ITEM) if key.type == "Item" else ("accounts", _ACCOUNT)
     read = _read_item if key.type == "Item" else _read_account
-    return tuple(read(row) for row in await bc.find_rows(entity, key.field, key.value, select))
+    with _reading():
+        return tuple(read(row) for row in await bc.find_rows(entity, key.field, key.value, select))
 
 
 def _read_item(row: Row) -> BookObject:

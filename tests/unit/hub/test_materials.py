@@ -13,7 +13,7 @@ from hub.learned import LearnedFacts
 from hub.mapper import DocumentMapper
 from hub.materials import FRESH_AGE, RECENT_AGE, USUAL_AGE, MaterialsGatherer
 from mapping.materials import ListName, ObjectKey
-from schemas.errors import Refused, RetryLater
+from schemas.errors import Refused, RetryLater, RetrySoon
 from schemas.invoice_settings import DimensionRule, InvoiceSettings, LineTarget, ProductPair, ProductSettings
 from schemas.settings import Settings
 from schemas.stripe_objects import Customer, Invoice, Line, Price, Product, TaxRate
@@ -295,3 +295,20 @@ async def test_a_person_who_mended_it_and_replays_is_not_told_the_old_state(scen
     with pytest.raises(Refused):
         await scene.map(build_invoice(currency="gbp"))
     assert (await scene.map(build_invoice(currency="gbp"), is_fresh=True)).currency == "GBP"
+
+
+@pytest.mark.parametrize("entity", ["currencies", "paymentTerms", "taxGroups", "countriesRegions", "dimensionValues"])
+async def test_rows_without_what_was_asked_for_are_no_answer(scene: Scene, entity: str) -> None:
+    """Not a defect, which would hold the connection."""
+    scene.bc.lists = {**scene.bc.lists, "dimensions": [{"id": "d-1", "code": "AREA"}], entity: [{"other": "1"}]}
+    lists: frozenset[ListName] = frozenset({"payment_terms", "dimensions", "tax_codes", "countries"})
+    with pytest.raises(RetrySoon) as caught:
+        await scene.gatherer.gather_books(build_snapshot(), scene.bc, lists)
+    assert caught.value.code == "bc.answer.unreadable"
+
+
+async def test_a_precision_that_is_no_number_is_none(scene: Scene) -> None:
+    row = {"code": "CHF", "amountDecimalPlaces": "2:2", "amountRoundingPrecision": "x"}
+    scene.bc.lists = {**scene.bc.lists, "currencies": [row]}
+    books = await scene.gatherer.gather_books(build_snapshot(), scene.bc, frozenset())
+    assert books.invoice_precisions == {}
