@@ -33,8 +33,8 @@ class TotalNow:
 
 
 def needs_lines(document: SalesInvoice, wanted: Decimal) -> bool:
-    """Tell whether only the lines of a document can say why its total is another."""
-    return document.status in _MAY_BE_POSTED and document.total_amount_including_tax != wanted and not document.lines
+    """Tell whether a document is to be read again, with its lines, before its total is called another."""
+    return document.total_amount_including_tax != wanted and not document.lines
 
 
 def explain_total(

@@ -252,6 +252,8 @@ class FakeBc(_Remote):
         self.dimensions: dict[str, dict[str, str]] = {}
         self.created: list[str] = []
         """External document numbers of all drafts ever made, also of those deleted since."""
+        self.dimensions_refused: tuple[str, ...] = ()
+        """Dimensions that keep another value than they are given."""
         self.document_patches: list[dict[str, Any]] = []
         """What documents and their lines were changed by."""
         self.released: list[str] = []
@@ -471,11 +473,18 @@ class FakeBc(_Remote):
         self._leave("delete_invoice")
         return ending
 
-    async def set_dimensions(self, id: str, wanted: Mapping[str, str], *, kind: DocumentKind = "invoice") -> None:  # noqa: A002
+    async def set_dimensions(
+        self,
+        id: str,  # noqa: A002
+        wanted: Mapping[str, str],
+        *,
+        kind: DocumentKind = "invoice",
+    ) -> tuple[str, ...]:
         assert self.kinds[id] == kind
         await self._look("set_dimensions")
         self.dimensions.setdefault(id, {}).update(wanted)
         self._leave("set_dimensions")
+        return self.dimensions_refused
 
     async def release_slot(self, name: str) -> None:
         self.released.append(name)
@@ -544,6 +553,8 @@ class FakeBc(_Remote):
                         "sequence": at,
                         "taxCode": self.vat[0],
                         "taxPercent": self.vat[1],
+                        # All tax on the first line: what counts is that lines add up to the total.
+                        "netAmountIncludingTax": _count(line) + (tax if at == 0 else 0),
                     }
                     for at, line in enumerate(lines)
                 ],

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from connectors.business_central.answers import parse_all, parse_object, parse_page, parse_record
 from connectors.business_central.channel import BeforeSend, Channel, Request, follow
 from connectors.business_central.errors import Call, RawAnswer, classify_failure
+from connectors.business_central.exact_json import parse_json
 from connectors.business_central.lookups import BatchLimits, CoalescedLookups, TakeValues
 from connectors.business_central.models import Answer, DimensionedDocument, DimensionEntry, SalesInvoice
 from connectors.business_central.odata import build_equals_any, is_filter_language, normalize_code, parse_guid
@@ -140,11 +141,18 @@ class Documents(CompanyRecords):
         answer = await self._change(Request(Call("DELETE", "invoice", by_id=True), url, {"If-Match": etag}))
         return answer if isinstance(answer, str) else "deleted"
 
-    async def set_dimensions(self, id: str, wanted: Mapping[str, str], *, kind: DocumentKind = "invoice") -> None:  # noqa: A002
+    async def set_dimensions(
+        self,
+        id: str,  # noqa: A002
+        wanted: Mapping[str, str],
+        *,
+        kind: DocumentKind = "invoice",
+    ) -> tuple[str, ...]:
         """Give a document and its lines dimensions that have no header field: codes of values by codes of dimensions.
 
         Lines take the header's dimensions over only when they are made, and what is posted to their accounts has the
         lines' own. Customer and item may have brought some, so all are read first; asking again changes nothing.
+        Returns the codes of those that have another value all the same.
 
         Raises:
             Refused: a dimension or value does not exist, or the document is gone.
@@ -152,27 +160,40 @@ class Documents(CompanyRecords):
         """
         entity, lines = _SETS[kind]
         path = f"{entity}({parse_guid(id) or quote(id)})"
-        expand = f"dimensionSetLines,{lines}($expand=dimensionSetLines)"
+        is_as_asked = True
+        for owner, held in _list_owners(path, lines, await self._read_dimensions(path, lines)):
+            is_as_asked &= await self._set_dimensions(owner, held, wanted)
+        if is_as_asked:
+            return ()
+        # The answer to a write may be another's: what is there decides.
+        owners = _list_owners(path, lines, await self._read_dimensions(path, lines))
+        found = [{entry.code: entry.value_code for entry in held} for _, held in owners]
+        return tuple(code for code, value in wanted.items() if any(one.get(code) != value for one in found))
+
+    async def _read_dimensions(self, path: str, lines: str) -> DimensionedDocument:
         call = Call("GET", "invoice", by_id=True)
+        expand = f"dimensionSetLines,{lines}($expand=dimensionSetLines)"
         request = Request(call, self._company_url(path, select="id", expand=expand), FROM_THE_SOURCE)
         answer = await self._send(request)
-        document = parse_record(call, DimensionedDocument, parse_object(call, answer), answer)
-        await self._set_dimensions(path, document.dimensions, wanted)
-        for line in document.lines:
-            # A comment is posted nowhere.
-            if line.line_type != "Comment":
-                await self._set_dimensions(f"{path}/{lines}({line.id})", line.dimensions, wanted)
+        return parse_record(call, DimensionedDocument, parse_object(call, answer), answer)
 
-    async def _set_dimensions(self, owner: str, held: Sequence[DimensionEntry], wanted: Mapping[str, str]) -> None:
+    async def _set_dimensions(self, owner: str, held: Sequence[DimensionEntry], wanted: Mapping[str, str]) -> bool:
+        """Write what differs; False if an answer shows otherwise than was asked."""
         known = {entry.code: entry for entry in held}
+        is_as_asked = True
         for code, value in wanted.items():
             entry = known.get(code)
             if entry is None:
                 url, body = self._company_url(f"{owner}/dimensionSetLines"), {"code": code, "valueCode": value}
-                await self._send(Request(Call("POST", "dimension"), url, body=body))
+                answer = await self._send(Request(Call("POST", "dimension"), url, body=body))
             elif entry.value_code != value:
                 url = self._company_url(f"{owner}/dimensionSetLines({entry.id})")
-                await self._send(Request(Call("PATCH", "dimension"), url, {"If-Match": "*"}, {"valueCode": value}))
+                change = Request(Call("PATCH", "dimension"), url, {"If-Match": "*"}, {"valueCode": value})
+                answer = await self._send(change)
+            else:
+                continue
+            is_as_asked &= _shows_dimension(answer, code, value)
+        return is_as_asked
 
     async def _ask_for_documents(
         self, kind: DocumentKind, take: TakeValues, live: bool
@@ -202,3 +223,18 @@ def _require_asked(call: Call, found: Sequence[SalesInvoice], numbers: Sequence[
     is_plain = not any(is_filter_language(number) for number in numbers)
     if found and is_plain and all(normalize_code(one.external_document_number) not in numbers for one in found):
         raise classify_failure(call, RawAnswer(200))
+
+
+def _list_owners(path: str, lines: str, document: DimensionedDocument) -> list[tuple[str, Sequence[DimensionEntry]]]:
+    """List what bears dimensions, by its path: a document and its lines, but for comments, which are posted nowhere."""
+    priced = [line for line in document.lines if line.line_type != "Comment"]
+    return [(path, document.dimensions), *((f"{path}/{lines}({line.id})", line.dimensions) for line in priced)]
+
+
+def _shows_dimension(answer: RawAnswer, code: str, value: str) -> bool:
+    """Tell whether an answer shows the dimension as it was asked for; one that shows none says nothing against it."""
+    try:
+        body = parse_json(answer.content)
+    except ValueError:
+        return not answer.content
+    return isinstance(body, dict) and (body.get("code", code), body.get("valueCode", value)) == (code, value)

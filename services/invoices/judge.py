@@ -92,6 +92,15 @@ def has_lines_as_sent(document: SalesInvoice, mapped: MappedDocument) -> bool:
     return len(document.lines) == len(_get_sent(mapped)) and _has_first_lines(document, mapped)
 
 
+def has_amounts(document: SalesInvoice) -> bool:
+    """Tell whether the lines of a document add up to its total: then they show what Business Central computed.
+
+    An answer may show them from before that, and their tax rates with them.
+    """
+    amounts = sum((line.net_amount_including_tax for line in document.lines), start=Decimal(0))
+    return bool(document.lines) and amounts == document.total_amount_including_tax
+
+
 def is_part(document: SalesInvoice, mapped: MappedDocument, customer_id: str) -> bool:
     """Tell whether a draft is what is left of our request where its lines were not all taken: the first ones, or none.
 

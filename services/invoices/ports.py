@@ -66,8 +66,8 @@ class BcInvoices(BcLists, Protocol):
         """Delete a draft unless it was changed since the etag was read."""
         ...
 
-    async def set_dimensions(self, id: str, wanted: Mapping[str, str], *, kind: DocumentKind) -> None:  # noqa: A002
-        """Give a document dimensions, by code; what it has already is left."""
+    async def set_dimensions(self, id: str, wanted: Mapping[str, str], *, kind: DocumentKind) -> tuple[str, ...]:  # noqa: A002
+        """Give a document dimensions, by code; what it has already is left. Returns those that did not take."""
         ...
 
     async def release_slot(self, name: str) -> None:

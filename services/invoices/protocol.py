@@ -49,6 +49,7 @@ from services.invoices.decide import (
     describe_namesakes,
     find_fault,
     is_left_draft,
+    is_ours,
     is_posted,
     read_vat_facts,
     to_document,
@@ -59,6 +60,7 @@ from services.invoices.judge import (
     describe_lines,
     find_differences,
     find_owned,
+    has_amounts,
     has_other_tax,
     is_for,
     is_older_than,
@@ -183,10 +185,16 @@ class DraftProtocol:
             await self._forget_deleted(document)
         elif (found := await self._look_where_stripe_says()) is not None:
             return found
+        mapped, customer_id = self.wanted.mapped, self.wanted.customer.id
+        candidates = await self._find_by_number()
+        if not any(is_ours(one, mapped, customer_id) for one in candidates):
+            # Before any of them is called another's.
+            again = [await self.bc.fetch_invoice(one.id, kind=self._kind, with_lines=True) for one in candidates]
+            candidates = [one for one in again if one is not None]
         return decide_found(
-            await self._find_by_number(),
-            self.wanted.mapped,
-            self.wanted.customer.id,
+            candidates,
+            mapped,
+            customer_id,
             is_expected=self.held.state.phase == "intent",
             issued_at=get_issue_time(self.wanted.invoice),
         )
@@ -446,7 +454,7 @@ class DraftProtocol:
         if (fault := find_fault(document, mapped, self.wanted.customer, is_new=is_new)) is not None:
             raise await self._remove_wrong(document, fault, is_news=is_news)
         if mapped.dimensions and not is_posted(document):
-            await self.bc.set_dimensions(document.id, dict(mapped.dimensions), kind=self._kind)
+            await self._set_dimensions(document)
         if (slot := self.held.state.slot) is not None:
             await self.bc.release_slot(slot)
         synced_at = self.held.state.synced_at
@@ -456,6 +464,14 @@ class DraftProtocol:
         kept = to_document(document, self._kind)
         await self.held.change(phase="synced", document=kept, synced_at=synced_at, slot=None, strange_answer=None)
         return kept
+
+    async def _set_dimensions(self, document: SalesInvoice) -> None:
+        left = await self.bc.set_dimensions(document.id, dict(self.wanted.mapped.dimensions), kind=self._kind)
+        if left:
+            self.notes.append(
+                f"Business Central gave invoice {document.number} another value of {', '.join(left)} than was asked "
+                "for; check its dimensions there."
+            )
 
     async def _take_over(self, document: SalesInvoice) -> SalesInvoice:
         """Take a document that a look has found: our own request's, if it was in doubt, else a forgotten one.
@@ -498,7 +514,7 @@ class DraftProtocol:
             return False
         is_gross = document.prices_include_tax
         news = await self.learned.save_gross_prices(company, customer.id, gross=is_gross)
-        facts = read_vat_facts(self.wanted.mapped, document)
+        facts = read_vat_facts(self.wanted.mapped, document) if has_amounts(document) else {}
         return await self.learned.save_vat(company, customer.tax_area, facts) or news
 
     async def _remove_wrong(self, document: SalesInvoice, fault: Fault, *, is_news: bool) -> HubError:

@@ -41,13 +41,15 @@ async def bring_one(shop: Relay, **form: Any) -> tuple[dict[str, Any], Any]:
 
 @pytest.mark.parametrize("readings", READINGS, ids=str)
 async def test_whatever_an_answer_shows_there_is_one_right_draft(shop: Relay, readings: dict[str, Any]) -> None:
+    """The second is foretold by what the first has shown."""
     await shop.control("bc", "POST", "answers", **readings)
-    invoice, result = await bring_one(shop, amount=1999)
+    for _ in range(2):
+        invoice, result = await bring_one(shop, amount=1999)
 
-    assert (result.outcome, result.notes) == ("synced", ())
-    (draft,) = await shop.find_drafts(invoice)
-    assert round(float(draft["totalAmountIncludingTax"]), 2) == 24.99
-    assert [attempt.request for attempt in result.attempts] == ["POST salesInvoices"]
+        assert (result.outcome, result.notes) == ("synced", ()), result.reason
+        (draft,) = await shop.find_drafts(invoice)
+        assert round(float(draft["totalAmountIncludingTax"]), 2) == 24.99
+        assert [attempt.request for attempt in result.attempts] == ["POST salesInvoices"]
 
 
 @pytest.mark.parametrize(

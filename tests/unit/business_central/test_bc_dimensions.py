@@ -71,3 +71,15 @@ async def test_a_value_that_does_not_exist_is_refused() -> None:
     answer = build_error(400, "Application_DialogException", 'The "valueCode" does not match to a Dimension Value.')
     with pytest.raises(Refused):
         await build_client(FakeBusinessCentral(build_draft(), answer)).set_dimensions(INVOICE_ID, {"AREA": "30"})
+
+
+@pytest.mark.parametrize(("value", "left"), [("30", ()), ("20", ("AREA",))])
+async def test_an_answer_that_shows_another_value_is_read_again(value: str, left: tuple[str, ...]) -> None:
+    fake = FakeBusinessCentral(
+        build_draft(),
+        httpx.Response(201, json=build_entry("AREA", "20")),
+        build_draft(build_entry("AREA", value), lines=({"id": "l-1", "lineType": "Comment", SET: []},)),
+    )
+
+    assert await build_client(fake).set_dimensions(INVOICE_ID, {"AREA": "30"}) == left
+    assert [request.method for request in fake.requests] == ["GET", "POST", "GET"]

@@ -110,6 +110,16 @@ async def test_dimensions_that_the_header_has_no_field_for_are_set_before_it_cou
     assert world.bc.dimensions == {result.document.id: {"PROJECT": "P-1"}}
 
 
+async def test_a_dimension_that_did_not_take_is_told(world: World) -> None:
+    await world.open(settings=build_settings(header={"dimensions": [{"dimension": "PROJECT", "value": "P-1"}]}))
+    world.bc.customers.append(build_customer())
+    world.bc.dimensions_refused = ("PROJECT",)
+    world.stripe.put(build_invoice())
+
+    (note,) = (await settle(world)).notes
+    assert "another value of PROJECT than was asked for" in note
+
+
 async def test_a_process_that_dies_before_the_dimensions_sets_them_the_next_time(world: World) -> None:
     await world.open(settings=build_settings(header={"dimensions": [{"dimension": "PROJECT", "value": "P-1"}]}))
     world.bc.customers.append(build_customer())
