@@ -74,6 +74,7 @@ def reads_right(document: SalesInvoice, mapped: MappedDocument, customer_id: str
         and is_for(document, customer_id)
         and document.status in _UNPOSTED
         and passes_gate(document, mapped)
+        and not has_other_tax(document, mapped)
         and not find_differences(document, mapped)
         and (not document.lines or has_lines_as_sent(document, mapped))
     )
