@@ -70,15 +70,16 @@ def read_sale(invoice: Invoice, materials: Materials) -> Sale:
     """Read an invoice with all its lines.
 
     Raises:
-        Refused: it has no lines, or they don't add up to its total: nothing is guessed then (Stripe facts 22).
+        Refused: it has neither lines nor shipping, or they don't add up to its total: then nothing is guessed (Stripe
+            facts 22).
     """
-    if not invoice.lines.data:
+    shipping = _read_shipping(invoice, materials)
+    if not invoice.lines.data and not shipping:
         raise Refused(
             f"Invoice {invoice.number or invoice.id} has no lines.",
             code="invoice.lines.missing",
             fix="There is nothing to book; enter it by hand if it should be.",
         )
-    shipping = _read_shipping(invoice, materials)
     # Whether a coupon on a line is already taken off the line's amount is not documented; the total tells.
     for own_discounts_count in (True, False):
         pieces = [

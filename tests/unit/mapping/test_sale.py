@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mapping.line_taxes import PieceTax, TaxShare, read_tax
 from mapping.sale import Piece, Sale, part_by_tax, read_sale
 from schemas.errors import Refused
-from schemas.stripe_objects import Invoice, Tax
+from schemas.stripe_objects import Invoice, LineList, Tax
 from tests.builders import build_invoice, build_line, build_materials, build_rate, build_taxes, load_sample_invoice
 
 MATERIALS = build_materials()
@@ -112,6 +112,14 @@ def test_an_invoice_without_lines_is_refused() -> None:
     with pytest.raises(Refused) as caught:
         read(build_invoice().model_copy(update={"lines": build_invoice().lines.model_copy(update={"data": ()})}))
     assert caught.value.code == "invoice.lines.missing"
+
+
+def test_an_invoice_of_shipping_alone_is_a_sale() -> None:
+    cost = {"amount_total": 1250, "amount_tax": 250, "taxes": [{"amount": 250, "rate": RATE_25}]}
+    invoice = build_invoice(total=1250, shipping_cost=cost).model_copy(update={"lines": LineList(data=())})
+    (piece,) = read(invoice).pieces
+
+    assert (piece.label, piece.gross, piece.tax.percent) == ("shipping", 1250, Decimal(25))
 
 
 @pytest.mark.parametrize(
