@@ -177,6 +177,11 @@ class CustomerLink(Contract):
     None and not empty: Redis' own JSON would make an object of an empty list.
     """
 
+    def recall_customer(self, invoice_id: str) -> CustomerMatch:
+        """Return the customer for an invoice: whether it gets posting groups is learned from the first alone."""
+        template_by = self.customer.template_by if invoice_id == self.first_invoice else ""
+        return self.customer.model_copy(update={"how": "linked before", "template_by": template_by})
+
     def recall_notes(self, invoice_id: str) -> tuple[str, ...]:
         """Return what is to be told with an invoice: nothing but with the first."""
         return (self.notes or ()) if invoice_id == self.first_invoice else ()

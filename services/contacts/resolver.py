@@ -80,7 +80,7 @@ class CustomerResolver:
         async with self._locks.setdefault(f"{connection}/{stripe_customer}", asyncio.Lock()):
             link = await self.ledger.load_customer_link(connection, stripe_customer)
             if link is not None and not is_replay and not link.doubted:
-                match = link.customer.model_copy(update={"how": "linked before", "template_by": ""})
+                match = link.recall_customer(invoice.id)
                 return match, link.recall_notes(invoice.id)
             if link is not None and (linked := await self._check_link(snapshot, stripe_customer, link, bc)) is not None:
                 return linked, link.recall_notes(invoice.id)

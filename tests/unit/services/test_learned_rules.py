@@ -1,10 +1,11 @@
 """What drafts show of Business Central's rules, and drafts of the other kinds: credit memos, further dimensions."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from hub.ledger import CustomerLink
-from schemas.errors import RetrySoon
+from schemas.errors import Refused, RetryLater, RetrySoon
 from schemas.messages import InvoiceResult
 from schemas.settings import Settings
 from tests.builders import (
@@ -177,3 +178,31 @@ async def test_where_stripe_says_nothing_of_tax_prices_that_include_it_are_taken
 
     assert result.outcome == "synced", result.reason
     assert [one.total_tax_amount for one in world.bc.invoices] == [Decimal(25)]
+
+
+async def test_a_country_without_posting_groups_is_learned_on_a_later_round_too(world: World) -> None:
+    """The draft of the customer just made had to wait; then it shows that the next like it need not be made."""
+    world.stripe.put(build_invoice())
+    other: dict[str, Any] = {"customer": "cus_2", "customer_email": "other@beta.example", "customer_name": "Beta GmbH"}
+    world.stripe.put(build_invoice(id="in_2", number="HUB-2", **other))
+    world.bc.fail_next("create_invoice", RetryLater("Busy.", code="bc.server.unavailable"))
+    assert isinstance(await world.bring(build_head()), RetryLater)
+    world.bc.fail_next("create_invoice", Refused("None.", code="bc.customer.posting_group"))
+
+    assert (await settle(world, cause="retry")).code == "bc.customer.posting_group"
+    second = await settle(world, object_id="in_2")
+    assert second.code == "contact.country.unbillable"
+    assert second.error is not None
+    assert "customers.new.without_country" in second.error.fix
+    assert len(world.bc.customers) == 1
+
+    world.clock.move(timedelta(minutes=1))
+    tried = await settle(world, object_id="in_2", cause="replay", at=world.clock.now())
+    assert tried.outcome == "synced"
+    third: dict[str, Any] = {
+        "customer": "cus_3",
+        "customer_email": "third@gamma.example",
+        "customer_name": "Gamma GmbH",
+    }
+    world.stripe.put(build_invoice(id="in_3", number="HUB-3", **third))
+    assert (await settle(world, object_id="in_3")).outcome == "synced"
