@@ -145,7 +145,7 @@ SENTENCES: tuple[Refusal, ...] = (
     Refusal("bc.contact.mismatch", r"contact .{0,80} is (not related to|related to a different)"),
     Refusal("bc.responsibility_center.refused", r"identification is set ?up to process from|is set up to process from"),
     # The document's state.
-    Refusal("bc.invoice.posted", r"has been posted and can no longer be modified"),
+    Refusal("bc.invoice.posted", r"has been posted and can no longer be modified|cannot delete posted sales"),
     Refusal(
         "bc.invoice.released",
         r"status must be equal to 'open'|status must be open|must cancel the approval process|"
@@ -207,11 +207,21 @@ UNKNOWN_IN: dict[str, str] = {
 REST: tuple[Refusal, ...] = (
     Refusal("bc.text.too_long", r"length of the string is \d+, but|must not have the length more than"),
     Refusal("bc.value.unknown", provider_code=r"Internal_InvalidTableRelation"),
-    Refusal("bc.value.unknown", r"cannot be found in the related table|does not match to an? "),
+    Refusal(
+        "bc.value.unknown", r"cannot be found in the related table|does not match to an? |do not match to a specific"
+    ),
+    Refusal("bc.record.exists", r"\bline already exists"),
     Refusal("bc.field.missing", provider_code=r"Application_FieldValidationException"),
     Refusal("bc.field.missing", provider_code=r"BadRequest_RequiredParamNotProvided"),
-    Refusal("bc.field.missing", r"must (have a value|be specified|be filled in)\b|\" must be provided"),
-    Refusal("bc.value.malformed", r"is not an option\.|cannot convert a primitive value|cannot convert the literal"),
+    Refusal(
+        "bc.field.missing",
+        r"must (have a value|be specified|be filled in|not be blank)\b|\" must be provided|the blank \"",
+    ),
+    Refusal(
+        "bc.value.malformed",
+        r"is not an option\.|is not a member of|is not a valid guid|is too large for|can't be evaluated|"
+        r"cannot convert a primitive value|cannot convert the literal|must be between 0 and 100",
+    ),
     Refusal(
         "bc.request.field_not_writable",
         r"is read-only|could not find a property named|is not editable|property '.{0,80}' does not exist on type",

@@ -279,6 +279,13 @@ DIALOGS = [
     ("bc.location.unknown", relation("Location Code", "Location", "EAST")),
     ("bc.text.too_long", "Registration Number must not have the length more than 20 symbols in Customer No.='C1'."),
     ("bc.value.unknown", 'The "disputeStatusId" does not match to a Dispute Status.'),
+    ("bc.value.unknown", "The dispute status values do not match to a specific Dispute Status."),
+    ("bc.field.missing", 'The blank "displayName" is not allowed.'),
+    ("bc.field.missing", "The Code field must not be blank."),
+    ("bc.record.exists", "The dimension set line already exists. Check existing dimension set lines and the default."),
+    ("bc.value.malformed", "The value 'x' is not a member of 'Blocked'. Members: ,Ship,Invoice,All"),
+    ("bc.value.malformed", "The value in the Line Discount % field must be between 0 and 100."),
+    ("bc.invoice.posted", "You cannot delete posted sales documents that are posted after 01/01/26."),
 ]
 _FIELD_TESTS = [
     ("bc.posting_setup.account_missing", "Sales Account must have a value in General Posting Setup: Gen. Bus.=EU"),
