@@ -534,7 +534,7 @@ class FakeBc(_Remote):
         number = next(self._numbers)
         lines = (payload.get("salesInvoiceLines") or payload["salesCreditMemoLines"])[:lines_kept]
         priced = [line for line in lines if line["lineType"] != "Comment"]
-        net = sum((_count(line) for line in priced), start=Decimal(0))
+        net = booked = sum((_count(line) for line in priced), start=Decimal(0))
         percent = self.vat[1]
         tax = round_half_up(net * percent / (100 + percent if self.gross_prices else 100), 2)
         if self.gross_prices:
@@ -554,7 +554,7 @@ class FakeBc(_Remote):
                         "taxCode": self.vat[0],
                         "taxPercent": self.vat[1],
                         # All tax on the first line: what counts is that lines add up to the total.
-                        "netAmountIncludingTax": _count(line) + (tax if at == 0 else 0),
+                        "netAmountIncludingTax": _count(line) + (net + tax - booked if at == 0 else 0),
                     }
                     for at, line in enumerate(lines)
                 ],
