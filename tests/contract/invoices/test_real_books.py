@@ -176,3 +176,51 @@ async def test_null_metadata_are_as_absent(shop: Relay) -> None:
     finally:
         await shop.control("stripe", "POST", "settings", null_metadata=False)
     await find_draft(shop, invoice)
+
+
+async def test_a_credit_memo_is_made_where_terms_grant_discounts(shop: Relay) -> None:
+    await add_discount_terms(shop)
+    draft = await shop.draft(collection_method="charge_automatically", days_until_due=None)
+    rate = await shop.rate("25")
+    await shop.line(draft, -10_000, tax=rate)
+    await shop.line(draft, 2_000, tax=rate)
+    invoice = await shop.finalize(draft)
+    result = await shop.bring(invoice)
+
+    assert result.outcome == "synced", result.reason
+    assert (await find_draft(shop, invoice))["totalAmountIncludingTax"] == 100
+
+
+async def test_german_books_have_an_account_for_each_rate_and_reason(shop: Relay) -> None:
+    numbers = ("8400", "8300", "8336", "8310", "8410")
+    card = {"category": "Income", "taxGroupCode": "STANDARD"}
+    await shop.seed(accounts=[{"number": one, "displayName": f"Erlöse {one}", **card} for one in numbers])
+    books = await shop.stripe("POST", "products", name="Buch")
+    price = await shop.stripe("POST", "prices", product=books["id"], unit_amount="1000", currency="eur")
+    rules = [
+        REVERSE | {"account": "8336"},
+        {"percent": 25, "code": "STANDARD"},
+        {"percent": 7, "code": "REDUCED", "account": "8300", "accounts": {"8410": "8310"}},
+    ]
+    await shop.set(
+        invoices__lines={"type": "Account", "number": "8400"},
+        invoices__products__table={books["id"]: {"type": "Account", "number": "8410"}},
+        invoices__tax={"zero_code": "ZERO", "rules": rules},
+    )
+    full, reduced = await shop.rate("25"), await shop.rate("7")
+    draft = await shop.draft()
+    for rate, form in (
+        (full, {}),
+        (reduced, {}),
+        (full, {"pricing[price]": price["id"]}),
+        (reduced, {"pricing[price]": price["id"]}),
+    ):
+        await shop.line(draft, 1_000, tax=rate, **form)
+    result = await shop.bring(await shop.finalize(draft))
+    assert result.outcome == "synced", result.reason
+    booked = {(line["lineObjectNumber"], line["taxPercent"]) for line in await list_lines(shop, result)}
+    assert booked == {("8400", 25), ("8300", 7), ("8410", 25), ("8310", 7)}
+
+    exempt = await shop.bring(await shop.invoice(await shop.add_customer(tax_exempt="reverse"), tax=full))
+    assert exempt.outcome == "synced", exempt.reason
+    assert [line["lineObjectNumber"] for line in await list_lines(shop, exempt) if line["quantity"]] == ["8336"]
