@@ -185,7 +185,7 @@ async def run_service(service: Service) -> None:
             ports.enter_context(admin)
             is_public = service.name == "ingest"
             public = ports.enter_context(open_port(config.http_host, config.http_port)) if is_public else None
-            await ports.enter_async_context(serve_http(build_admin(service), admin, HttpLimits()))
+            await ports.enter_async_context(serve_http(build_admin(service), admin, HttpLimits(), patience=1))
             tell_port("admin", admin)
             await _run_until(stop, service, public)
     await service.foundation.clients.close()

@@ -7,12 +7,19 @@ milliseconds, so an attack pushes out itself.
 """
 
 import asyncio
+import ctypes
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hub.metrics import HTTP_CLOSED
+
+# More than a burst of honest requests holds.
+_FLOOD = 8_000_000
+# Seconds until the applications of closed connections have let go too.
+_SETTLED = 1.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class Lobby:
     limits: HttpLimits
     held: int = 0
     open: int = 0
+    _most: int = 0
+    """Bytes held at once since all was let go of the last time."""
     _waiting: dict["LimitedProtocol", None] = field(default_factory=dict["LimitedProtocol", None])
     """Those whose request is not whole yet, or that have sent none; the one that has waited longest first."""
 
@@ -50,6 +59,18 @@ class Lobby:
     def leave(self, one: "LimitedProtocol") -> None:
         """Note that it waits no longer."""
         self._waiting.pop(one, None)
+
+    def hold(self, size: int) -> None:
+        """Count bytes of a body."""
+        self.held += size
+        self._most = max(self._most, self.held)
+
+    def let_go(self, size: int) -> None:
+        """Count them no more; after a flood, the allocator's memory goes back to the system."""
+        self.held -= size
+        if not self.held and self._most > _FLOOD:
+            self._most = 0
+            asyncio.get_running_loop().call_later(_SETTLED, _trim_memory)
 
     def make_room(self, newest: "LimitedProtocol") -> None:
         """Close those that have waited longest until the limits hold; the newest, if there are no others."""
@@ -124,7 +145,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_body(body)
         if not self.cycle.response_complete:
             self._held += len(body)
-            self.lobby.held += len(body)
+            self.lobby.hold(len(body))
             self.lobby.make_room(self)
 
     def on_message_complete(self) -> None:
@@ -202,8 +223,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self._release()
 
     def _release(self) -> None:
-        self.lobby.held -= self._held
-        self._held = 0
+        if self._held:
+            self.lobby.let_go(self._held)
+            self._held = 0
+
+
+def _trim_memory() -> None:
+    """Give freed memory back: glibc keeps it otherwise. Other allocators have no such call, and need none."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def build_protocol(limits: HttpLimits) -> type[LimitedProtocol]:

@@ -26,8 +26,10 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve_http(app: ASGIApp, listener: socket.socket, limits: HttpLimits) -> AsyncGenerator[None]:
-    """Serve an application for as long as the block runs; at its end what is being answered is finished."""
+async def serve_http(
+    app: ASGIApp, listener: socket.socket, limits: HttpLimits, *, patience: int = 10
+) -> AsyncGenerator[None]:
+    """Serve an application for as long as the block runs; at its end what is being answered has so many seconds."""
     config = uvicorn.Config(
         app,
         http=build_protocol(limits),
@@ -37,7 +39,7 @@ async def serve_http(app: ASGIApp, listener: socket.socket, limits: HttpLimits) 
         log_config=None,
         access_log=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=patience,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
