@@ -30,6 +30,8 @@ class HttpLimits:
     """Request line and headers; also what comes between or behind the pieces of a body."""
     request_seconds: float = 15
     """From the first byte, or the opening of the connection, until the request is whole."""
+    idle_seconds: int = 5
+    """Between two requests of one connection."""
     bytes_in_flight: int = 32_000_000
     """Of the bodies of all requests that have not been answered."""
     connections: int = 500
@@ -118,6 +120,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 self.transport.abort()
         if self._is_whole and not self._unread:
             self._stop_waiting()
+            self._idle()
         elif not self._is_dismissed:
             self._wait()
 
@@ -200,6 +203,14 @@ class LimitedProtocol(HttpToolsProtocol):
         if cycle is not None:
             cycle.disconnected = True
             cycle.message_event.set()
+
+    def _idle(self) -> None:
+        """Wait for another request, where the last was answered before it was whole: uvicorn forgot to."""
+        cycle: Any = self.cycle  # None before the first request
+        if cycle and cycle.response_complete and self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _wait(self) -> None:
         if self._deadline is None:

@@ -198,6 +198,7 @@ _USUAL_DECIMALS = {
 _SETUP = ("localCurrencyCode", "shortcutDimension1Code", "shortcutDimension2Code")
 _CURRENCY = ("code", "amountDecimalPlaces", "amountRoundingPrecision")
 _DAYS = {"D": 1, "W": 7}
+_MOST_DIGITS = 4
 _TERMS = ("id", "code", "dueDateCalculation", "discountPercent")
 _ITEM = ("id", "number", "displayName", "blocked", "baseUnitOfMeasureCode", "taxGroupCode")
 _ACCOUNT = ("id", "number", "displayName", "accountType", "directPosting", "blocked")
@@ -282,7 +283,7 @@ def _read_precision(value: object) -> Decimal:
 
 def _read_places(text: str, code: str) -> int:
     most = text.rpartition(":")[2].strip()
-    return int(most) if most.isdecimal() else _USUAL_DECIMALS.get(code, 2)
+    return int(most) if most.isdecimal() and len(most) == 1 else _USUAL_DECIMALS.get(code, 2)
 
 
 def _read_terms(rows: Iterable[Row]) -> dict[str, PaymentTerm]:
@@ -301,4 +302,5 @@ def _read_days(formula: str) -> int | None:
     """Read `30D` or `2W`; other formulas (end of month and the like) are no number of days."""
     text = formula.strip().strip("<>").upper()
     number, unit = text[:-1], text[-1:]
-    return int(number) * _DAYS[unit] if unit in _DAYS and number.isdecimal() else None
+    is_number = number.isdecimal() and len(number) <= _MOST_DIGITS
+    return int(number) * _DAYS[unit] if unit in _DAYS and is_number else None

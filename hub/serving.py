@@ -39,6 +39,7 @@ async def serve_http(
         log_config=None,
         access_log=False,
         proxy_headers=False,
+        timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=patience,
     )
     server = _Server(config)

@@ -7,13 +7,13 @@ country and its town (BC facts 20.3), templates and extensions do the rest. Noth
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from mapping.bc_fields import BcField, Entity, FieldType, get_field
 from mapping.field_values import decode_member
 from mapping.normal_forms import normalise_code, normalise_name, normalise_place, normalise_postal_code
 from mapping.sheet import get_country_field, get_side, put_countries_first
+from schemas.money import read_number
 
 Verdict = Literal["mend", "tell", "fail"]
 
@@ -122,8 +122,8 @@ def _is_same(field: BcField, asked: object, made: object) -> bool:
 
 def _read_number(text: str) -> object:
     try:
-        return Decimal(text)
-    except InvalidOperation:
+        return read_number(text)
+    except ValueError:
         return text
 
 

@@ -1,6 +1,7 @@
 """`hub doctor`: every dependency looked at, one sentence each, and how to fix what is wrong."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -145,7 +146,7 @@ async def examine_redis(redis: Any) -> list[Check]:
         words = f"{error.message.rstrip('.')} at {tell_redis()}."
         return [Check("Redis", "problem", words, "Check HUB_REDIS_URL and that Redis runs.")]
     version = str(info.get("redis_version", "0.0"))
-    parts = tuple(int(part) for part in version.split(".")[:2])
+    parts = tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:2])
     checks = [Check("Redis", "ok", f"answers, version {version}")]
     if parts < _OLDEST_REDIS:
         checks = [Check("Redis", "problem", f"version {version} is too old", "Use Redis 6.2 or newer.")]
@@ -195,7 +196,10 @@ async def _look_at_clock(config: HubConfig) -> Check:
         return Check("Clock", "skipped", f"Stripe did not answer ({type(error).__name__})")
     if (told := answer.headers.get("date")) is None:
         return Check("Clock", "skipped", "Stripe's answer has no Date to compare with")
-    return judge_clock(parsedate_to_datetime(told) - (begin + (end - begin) / 2))
+    try:
+        return judge_clock(parsedate_to_datetime(told) - (begin + (end - begin) / 2))
+    except (ValueError, TypeError):  # no date; or one without a zone
+        return Check("Clock", "skipped", "the Date of Stripe's answer can't be read")
 
 
 def judge_clock(difference: timedelta) -> Check:

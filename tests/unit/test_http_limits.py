@@ -41,6 +41,10 @@ class Port:
         return answer
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/early":
+            await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+            return
         me = id(scope)
         self.kept[me] = 0
         try:
@@ -191,6 +195,26 @@ async def test_a_few_requests_at_once_are_answered_in_order() -> None:
         last = HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\nxx"
         answer = await port.ask((HEAD + b"Content-Length: 1\r\n\r\nx") * 3 + last)
         assert [part[-1:] for part in answer.split(b"HTTP/1.1 200 OK")[1:]] == [b"1", b"1", b"1", b"2"]
+
+
+@pytest.mark.parametrize("rest", [b"", b"x" * 3, b"x" * 90_000, b"x" * 1_000_000], ids=len)
+async def test_what_is_answered_before_its_end_is_closed_whether_it_comes_to_an_end_or_not(rest: bytes) -> None:
+    async with open_limited(HttpLimits(leave_seconds=0.5, idle_seconds=1)) as port:
+        reader, writer = await port.connect(b"POST /early HTTP/1.1\r\nContent-Length: 90000\r\n\r\n")
+        assert get_status(await reader.readuntil(b"\r\n\r\n")) == 404
+        writer.write(rest)
+        async with asyncio.timeout(10):
+            await _read(reader)
+        writer.close()
+
+
+async def test_a_connection_goes_on_after_an_early_answer() -> None:
+    async with open_limited(HttpLimits()) as port:
+        reader, writer = await port.connect(b"POST /early HTTP/1.1\r\nContent-Length: 3\r\n\r\n")
+        assert get_status(await reader.readuntil(b"\r\n\r\n")) == 404
+        writer.write(b"abc" + HEAD + b"Content-Length: 1\r\n\r\nx")
+        assert get_status(await reader.readuntil(b"\r\n\r\n1")) == 200
+        writer.close()
 
 
 async def test_at_the_end_nothing_that_is_half_there_is_waited_for() -> None:
