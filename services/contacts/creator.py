@@ -93,7 +93,12 @@ class CustomerCreator:
         return await self._accept(asked, payload, answer.value)
 
     async def _accept(self, asked: Mapping[str, Any], payload: Mapping[str, Any], created: Customer) -> Customer:
-        """Keep who was created. An answer that is not this request's leaves it in doubt, so that it is looked for."""
+        """Keep who was created. An answer that is not this request's leaves it in doubt, so that it is looked for.
+
+        One answer may be stale: what it shows otherwise than it was asked for is read again before it is judged.
+        """
+        if compare_customer(asked, created):
+            created = await self.bc.fetch_customer(created.id) or created
         try:
             check_created(asked, created)
         except Refused:
@@ -134,8 +139,20 @@ async def complete(bc: BcCustomers, asked: Mapping[str, Any], customer: Customer
 async def _change(bc: BcCustomers, customer: Customer, fields: Mapping[str, Any]) -> Customer | None:
     """Change fields; None where that could not be done, which the comparison then shows."""
     try:
-        changed = await bc.update_customer(customer.id, fields, etag=customer.etag)
+        return await change_customer(bc, customer, fields)
     except HubError as error:
         get_logger().warning("contacts.customer.not_completed", number=customer.number, code=error.code)
         return None
-    return None if isinstance(changed, str) else changed
+
+
+async def change_customer(bc: BcCustomers, customer: Customer, fields: Mapping[str, Any]) -> Customer | None:
+    """Change fields of a customer under its etag; None where it is gone, or somebody else changed it meanwhile.
+
+    An answer that does not show what was asked for may be stale, or another customer's: it is read again.
+    """
+    answer = await bc.update_customer(customer.id, fields, etag=customer.etag)
+    if isinstance(answer, str):
+        return None
+    if answer.id.lower() == customer.id.lower() and not compare_customer(fields, answer):
+        return answer
+    return await bc.fetch_customer(customer.id)

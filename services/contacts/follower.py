@@ -35,7 +35,7 @@ from schemas.customer_settings import KeptField
 from schemas.errors import Refused, RetrySoon
 from schemas.messages import ErrorDetail, StripeEventReceived
 from schemas.stripe_objects import Customer as StripeCustomer
-from services.contacts.creator import complete
+from services.contacts.creator import change_customer, complete
 from services.contacts.decide import compare_customer
 from services.contacts.index import Company
 from services.contacts.ports import BcCustomers
@@ -170,8 +170,8 @@ class CustomerFollower:
     async def _send(
         self, snapshot: Snapshot, bc: BcCustomers, known: Customer, fields: Mapping[str, Any], books: Books
     ) -> Customer | None:
-        answer = await bc.update_customer(known.id, fields, etag=known.etag)
-        if isinstance(answer, str):
+        answer = await change_customer(bc, known, fields)
+        if answer is None:
             return None
         WRITES.labels("bc", "customer").inc()
         await self.search.index.put(Company(snapshot.connection.company_key, books.country, bc), (answer,))

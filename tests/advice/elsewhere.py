@@ -45,7 +45,7 @@ ELSEWHERE: Mapping[str, str] = {
     "connection.held": "a run of the hub's own defects: tests/unit/hub/test_defects.py",
     "connection.invalid": _CONNECTING,
     "connection.unknown": _OPERATOR,
-    "contact.create.different": "the rule of an extension: tests/contract/contacts/test_new_customers.py",
+    "contact.create.different": "the rule of an extension: tests/unit/services/test_contacts_decide.py",
     "contact.customer.missing": "Stripe has no invoice without a customer; the shape of its API allows one",
     "demo.command": _DEFECT,
     "embedded.*": _OPERATOR,

@@ -7,15 +7,17 @@ import pytest
 from connectors.business_central.models import Customer
 from mapping.matching import Seeker, build_wanted
 from schemas.customer_settings import CustomerSettings
-from schemas.errors import Refused
+from schemas.errors import InDoubt, Refused
 from schemas.messages import CustomerMatch
 from schemas.stripe_objects import Address
 from services.contacts.decide import (
     build_not_found,
     build_number_unknown,
     build_pinned_gone,
+    check_created,
     decide_match,
     describe_gone,
+    is_made_of,
     use_customer,
 )
 from tests.builders import build_customer, build_match, build_party
@@ -104,3 +106,45 @@ def test_what_can_not_be_found_is_said_with_what_was_tried() -> None:
     assert "clear debtor" in build_number_unknown(seeker).fix
     assert "chosen by hand for cus_1" in build_pinned_gone(build_match(), "cus_1").message
     assert describe_gone(build_match()).startswith("Customer C00010 Acme GmbH, which it was linked to,")
+
+
+ASKED = {"displayName": "Acme GmbH", "email": "billing@acme.example", "number": "C00010", "country": "DE"}
+
+
+def test_a_customer_that_was_created_as_asked_is_taken() -> None:
+    """What Business Central changes of its place is no other customer."""
+    check_created(ASKED, build_customer(displayName="ACME  GmbH", country="DK"))
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ({"displayName": "Somebody Else"}, "the name is Somebody Else, and not Acme GmbH"),
+        ({"number": "C00011"}, "the number is C00011, and not C00010"),
+    ],
+)
+def test_a_customer_that_was_made_somebody_else_is_told(made: dict[str, Any], words: str) -> None:
+    with pytest.raises(Refused) as caught:
+        check_created(ASKED, build_customer(**made))
+
+    assert caught.value.code == "contact.create.different"
+    assert words in caught.value.message
+
+
+def test_an_answer_that_has_nothing_of_what_was_asked_for_is_another_requests() -> None:
+    with pytest.raises(InDoubt):
+        check_created(ASKED, build_customer(number="C1", displayName="Other AS", email="post@other.example"))
+
+
+@pytest.mark.parametrize(
+    ("known", "is_ours"),
+    [
+        ({"country": "DK", "city": "Frederiksberg"}, True),
+        ({"email": ""}, True),
+        ({"email": "anna@acme.example"}, False),
+        ({"displayName": "Acme AG"}, False),
+    ],
+)
+def test_one_that_a_person_may_have_entered_is_not_completed(known: dict[str, Any], is_ours: bool) -> None:
+    """What was left out of ours, and its place, may differ; anything else is somebody's own entry."""
+    assert is_made_of(ASKED, build_customer(**known)) is is_ours
