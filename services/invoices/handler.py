@@ -20,8 +20,9 @@ from schemas.messages import SWEPT, SWEPT_DOUBLED, BcDocument, ContactResolved, 
 from schemas.money import format_amount
 from schemas.stripe_objects import Invoice
 from services.invoices.doubles import DoubleRemover, call_for_doubles
+from services.invoices.held import HeldInvoice, Wanted
 from services.invoices.ports import Remotes
-from services.invoices.protocol import DraftProtocol, HeldInvoice, Wanted
+from services.invoices.protocol import DraftProtocol
 
 # Finalized invoices hardly change, but one can be voided while its message waits in a backlog.
 _FRESH = timedelta(minutes=2)

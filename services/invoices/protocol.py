@@ -17,24 +17,19 @@ from typing import Any, Literal
 
 from connectors.business_central.models import Answer, SalesInvoice
 from hub.clock import Clock
-from hub.directory import Directory, Snapshot
+from hub.directory import Directory
 from hub.document_owners import DocumentOwners, name_owner
 from hub.doubt import get_look_interval, get_memory_gap, is_in_doubt
-from hub.intent import build_not_replicated
 from hub.learned import LearnedFacts
-from hub.lease import Lease
-from hub.ledger import InvoiceState, Ledger
+from hub.ledger import InvoiceState
 from hub.log import get_logger
 from hub.posted import TotalNow, explain_total, needs_lines
 from hub.told_draft import build_told_document, read_told_draft
 from mapping.answers import describe_differences
 from mapping.eligibility import get_issue_time
 from mapping.optional_fields import MOST_ROUNDS, leave_out, list_kept
-from mapping.sales_documents import MappedDocument
 from schemas.errors import HubError, InDoubt, Queued, Refused
-from schemas.ids import ConnectionId
-from schemas.messages import Attempt, BcDocument, CustomerMatch, DocumentKind
-from schemas.stripe_objects import Invoice
+from schemas.messages import Attempt, BcDocument, DocumentKind
 from services.invoices.decide import (
     Fault,
     build_deleted_refusal,
@@ -54,6 +49,7 @@ from services.invoices.decide import (
     read_vat_facts,
     to_document,
 )
+from services.invoices.held import HeldInvoice, Wanted
 from services.invoices.judge import (
     ENTITIES,
     bears_number,
@@ -74,63 +70,6 @@ from services.invoices.mend import DraftMender
 from services.invoices.ports import BcInvoices
 
 _LONGEST_ANSWER = 500
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What there must be one draft of."""
-
-    snapshot: Snapshot
-    invoice: Invoice
-    mapped: MappedDocument
-    customer: CustomerMatch
-    recreate: bool
-    """A person asks for a new draft although an earlier one was deleted."""
-    seeks_doubles: bool = False
-    """A sweep has found more than one document."""
-
-
-@dataclass
-class HeldInvoice:
-    """The invoice's protocol state, while its lease is held."""
-
-    ledger: Ledger
-    lease: Lease
-    connection: ConnectionId
-    invoice_id: str
-    state: InvoiceState
-
-    async def save(self, state: InvoiceState, *, proved: bool = True) -> None:
-        """Write the state. What sets the time of the first success counts as usage of its month, if it is `proved`.
-
-        Raises:
-            RetrySoon: the lease has ended, and someone else may be at work.
-        """
-        first = state.synced_at if proved and self.state.synced_at is None else None
-        await self.ledger.save_state(self.lease, self.connection, self.invoice_id, state, first_success=first)
-        self.state = state
-
-    async def change(self, **changes: Any) -> None:
-        """Write the state with some of it changed."""
-        await self.save(self.state.model_copy(update=changes))
-
-    async def forget(self, *, has_remains: bool = False) -> None:
-        """Begin anew; only the time of the first success stays, and that Business Central may have kept something."""
-        await self.save(InvoiceState(synced_at=self.state.synced_at, has_remains=has_remains))
-
-    async def write_intent(self) -> None:
-        """Say that a draft is about to be requested, with the whole life of the lease before us.
-
-        Raises:
-            RetrySoon: the lease has ended, and someone else may be at work; or a failover of Redis could forget the
-                intent, and it was taken back.
-        """
-        before = self.state
-        intent = await self.ledger.write_intent(self.lease, self.connection, self.invoice_id, before.synced_at)
-        if not intent.is_replicated:
-            await self.save(before)
-            raise build_not_replicated()
-        self.state = intent.record
 
 
 @dataclass
