@@ -21,6 +21,7 @@ from hub.app import Foundation, build_foundation
 from hub.cli.running import find_running
 from hub.cli.screen import print_error
 from hub.config import HubConfig, load_config
+from hub.harmless import make_line
 from hub.log import configure_logging
 from hub.stage.ports import describe
 from schemas.errors import ConfigurationError, Gone, HubError, Poison, Refused, RetryLater, RetrySoon
@@ -112,11 +113,11 @@ def tell_error(error: HubError) -> str:
         case RetrySoon(code="ledger.unavailable"):
             return f"{error.message.rstrip('.')} at {tell_redis()}. Check HUB_REDIS_URL and that Redis runs."
         case RetrySoon() | RetryLater():
-            return f"{error.message} Run the command again; hub doctor looks at everything that it needs."
+            return f"{make_line(error.message)} Run the command again; hub doctor looks at everything that it needs."
         case ConfigurationError():
             return error.message
-        case _:
-            return describe(error).text
+        case _:  # it may quote what Stripe or Business Central said, line breaks and all
+            return make_line(describe(error).text)
 
 
 def tell_redis() -> str:

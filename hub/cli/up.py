@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
+from rich.markup import escape
+
 from hub.broker import apply_topics
 from hub.cli.context import find_data_dir, run_command
 from hub.cli.processes import ServiceProcesses
@@ -50,7 +52,9 @@ async def _up() -> None:
                 out.print(
                     f"[green]The hub is up.[/] Webhooks: http://127.0.0.1:{config.http_port}/webhooks/stripe/ACCOUNT"
                 )
-                out.print(f"Logs: {directory / 'logs'}. Add a connection: [bold]hub connections add --help[/]")
+                out.print(
+                    f"Logs: {escape(str(directory / 'logs'))}. Add a connection: [bold]hub connections add --help[/]"
+                )
                 await _until_stopped(processes)
         finally:
             await processes.stop()
