@@ -32,8 +32,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "contact.country.unbillable",
         "No draft can be made for a new customer of this country: the last one got no posting groups.",
-        "Add a template for the country under API Setup; for customers without one fill in the address in Stripe, or "
-        "name a country in customers.new.without_country. Then replay: the hub tries it.",
+        "Add a template for the country under API Setup, fill in the address in Stripe, or name a country in "
+        "customers.new.without_country; then replay.",
         Page.BC_API_SETUP,
     ),
     Entry(
