@@ -14,6 +14,7 @@ Verdict = Literal["single", "connection", "stage"]
 """What a defect is part of: nothing, a run of its connection, or one of the whole stage."""
 
 _SEVERAL = 3
+_MOST_OF_ONE = 2
 
 
 class DefectRun:
@@ -21,8 +22,7 @@ class DefectRun:
 
     At `limit` in a row a connection is to be held. At `limit` in a row of at least three connections, of one code, the
     stage is tripped: it holds what it has. While tripped, held messages are tried again one at a time, `pause` seconds
-    apart, doubling up to `longest`. One success anywhere ends it: then the few that still fail were bad messages, and
-    go to the dead topic.
+    apart, doubling up to `longest`. One success anywhere ends it: then what still fails is its connection's fault.
     """
 
     def __init__(self, stage: str, *, limit: int = 5, pause: float = 15.0, longest: float = 600.0) -> None:
@@ -47,15 +47,20 @@ class DefectRun:
         """One more message of a connection met a defect; say what it is part of."""
         self._in_a_row[connection] += 1
         alike = self._alike.setdefault(code, Counter())
-        alike[connection] += 1
+        # One connection's many failures say little about the others.
+        alike[connection] = min(alike[connection] + 1, _MOST_OF_ONE)
+        if self._in_a_row[connection] >= self._limit:
+            return "connection"
         if len(alike) >= _SEVERAL and alike.total() >= self._limit:
             self._trip()
-        if self.is_tripped:
-            return "stage"
-        return "connection" if self._in_a_row[connection] >= self._limit else "single"
+        return "stage" if self.is_tripped else "single"
 
     def count_success(self, connection: str) -> None:
         """A message went through, or met an error that is in the books: the code works, and for this connection."""
+        if self.is_tripped:
+            # It was not the release: then each of them is to be held by itself, at its next failure.
+            for one in {one for alike in self._alike.values() for one in alike}:
+                self._in_a_row[one] = max(self._in_a_row[one], self._limit - 1)
         self._in_a_row.pop(connection, None)
         self._alike.clear()
         if not self.is_tripped:

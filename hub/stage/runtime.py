@@ -281,7 +281,9 @@ class Stage(Generic[M]):
     def _apply_window(self) -> None:
         load = self._dispatcher.in_hand + len(self._aside)
         window = self._policy.window
-        full = load >= window.size or self._stopping or self._defects.is_tripped
+        # A stage that holds what it has takes more, as long as there is room: one that goes through tells that it is
+        # the others' fault.
+        full = load >= window.size or self._stopping
         if full or load <= window.low_mark:
             self._intake.set_paused(paused=full)
 

@@ -99,6 +99,35 @@ async def test_a_write_whose_answer_is_beyond_all_bounds_is_in_doubt(behaviour: 
     assert server.methods == ["POST"]
 
 
+async def send_headers_without_end(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    with contextlib.suppress(ConnectionError):
+        for number in range(20_000):
+            writer.write(f"X-{number}: {'a' * 1000}\r\n".encode())
+            await writer.drain()
+
+
+BROKEN_HEADS: dict[str, Behaviour] = {
+    "a header of 10 MB": send_and_close(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 10**7 + b"\r\n\r\n"),
+    "headers without end": send_headers_without_end,
+    "a reason of 1 MB": send_and_close(b"HTTP/1.1 200 " + b"a" * 10**6 + b"\r\n\r\n"),
+    "a chunk's extension of 1 MB": send_and_close(
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;" + b"a" * 10**6 + b"\r\n"
+    ),
+    "a length beyond numbers": send_and_close(b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 30 + b"\r\n\r\n{}"),
+    "a length below zero": send_and_close(b"HTTP/1.1 200 OK\r\ncontent-length: -5\r\n\r\n{}"),
+    "two lengths": send_and_close(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}"),
+}
+
+
+@pytest.mark.parametrize("behaviour", BROKEN_HEADS.values(), ids=BROKEN_HEADS.keys())
+async def test_a_write_whose_answer_has_no_head_is_in_doubt(behaviour: Behaviour) -> None:
+    async with run_server(behaviour) as server, build_http_client() as http:
+        with pytest.raises(InDoubt):
+            await build_client(http, server.url).create_invoice({}, before_send=send_nothing_first)
+    assert server.methods == ["POST"]
+
+
 @pytest.mark.parametrize("behaviour", UNREADABLE.values(), ids=UNREADABLE.keys())
 async def test_a_read_whose_answer_is_beyond_all_bounds_is_tried_later(behaviour: Callable[[], Behaviour]) -> None:
     async with run_server(behaviour()) as server, build_http_client() as http:

@@ -13,9 +13,9 @@ def run() -> DefectRun:
     return DefectRun("contacts", limit=3, pause=10, longest=25)
 
 
-def fail(run: DefectRun, times: int) -> list[Verdict]:
+def fail(run: DefectRun, times: int, prefix: str = "con") -> list[Verdict]:
     """Fail alike in as many connections as messages."""
-    return [run.count_failure(f"con_{number}", "unexpected.KeyError") for number in range(times)]
+    return [run.count_failure(f"{prefix}_{number}", "unexpected.KeyError") for number in range(times)]
 
 
 async def measure(waiting: Callable[[], asyncio.Task[None]]) -> float:
@@ -39,6 +39,21 @@ def test_a_run_in_one_connection_holds_that_one_alone(run: DefectRun) -> None:
     assert verdicts == ["single"] * 2 + ["connection"] * 18
     assert run.count_failure("con_b", "unexpected.KeyError") == "single"
     assert (run.held, run.is_tripped) == (["con_a"], False)
+
+
+def test_a_success_says_that_it_was_not_the_release_and_what_still_fails_is_held_by_itself(run: DefectRun) -> None:
+    assert fail(run, 3) == ["single", "single", "stage"]
+    run.count_success("con_good")
+    assert fail(run, 3) == ["connection"] * 3
+    assert not run.is_tripped
+
+
+def test_one_connection_that_fails_often_makes_no_run_of_several() -> None:
+    run = DefectRun("contacts", limit=5)
+    for _ in range(20):
+        run.count_failure("con_bad", "unexpected.KeyError")
+    assert fail(run, 2, "other") == ["single"] * 2
+    assert fail(run, 1, "third") == ["stage"]
 
 
 def test_two_connections_are_not_several(run: DefectRun) -> None:
@@ -101,7 +116,7 @@ async def test_the_next_run_begins_with_the_first_pause(run: DefectRun) -> None:
     fail(run, 3)
     await run.wait_for_turn()
     run.count_success("con_1")
-    fail(run, 3)
+    fail(run, 3, "other")
     assert round(await measure(lambda: asyncio.create_task(run.wait_for_turn()))) == 10
 
 
