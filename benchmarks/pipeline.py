@@ -1,6 +1,6 @@
 """The pipeline: CPU of all four services per invoice, against the CPU of the bare HTTP requests it must make.
 
-uv run python -m benchmarks.pipeline [--invoices 600] [--json]
+uv run python -m benchmarks.pipeline [--invoices 600] [--old-totals] [--json]
 
 The services run as in `hub demo`, against the simulators, with the limiter opened wide (HUB_BC_REQUESTS), for what is
 measured is the hub and not Business Central's limits. The bare requests are made in this process afterwards, by the
@@ -39,6 +39,8 @@ async def main() -> None:
     options = _parse()
     with tempfile.TemporaryDirectory() as folder:
         async with open_scene(Path(folder), {**os.environ, **_WIDE}) as scene:
+            if options.old_totals:
+                await scene.read_answers(totals="header", lines="none")
             result = await _measure(scene, options.invoices)
     print(json.dumps(result) if options.json else "\n".join(f"{name:32} {value}" for name, value in result.items()))
 
@@ -151,6 +153,7 @@ def _own_cpu() -> float:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--invoices", type=int, default=600)
+    parser.add_argument("--old-totals", action="store_true", help="BC answers with totals of before the lines")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
