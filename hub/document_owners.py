@@ -11,6 +11,9 @@ from typing import Any
 
 from hub.redis import document_owners_key, run
 
+# No document's id begins so.
+_PAST = "past of "
+
 
 def name_owner(connection: str, invoice_id: str) -> str:
     """Name an invoice across all connections of a company."""
@@ -37,6 +40,14 @@ class DocumentOwners:
         known = await self.find(list(owners))
         if news := {one.lower(): owner for one, owner in owners.items() if one.lower() not in known}:
             await run(self.redis.hset(key, mapping=news))
+
+    async def is_past_unclaimed(self, connection: str) -> bool:
+        """Tell whether what older versions of the hub have drafted for a connection is still to be claimed."""
+        return not await run(self.redis.hexists(document_owners_key(self.company_key), _PAST + connection))
+
+    async def end_past(self, connection: str) -> None:
+        """Remember that it has been claimed."""
+        await run(self.redis.hset(document_owners_key(self.company_key), _PAST + connection, "claimed"))
 
     async def find(self, document_ids: Sequence[str]) -> dict[str, str]:
         """Return the owners of those documents that have one, by id in lower case."""

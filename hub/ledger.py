@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from hub.document_owners import DocumentOwners
+from hub.document_owners import DocumentOwners, name_owner
 from hub.intent import Intent, write_intent
 from hub.lease import Lease, build_lease_lost, hold_lease
 from hub.redis import (
@@ -248,6 +248,29 @@ class Ledger:
     def owners(self, company_key: str) -> DocumentOwners:
         """Return what is known of whose the documents of a BC company are."""
         return DocumentOwners(self.redis, company_key)
+
+    async def claim_past(self, company_key: str, connection: str) -> None:
+        """Claim what older versions of the hub have drafted for a connection, by its records; once."""
+        owners = self.owners(company_key)
+        if not await owners.is_past_unclaimed(connection):
+            return
+        cursor: int | None = None
+        while cursor != 0:
+            cursor, keys = await run(self.redis.scan(cursor or 0, match=invoice_key(connection, "*"), count=1_000))
+            await owners.claim_all(await self._read_documents(connection, keys))
+        await owners.end_past(connection)
+
+    async def _read_documents(self, connection: str, keys: list[str]) -> dict[str, str]:
+        """Return the documents that records name, and whose they are."""
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hget(key, "state")
+            states: list[str | None] = await run(pipe.execute())
+        return {
+            document.id: name_owner(connection, key.removeprefix(invoice_key(connection, "")))
+            for key, stored in zip(keys, states, strict=True)
+            if stored and (document := InvoiceState.model_validate_json(stored).document) is not None
+        }
 
     async def record_outcome(
         self, connection: str, received: Wakeup, outcome: InvoiceOutcome, *, over_synced: bool = False

@@ -81,24 +81,12 @@ class Sweeper:
     async def _compare_all(self, batch: Sequence[Invoice]) -> list[Finding]:
         waits = await self.waiting.find(self.snapshot.connection.id, [invoice.id for invoice in batch])
         read = await asyncio.gather(*(self._read(invoice, waits=invoice.id in waits) for invoice in batch))
-        await self._claim_known(read)
         # All at once, so that the look-ups travel together.
         views = await asyncio.gather(*(self._look(one) for one in read))
         for one in views:
             await self._learn(one)
         prefix, dry_run = self.snapshot.settings.metadata_prefix, self.snapshot.connection.dry_run
         return [compare(one, prefix=prefix, dry_run=dry_run) for one in views]
-
-    async def _claim_known(self, read: Sequence[Views]) -> None:
-        """Claim the documents that the ledger names, for those that older versions of the hub have drafted."""
-        connection = self.snapshot.connection
-        await self.ledger.owners(connection.company_key).claim_all(
-            {
-                document.id: name_owner(connection.id, one.invoice.id)
-                for one in read
-                if (document := one.record.state.document) is not None
-            }
-        )
 
     async def _learn(self, views: Views) -> None:
         """Remember what posting rounds totals to, where a document shows it and it was not known."""
@@ -140,6 +128,7 @@ class Sweeper:
             return ()
         connection = self.snapshot.connection
         owner = name_owner(connection.id, invoice.id)
+        await self.ledger.claim_past(connection.company_key, connection.id)
         owners = await self.ledger.owners(connection.company_key).find([one.id for one in found])
         # Another invoice may have the same number, and its own document.
         return tuple(one for one in found if owners.get(one.id.lower(), owner) == owner)

@@ -142,6 +142,9 @@ class DraftProtocol:
         """Find what has our external document number and is not another invoice's, nor a half-made draft of ours."""
         number = self.wanted.mapped.external_document_number
         found = await self.bc.find_invoices(number, kind=self._kind)
+        if found:
+            company_key = self.wanted.snapshot.connection.company_key
+            await self.held.ledger.claim_past(company_key, self.held.connection)
         owned = find_owned(found, await self._owners.find([one.id for one in found]), self._owner)
         if owned and (note := describe_namesakes(owned, number)) not in self.notes:
             self.notes.append(note)

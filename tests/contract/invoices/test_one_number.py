@@ -86,12 +86,22 @@ async def test_after_a_loss_of_the_ledger_each_keeps_its_own(shop: Relay) -> Non
     await assert_each_has_its_own(shop, *invoices)
 
 
-async def test_a_draft_of_an_older_version_of_the_hub_is_not_taken_for_a_later_invoices(shop: Relay) -> None:
-    """It is claimed for nobody; but it was there before the later invoice was issued."""
+async def test_a_draft_of_an_older_version_of_the_hub_is_known_by_its_record(shop: Relay) -> None:
+    customer = await shop.add_customer()
+    invoices = [await make(shop, customer) for _ in range(2)]
+    get_id(await shop.bring(invoices[0]))
+    await forget(shop, ":documents")
+    get_id(await shop.bring(invoices[1]))
+
+    await assert_each_has_its_own(shop, *invoices)
+
+
+async def test_a_forgotten_draft_is_not_taken_for_a_later_invoices(shop: Relay) -> None:
+    """The ledger does not know whose it is; but it was there before the later invoice was issued."""
     customer = await shop.add_customer()
     first = await make(shop, customer)
     get_id(await shop.bring(first))
-    await forget(shop, ":documents")
+    await forget(shop, ":documents", ":invoice:")
     await shop.control("stripe", "POST", "clock", advance_seconds=3600)
     second = await make(shop, customer)
     await shop.control("stripe", "POST", "clock", advance_seconds=-3600)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from hub.document_owners import DocumentOwners, name_owner
+from hub.redis import document_owners_key
 from schemas.errors import InDoubt, RetrySoon
 from schemas.messages import InvoiceResult
 from tests.builders import NOW, build_connection, build_customer, build_draft, build_head, build_invoice
@@ -69,6 +70,14 @@ async def test_another_may_be_faster_to_take_a_document(world: World) -> None:
     assert error.code == "ledger.document.taken"
     for name in ("in_1", "in_2"):
         assert (await settle(world, name)).outcome == "synced"
+    await assert_two_drafts(world)
+
+
+async def test_what_an_older_version_has_drafted_is_claimed_by_its_records(world: World) -> None:
+    await settle(world, "in_1")
+    await world.plain_redis.delete(document_owners_key(world.connection.company_key))
+
+    assert (await settle(world, "in_2")).outcome == "synced"
     await assert_two_drafts(world)
 
 
