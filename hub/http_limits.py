@@ -176,6 +176,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def give_way(self) -> None:
         """Answer and close at once: others need the room."""
         self.dismiss(503, "The hub is busy with other requests; please send it again.")
+        self._depart()  # also one that is closing already
         self.transport.close()
 
     def dismiss(self, status: int, reason: str) -> None:

@@ -6,9 +6,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
+import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
-from hub.http_limits import HttpLimits
+from hub.http_limits import HttpLimits, Lobby, build_protocol
 from hub.port import open_port
 from hub.serving import serve_http
 from tests.fakes import wait_until
@@ -69,6 +71,19 @@ async def open_limited(limits: HttpLimits) -> AsyncGenerator[Port]:
         port = Port(listener.getsockname()[1])
         async with serve_http(port.app, listener, limits):
             yield port
+
+
+class ClosingTransport(asyncio.Transport):
+    """A transport that is closing, and has not told its protocol yet."""
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return default
+
+    def is_closing(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """It does already."""
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
@@ -182,6 +197,30 @@ async def test_more_connections_than_allowed_push_out_the_oldest_and_honest_requ
         assert not idle[-1][0].at_eof()
         for _, writer in idle:
             writer.close()
+
+
+async def test_what_is_no_http_takes_no_room() -> None:
+    """One that uvicorn has refused is closing, and still there for a moment."""
+    async with open_limited(HttpLimits(connections=3, request_seconds=30)) as port:
+        sent = [b"\x16\x03\x01\x02\x00" * 100, b"NONSENSE\r\n\r\n", HEAD, b""] * 20
+        opened = await asyncio.gather(*(port.connect(one) for one in sent))
+        assert get_status(await port.ask(HEAD + b"Connection: close\r\nContent-Length: 1\r\n\r\nx")) == 200
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_a_connection_that_closes_gives_way_once() -> None:
+    """Making room ends, though its transport is not gone yet."""
+    lobby = Lobby(HttpLimits(connections=1))
+    one = build_protocol(lobby.limits)
+    one.lobby = lobby
+    transport = ClosingTransport()
+    config = uvicorn.Config(Port(0).app, interface="asgi3", lifespan="off")
+    for _ in range(3):
+        protocol = one(config, ServerState(), {})
+        protocol.connection_made(transport)
+
+    assert lobby.open <= 1
 
 
 async def test_many_requests_at_once_on_one_connection_are_cut() -> None:
