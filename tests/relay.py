@@ -33,6 +33,7 @@ from schemas.topics import STRIPE_EVENTS
 from services.contacts.app import build_app as build_contacts
 from services.invoices.app import build_app as build_invoices
 from services.metadata_writer.app import build_app as build_metadata_writer
+from tests.agreement import check_agreement, foretell
 from tests.builders import SETTINGS
 from tests.fakes import FakeRecord
 from tests.pipeline.hub_harness import TENANT, Simulators
@@ -86,6 +87,8 @@ class Relay:
     company_id: str
     connection: Connection
     settings: Settings = SETTINGS
+    foretells: bool = True
+    """Whether preview and plan are asked before each invoice, and must be right. It costs requests."""
     results: list[InvoiceResult] = field(default_factory=list[InvoiceResult])
     updates: list[MetadataUpdated] = field(default_factory=list[MetadataUpdated])
     _token: str = ""
@@ -112,7 +115,7 @@ class Relay:
     ) -> InvoiceResult:
         """Bring an invoice to its end as a webhook or a person's replay does; returns the last result told of it.
 
-        With `rounds=0` it is left waiting where it waits.
+        With `rounds=0` it is left waiting where it waits. Preview and plan are asked before, and must have been right.
         """
         object_id = invoice if isinstance(invoice, str) else str(invoice["id"])
         values: dict[str, Any] = {
@@ -124,7 +127,13 @@ class Relay:
             # A wait that is over within a minute of the event is not told.
             "occurred_at": self.clock.now() - timedelta(minutes=2),
         }
+        is_recreated = bool(changes.get("recreate"))
+        before = await foretell(self, object_id, recreate=is_recreated) if self.foretells else None
+        known = len(self.results)
         await self.carry(StripeEventReceived.model_validate(values | changes), rounds=rounds)
+        if before is not None and rounds and any(one.received.object_id == object_id for one in self.results[known:]):
+            after = await foretell(self, object_id, recreate=is_recreated)
+            check_agreement(before, after, self.last_result(object_id))
         return self.last_result(object_id)
 
     def last_result(self, object_id: str) -> InvoiceResult:

@@ -45,6 +45,8 @@ from services.invoices.judge import find_owned, passes_gate
 
 Verdict = Literal["create", "adopt", "unchanged", "skip", "wait", "fail", "attention", "unknown"]
 LoadClaims = Callable[[Sequence[str]], Awaitable[Held]]
+# What a person's replay tries again, although Business Central has shown the opposite.
+_UNLESS = "unless that was mended since"
 # A draft that was right and is not seen any more.
 _GONE_CODES = frozenset({"invoice.draft.deleted", DRAFTS_HIDDEN})
 # What Business Central made of an invoice's VAT: only a draft shows whether it still does.
@@ -204,7 +206,8 @@ class ReplayPlanner:
         except Blocked:
             raise
         except Refused as error:
-            return PlannedInvoice(invoice_id, "fail", f"would fail: {error.message} {error.fix}".strip())
+            unless = f", {_UNLESS}" if error.code == "contact.country.unbillable" else ""
+            return PlannedInvoice(invoice_id, "fail", f"would fail{unless}: {error.message} {error.fix}".strip())
         except HubError as error:
             return PlannedInvoice(invoice_id, "unknown", f"can't be told now: {error.message}")
 
@@ -394,7 +397,7 @@ class ReplayPlanner:
     async def _plan_attempt(self, due: _Due) -> PlannedInvoice:
         """Foretell the attempt to make a draft, by what Business Central has shown of its VAT."""
         if (against := due.foretold.against) is not None:
-            words = f"would fail, unless that was mended since: {against.message} {against.fix}"
+            words = f"would fail, {_UNLESS}: {against.message} {against.fix}"
             return due.tell("fail", words.strip(), *_recall(due.record))
         if last := _tell_failed_there(due.record, is_guess=bool(due.guess)):
             return due.tell("unknown", f"may fail again: {last}", *due.mapped.notes, guess=due.guess)

@@ -148,6 +148,7 @@ async def test_a_refused_line_leaves_nothing_behind(shop: Relay, readings: dict[
 
 
 async def test_the_cost_of_a_fresh_answer_is_one_request_and_of_a_stale_one_two(shop: Relay) -> None:
+    shop.foretells = False
     customer, tax = await shop.add_customer(), await shop.rate("25")
     assert (await shop.bring(await shop.invoice(customer, tax=tax))).outcome == "synced"
     costs: list[int] = []
