@@ -1,5 +1,6 @@
 """No command ends in a stack trace, whatever it is given: each with each kind of bad input, by its own description."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -97,6 +98,15 @@ def check(done: Result, *, as_json: bool = False) -> None:
         assert objects[-1]["error"]["exit"] == done.code
         assert all("warning" in one for one in objects[:-1])
     assert "\x1b]" not in done.out + done.err
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path) -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """A word that means nothing is the name of a file for some commands: it is written in a folder of its own."""
+    place = tmp_path / "here"
+    place.mkdir()
+    with contextlib.chdir(place):
+        yield
 
 
 @pytest.fixture
