@@ -28,11 +28,12 @@ def outcome(kind: Outcome, **more: Any) -> InvoiceOutcome:
 def test_metadata_of_a_success_name_the_draft() -> None:
     record = InvoiceRecord(state=InvoiceState(phase="synced", document=DOCUMENT, synced_at=NOW))
 
-    assert KEYS.build(record, outcome("synced", document=DOCUMENT, reason="not shown")) == {
+    assert KEYS.build(record, outcome("synced", document=DOCUMENT, reason="Posting rounds it.")) == {
         "bc_status": "synced",
         "bc_invoice": "S-INV1001",
         "bc_invoice_id": DOCUMENT.id,
         "bc_error": "",
+        "bc_note": "Posting rounds it.",
         "bc_synced_at": "2026-11-24T12:00:00Z",
     }
 
