@@ -22,6 +22,7 @@ from hub.redis import (
     INCARNATION,
     READ_ENTRY,
     customer_link_key,
+    customer_new_key,
     failed_key,
     invoice_key,
     invoice_lease_key,
@@ -383,6 +384,15 @@ class Ledger:
         """Forget a link; one that a person chose only where a person asks (`pinned`)."""
         args = (stripe_customer, "1" if pinned else "0")
         await run(self.redis.eval(_DROP_LINK, 1, customer_link_key(connection), *args))
+
+    async def call_customer_new(self, connection: str, stripe_customer: str, *, is_new: bool = True) -> None:
+        """Remember that a person has called a Stripe customer new; or that it is not, or no more."""
+        change = self.redis.sadd if is_new else self.redis.srem
+        await run(change(customer_new_key(connection), stripe_customer))
+
+    async def is_customer_new(self, connection: str, stripe_customer: str) -> bool:
+        """Tell whether a person has called a Stripe customer new: customers who differ from it are others."""
+        return bool(await run(self.redis.sismember(customer_new_key(connection), stripe_customer)))
 
     async def doubt_customer_link(self, connection: str, stripe_customer: str) -> None:
         """Have the link checked before it is used again: Business Central refused its customer."""

@@ -160,6 +160,11 @@ def customer_sync_key(connection: str) -> str:
     return f"hub:{{{connection}}}:customers:sync"
 
 
+def customer_new_key(connection: str) -> str:
+    """Set: Stripe customers that a person has called new: who differs from them is another."""
+    return f"hub:{{{connection}}}:customers:new"
+
+
 def customer_numbers_key(connection: str) -> str:
     """Hash: Stripe customer -> the BC number that the hub wrote to its metadata, or found there."""
     return f"hub:{{{connection}}}:customers:numbers"

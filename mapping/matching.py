@@ -10,16 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from mapping.countries import may_be_same_country
-from mapping.names import compare_names, may_have_one_form, read_name
-from mapping.normal_forms import (
-    get_forms,
-    normalise_code,
-    normalise_country,
-    normalise_place,
-    normalise_postal_code,
-)
+from mapping.countries import may_be_same_country, read_countries
+from mapping.names import Name, read_name
+from mapping.normal_forms import get_forms, normalise_code, normalise_country, normalise_postal_code
 from mapping.parties import Party
+from mapping.tax_numbers import is_vat_number
 from mapping.text import Notes, fit_text, tidy
 from schemas.customer_settings import IDENTIFYING, CustomerSettings, CustomerTarget, MatchPair
 from schemas.errors import Refused
@@ -60,21 +55,21 @@ class Clue:
     text: str
     """As Stripe has it, for the reader."""
     forms: frozenset[str]
+    """What a creation is claimed under, and for most fields what is compared."""
+    names: tuple[Name, ...] = ()
+    """Of a name whose legal form may be left out: what is compared instead."""
 
-    def agrees(self, customer: BcCustomer, country: str) -> bool:
+    def agrees(self, customer: BcCustomer, home: str) -> bool:
         """Tell whether the BC customer's field says the same."""
-        theirs = get_forms(self.pair.bc, read_field(customer, self.pair.bc), country)
-        if self.forms & theirs:
-            return True
-        if self.pair.legal_form == "same":
-            return False
-        pairs = ((read_name(one), read_name(other)) for one in self.forms for other in theirs)
-        return any(compare_names(*pair) == "same" and may_have_one_form(*pair) for pair in pairs)
+        if self.pair.legal_form == "optional":
+            theirs = read_name(customer.display_name)
+            return any(name.is_same(theirs) for name in self.names)
+        return bool(self.forms & _read_forms(customer, self.pair.bc, home))
 
     def list_keys(self) -> frozenset[str]:
         """List the index keys that a customer has one of if the clue agrees with it."""
         if self.pair.legal_form == "optional":
-            return frozenset(_build_key("bareName", key) for form in self.forms for key in read_name(form).keys)
+            return frozenset(_build_key("bareName", form) for name in self.names for form in name.writings)
         return frozenset(_build_key(self.pair.bc, form) for form in self.forms)
 
 
@@ -91,7 +86,7 @@ class Wanted:
 
     @property
     def is_certain(self) -> bool:
-        """Whether it finds one that is the same by law or by its number, whatever else it is called."""
+        """Whether it finds one that is the same by law or by its number, wherever it is."""
         return self.knows("number") or self.knows("taxRegistrationNumber")
 
     def knows(self, field: CustomerTarget) -> bool:
@@ -107,8 +102,7 @@ class Wanted:
 
     def agrees(self, customer: BcCustomer, home: str) -> bool:
         """Tell whether the BC customer is the one, by this rule."""
-        country = find_country(customer, home)
-        return all(clue.agrees(customer, country) for clue in self.clues)
+        return all(clue.agrees(customer, home) for clue in self.clues)
 
     def list_keys(self) -> tuple[frozenset[str], ...]:
         """List alternatives of index keys, one for each clue that a customer can be found by: it has one of each."""
@@ -148,30 +142,40 @@ def build_wanted(seeker: Seeker) -> tuple[Wanted, ...]:
 
 def list_index_keys(customer: BcCustomer, home: str) -> frozenset[str]:
     """List the keys that a BC customer is found by."""
-    country = find_country(customer, home)
-    values = {field: get_forms(field, read_field(customer, field), country) for field in IDENTIFYING}
+    values = {field: _read_forms(customer, field, home) for field in IDENTIFYING}
     keys = {_build_key(field, form) for field, forms in values.items() for form in forms}
-    return frozenset(keys | {_build_key("bareName", key) for key in read_name(customer.display_name).keys})
+    return frozenset(keys | {_build_key("bareName", form) for form in read_name(customer.display_name).writings})
 
 
 def find_contradictions(seeker: Seeker, customer: BcCustomer, wanted: Wanted) -> tuple[str, ...]:
     """Say what both sides know and disagree on: then the rule has found another's customer, or there is a mistake."""
     party, number = seeker.party, seeker.number
-    country = find_country(customer, seeker.home)
     found = {
-        "tax_id": _compare_tax_ids(party, customer, country),
-        "country": _compare_countries(party, customer),
+        "tax_id": _compare_tax_ids(party, customer, seeker.home),
+        "country": _compare_countries(seeker, customer, wanted),
         "name": _compare_names(seeker, customer, wanted),
-        "postal_code": "" if wanted.is_certain or wanted.knows("email") else _compare_postal_codes(party, customer),
+        "postal_code": _compare_postal_codes(party, customer, wanted),
     }
     same_number = _compare("number", normalise_code(number), normalise_code(customer.number), number, customer.number)
     return tuple(words for words in (same_number, *(found[name] for name in seeker.settings.must_not_differ)) if words)
 
 
+def choose_namesakes(party: Party, customers: Sequence[B]) -> Sequence[B]:
+    """Of several that agree, leave those that are called as in Stripe, legal form and all; all where none is."""
+    ours = _read_our_names(party)
+    called = [one for one in customers if any(name.is_whole(read_name(one.display_name)) for name in ours)]
+    return called or customers
+
+
 def choose_among(customers: Sequence[B], several: str) -> B | None:
-    """Choose one of several that agree, as the settings say; None where a person must."""
+    """Choose one of several that agree, as the settings say; None where a person must.
+
+    A choice is made among cards of one company alone: with other names they are others, who share a mailbox.
+    """
     if len(customers) == 1:
         return customers[0]
+    if not _are_namesakes(customers):
+        return None
     usable = [one for one in customers if not is_blocked(one)] or list(customers)
     match several:
         case "oldest":
@@ -188,8 +192,12 @@ def is_blocked(customer: BcCustomer) -> bool:
 
 
 def find_country(customer: BcCustomer, home: str) -> str:
-    """Return the ISO code of a BC customer's country; empty where its code is none. Without one it is domestic."""
-    return normalise_country(customer.country) if customer.country.strip() else home
+    """Return the ISO code of a BC customer's country; empty where its code is none. Without one it is domestic.
+
+    Microsoft's NI is Northern Ireland.
+    """
+    meanings = read_countries(customer.country) if customer.country.strip() else frozenset((home,))
+    return "GB" if "GB" in meanings else next(iter(meanings), "")
 
 
 def read_field(customer: BcCustomer, field: CustomerTarget) -> str:
@@ -199,9 +207,24 @@ def read_field(customer: BcCustomer, field: CustomerTarget) -> str:
 
 def _build_clue(pair: MatchPair, party: Party, country: str) -> Clue:
     texts = tuple(_fit(pair.bc, text) for text in party.read(pair.stripe))
-    forms = [_get_forms(pair, text, party, country) for text in texts]
+    if pair.legal_form == "optional":
+        names = tuple(name for text in texts if (name := read_name(text)).writings)
+        forms = [_list_claims(read_name(text)) for text in texts]
+    else:
+        names, forms = (), [_get_forms(pair, text, party, country) for text in texts]
     named = [tidy(text) for text, found in zip(texts, forms, strict=True) if found]
-    return Clue(pair, " or ".join(named), frozenset().union(*forms))
+    return Clue(pair, " or ".join(named), frozenset[str]().union(*forms), names)
+
+
+def _list_claims(name: Name) -> frozenset[str]:
+    return frozenset(f"{form} {name.legal_form}".strip() for form in name.writings)
+
+
+def _read_forms(customer: BcCustomer, field: CustomerTarget, home: str) -> frozenset[str]:
+    """Read what a field of a BC customer says, by each country that its code may stand for."""
+    meanings = read_countries(customer.country) if customer.country.strip() else frozenset((home,))
+    text = read_field(customer, field)
+    return frozenset[str]().union(*(get_forms(field, text, country) for country in meanings or ("",)))
 
 
 def _fit(field: CustomerTarget, text: str) -> str:
@@ -218,81 +241,93 @@ def _get_forms(pair: MatchPair, text: str, party: Party, country: str) -> frozen
     return frozenset[str]().union(*(get_forms(pair.bc, text, issuer) for issuer in issuers))
 
 
-def _compare_tax_ids(party: Party, customer: BcCustomer, country: str) -> str:
-    """Two numbers are of two companies; but one company may have one in each of two countries, under the same name."""
-    theirs = get_forms("taxRegistrationNumber", customer.tax_registration_number, country)
+def _compare_tax_ids(party: Party, customer: BcCustomer, home: str) -> str:
+    """Numbers that differ: of one country always; of two unless the names agree whole, as those of branches do."""
+    theirs = _read_forms(customer, "taxRegistrationNumber", home)
     pair = MatchPair(stripe="tax_id", bc="taxRegistrationNumber")
     ours = _build_clue(pair, party, party.region)
-    if not ours.forms or not theirs or ours.forms & theirs:
+    rivals = frozenset[str]().union(
+        *(_get_forms(pair, one.value or "", party, party.region) for one in party.tax_ids if is_vat_number(one))
+    )
+    if not theirs or not rivals or ours.forms & theirs:
         return ""
-    are_rivals = any(_is_same_issuer(form, other) for form in ours.forms for other in theirs)
-    if not are_rivals and _has_same_name(party, customer):
-        return ""
-    return f"its tax number is {customer.tax_registration_number}, and {ours.text} in Stripe"
+    if not any(_is_same_issuer(one, other) for one in rivals for other in theirs):
+        is_known = any(one[:2].isalpha() for one in rivals) and any(one[:2].isalpha() for one in theirs)
+        if not is_known or _is_branch(party, customer):
+            return ""
+    return f"its tax number is {tidy(customer.tax_registration_number)}, and {ours.text} in Stripe"
 
 
-def _has_same_name(party: Party, customer: BcCustomer) -> bool:
-    ours, theirs = read_name(party.name), read_name(customer.display_name)
-    return compare_names(ours, theirs) == "same" and may_have_one_form(ours, theirs)
+def _is_branch(party: Party, customer: BcCustomer) -> bool:
+    theirs = read_name(customer.display_name)
+    return any(name.is_whole(theirs) for name in _read_our_names(party))
 
 
-def _compare_countries(party: Party, customer: BcCustomer) -> str:
-    if may_be_same_country(party.country, customer.country):
-        return ""
-    return f"its country is {tidy(customer.country)}, and {party.country} in Stripe"
+def _read_our_names(party: Party) -> list[Name]:
+    """Read what a party is called in Stripe, as a customer of its name would hold it."""
+    texts = (party.name, party.business_name, party.individual_name)
+    return [name for text in texts if (name := read_name(_fit("displayName", text))).writings]
+
+
+def _are_namesakes(customers: Sequence[BcCustomer]) -> bool:
+    names = {read_name(one.display_name) for one in customers}
+    return all(one.is_same(other) for one, other in itertools.combinations(names, 2))
 
 
 def _compare_names(seeker: Seeker, customer: BcCustomer, wanted: Wanted) -> str:
-    """Say that the names differ in a word that tells companies apart.
+    """A mailbox or a telephone is shared by many: without the same name they find nobody.
 
-    Whoever shares a mailbox or a telephone may be another company: all words have to agree, and the legal form. A tax
-    number is of one company, which may have changed its form, or of a group of them, whose names differ in a word.
+    A tax number is shared by the members of a group that is taxed as one: with it the names may differ by what one
+    leaves out.
     """
     party = seeker.party
-    if wanted.knows("number"):
+    theirs, ours = read_name(customer.display_name), _read_our_names(party)
+    if wanted.knows("number") or not theirs.writings or not ours:
         return ""
     if wanted.knows("displayName"):
         return _compare_people(seeker, customer, wanted)
-    ours, theirs = read_name(party.name), read_name(customer.display_name)
-    likeness = compare_names(ours, theirs)
-    if wanted.is_certain:
-        is_fine = likeness not in {"different", "part"}
-    elif likeness == "nearly":
-        is_fine = may_have_one_form(ours, theirs) and _has_second_agreement(seeker, customer, wanted)
-    else:
-        is_fine = likeness == "unknown" or (likeness == "same" and may_have_one_form(ours, theirs))
-    return "" if is_fine else f"its name is {tidy(customer.display_name)}, and {tidy(party.name)} in Stripe"
-
-
-def _has_second_agreement(seeker: Seeker, customer: BcCustomer, wanted: Wanted) -> bool:
-    """Tell whether something besides what the rule looks at agrees: then a letter in the name may be a mistake."""
-    party, country = seeker.party, find_country(customer, seeker.home)
-    values: dict[CustomerTarget, str] = {
-        "phoneNumber": party.phone,
-        "postalCode": party.address.postal_code or "",
-        "email": party.email,
-    }
-    return any(
-        get_forms(field, text, party.region or seeker.home) & get_forms(field, read_field(customer, field), country)
-        for field, text in values.items()
-        if not wanted.knows(field)
-    )
+    if any(name.is_same(theirs) for name in ours):
+        return ""
+    if wanted.knows("taxRegistrationNumber") and any(
+        name.has_same_words(theirs) or name.is_part_of(theirs) for name in ours
+    ):
+        return ""
+    return f"its name is {tidy(customer.display_name)}, and {tidy(party.name or party.business_name)} in Stripe"
 
 
 def _compare_people(seeker: Seeker, customer: BcCustomer, wanted: Wanted) -> str:
-    """People of one name live in one place, father and son: then another mailbox and another street are two people."""
-    party, names = seeker.party, (read_name(seeker.party.name), read_name(customer.display_name))
-    are_companies = any(name.form for name in names) or party.tax_ids or customer.tax_registration_number
-    emails = [get_forms("email", text, "") for text in (party.email, customer.email)]
-    if are_companies or wanted.knows("email") or not all(emails) or emails[0] & emails[1]:
+    """A name without a legal form may be a person's, and may be the father's.
+
+    With another e-mail address, the telephone or the street must agree.
+    """
+    party = seeker.party
+    is_company = any(name.legal_form for name in (*_read_our_names(party), read_name(customer.display_name)))
+    if is_company or wanted.is_certain or wanted.knows("email") or wanted.knows("phoneNumber"):
         return ""
-    streets = [normalise_place(text) for text in (party.address.line1 or "", customer.address_line1)]
-    if all(streets) and streets[0] == streets[1]:
+    ours, theirs = get_forms("email", party.email, ""), get_forms("email", customer.email, "")
+    if not ours or not theirs or ours & theirs:
+        return ""
+    phones = get_forms("phoneNumber", party.phone, party.region), _read_forms(customer, "phoneNumber", seeker.home)
+    streets = get_forms("addressLine1", party.address.line1 or "", ""), _read_forms(customer, "addressLine1", "")
+    if any(one & other for one, other in (phones, streets)):
         return ""
     return f"its e-mail address is {tidy(customer.email)}, and {tidy(party.email)} in Stripe"
 
 
-def _compare_postal_codes(party: Party, customer: BcCustomer) -> str:
+def _compare_countries(seeker: Seeker, customer: BcCustomer, wanted: Wanted) -> str:
+    """A customer without a country is domestic: where no address or number finds it, that counts, too."""
+    ours = seeker.party.country
+    is_told = wanted.is_certain or wanted.knows("email") or wanted.knows("phoneNumber")
+    theirs = customer.country.strip() or ("" if is_told else seeker.home)
+    if may_be_same_country(ours, theirs):
+        return ""
+    return f"its country is {tidy(theirs)}, and {ours} in Stripe"
+
+
+def _compare_postal_codes(party: Party, customer: BcCustomer, wanted: Wanted) -> str:
+    """One found by its mailbox and its name may have moved."""
+    if wanted.is_certain or (wanted.knows("email") and _read_our_names(party)):
+        return ""
     ours, theirs = party.address.postal_code or "", customer.postal_code
     return _compare("postal code", normalise_postal_code(ours), normalise_postal_code(theirs), ours, theirs)
 

@@ -29,6 +29,14 @@ _KNOWN_PREFIXES = (
 _TAX_SUFFIXES = re.compile(r"^(NO.*?)(?:MVA)+$|^(CHE.*?)(?:MWST|TVA|IVA|VAT)+$")
 # Belgium has put a 0 before its numbers of nine digits.
 _BELGIAN = re.compile(r"^BE(\d{9})$", re.ASCII)
+_ONE_BY_LAW = tuple(
+    (re.compile(pattern, re.ASCII), form)
+    for pattern, form in (
+        (r"^XI(\d{9}(?:\d{3})?)$", r"GB\1"),
+        (r"^SE(\d{10})$", r"SE\g<1>01"),
+        (r"^HU(\d{8})\d{3}$", r"HU\1"),
+    )
+)
 _SHORTEST_TAX_ID = 4
 _SHORTEST_PHONE = 5
 # Quotes and dashes of all kinds; before NFKC, which takes some of them apart.
@@ -54,7 +62,10 @@ def get_forms(field: CustomerTarget, text: str, country: str) -> frozenset[str]:
     """
     if field == "email":
         return frozenset(form for part in re.split(r"[;,]", _compose(text)) if (form := normalise_email(part)))
-    form = _WITH_COUNTRY[field](text, country) if field in _WITH_COUNTRY else _PLAIN[field](text)
+    if field == "taxRegistrationNumber":
+        form = fold_tax_id(normalise_tax_id(text, country))
+    else:
+        form = normalise_phone(text, country) if field == "phoneNumber" else _PLAIN[field](text)
     return frozenset((form,) if form else ())
 
 
@@ -106,6 +117,17 @@ def normalise_tax_id(text: str, country: str) -> str:
     return next(filter(None, suffixed.groups())) if suffixed else _BELGIAN.sub(r"BE0\1", code)
 
 
+def fold_tax_id(code: str) -> str:
+    """Return one number of those that one company has by law: another is of another company.
+
+    Northern Ireland's prefix stands for Great Britain's, Sweden's number is the organisation's and 01, and Hungary's is
+    the beginning of the tax number.
+    """
+    for pattern, form in _ONE_BY_LAW:
+        code = pattern.sub(form, code)
+    return code
+
+
 def squeeze_code(text: str) -> str:
     """Return a number's letters and digits, in upper case and without what parts them."""
     return _settle(_squeeze, text)
@@ -141,10 +163,6 @@ _PLAIN: dict[CustomerTarget, Callable[[str], str]] = {
     "state": normalise_place,
     "postalCode": normalise_postal_code,
     "country": normalise_country,
-}
-_WITH_COUNTRY: dict[CustomerTarget, Callable[[str, str], str]] = {
-    "phoneNumber": normalise_phone,
-    "taxRegistrationNumber": normalise_tax_id,
 }
 
 

@@ -167,13 +167,15 @@ class CustomerSettings(Form):
         ),
         min_length=1,
     )
-    """In this order; the first rule that finds any decides. A name alone is not enough: many share one."""
+    """In this order; the first rule that finds one that nothing speaks against decides. A name alone is not enough:
+    many share one."""
     several: Literal["stop", "oldest", "first"] = "stop"
     """Several customers found: ask a person; or take the lowest number, or the first as Business Central sorts them."""
     must_not_differ: tuple[Contradiction, ...] = ("tax_id", "country", "name", "postal_code")
     """A customer that a rule finds is another's if one of these differs that both sides know: then a person is asked.
 
-    `name` speaks against who was found by e-mail or phone alone, `postal_code` against who was found by name or phone.
+    `name` speaks against who was found by e-mail, phone or tax number, `postal_code` against who was found by name or
+    phone.
     """
     create_missing: bool = True
     new: NewCustomer = NewCustomer()

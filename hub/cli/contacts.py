@@ -58,11 +58,21 @@ class Contact:
 @app.command()
 def link(
     stripe_customer: StripeCustomer,
-    bc_number: Annotated[str, typer.Argument(metavar="BC_NUMBER", help="The customer's number in Business Central.")],
+    bc_number: Annotated[
+        str | None, typer.Argument(metavar="[BC_NUMBER]", help="The customer's number in Business Central.")
+    ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="It is none of those that differ from it: its next invoice makes a new one.")
+    ] = False,
     connection: Wanted = None,
     as_json: AsJson = False,
 ) -> None:
     """Choose the Business Central customer by hand. No rule replaces it."""
+    if (bc_number is None) != new:
+        fail("Give the customer's number in Business Central, or --new for a new customer.", Exit.USAGE)
+    if bc_number is None:
+        _call_new(stripe_customer, connection, as_json=as_json)
+        return
 
     async def work() -> Contact:
         async with open_foundation() as foundation:
@@ -77,6 +87,20 @@ def link(
     for remark in linked.remarks:
         say((remark, "yellow"))
     say(f"Replay what has failed: {name_command('replay --failed', linked.connection)}")
+
+
+def _call_new(stripe_customer: str, connection: str | None, *, as_json: bool) -> None:
+    async def work() -> tuple[str, str]:
+        async with open_foundation() as foundation:
+            snapshot = await _load(foundation, connection)
+            return snapshot.connection.id, await _note_new(foundation, snapshot, stripe_customer)
+
+    chosen, name = run_command(work())
+    if as_json:
+        print_json({"connection": chosen, "stripe_customer": stripe_customer, "new": True})
+        return
+    say(f"{stripe_customer} {name}".strip(), " is a new customer: its next invoice makes it.")
+    say(f"Replay what has failed: {name_command('replay --failed', chosen)}")
 
 
 @app.command()
@@ -112,6 +136,7 @@ def unlink(stripe_customer: StripeCustomer, connection: Wanted = None, as_json: 
             chosen = await choose_connection(foundation, connection)
             known = await _require_link(foundation, chosen, stripe_customer)
             await foundation.ledger.drop_customer_link(chosen, stripe_customer, pinned=True)
+            await foundation.ledger.call_customer_new(chosen, stripe_customer, is_new=False)
             await CustomerSyncs(foundation.redis).drop(chosen, stripe_customer)
             return known
 
@@ -133,6 +158,22 @@ async def _require_link(foundation: Foundation, connection: str, stripe_customer
     return known
 
 
+async def _note_new(foundation: Foundation, snapshot: Snapshot, stripe_customer: str) -> str:
+    """Remember that the customer is new. Returns its name in Stripe."""
+    customer = await foundation.clients.stripe(snapshot).fetch_customer(stripe_customer)
+    if customer is None:
+        fail(f"There is no customer {stripe_customer} in Stripe.", Exit.NOT_FOUND)
+    known = await foundation.ledger.load_customer_link(snapshot.connection.id, stripe_customer)
+    if known is not None:
+        fail(
+            f"{stripe_customer} is customer {known.customer.number} {known.customer.name} already. If that is another, "
+            "make the new customer in Business Central, and give its number here.",
+            Exit.USAGE,
+        )
+    await foundation.ledger.call_customer_new(snapshot.connection.id, stripe_customer)
+    return customer.name or ""
+
+
 async def _link(foundation: Foundation, snapshot: Snapshot, stripe_customer: str, number: str) -> Contact:
     customer = await foundation.clients.stripe(snapshot).fetch_customer(stripe_customer)
     if customer is None:
@@ -143,6 +184,7 @@ async def _link(foundation: Foundation, snapshot: Snapshot, stripe_customer: str
     match = build_match(found, "chosen by hand")
     chosen = CustomerLink(customer=match, linked_at=foundation.clock.now(), pinned=True)
     await foundation.ledger.save_customer_link(snapshot.connection.id, stripe_customer, chosen)
+    await foundation.ledger.call_customer_new(snapshot.connection.id, stripe_customer, is_new=False)
     return _describe(snapshot, stripe_customer, customer.name or "", chosen, found)
 
 

@@ -86,6 +86,10 @@ class LedgerReader(Protocol):
         """Return the linked BC customer."""
         ...
 
+    async def is_customer_new(self, connection: str, stripe_customer: str) -> bool:
+        """Tell whether a person has called the Stripe customer new."""
+        ...
+
     async def peek_life(self) -> tuple[Incarnation | None, datetime]:
         """Return the ledger's life, if it has begun, and the time by Redis's own clock."""
         ...
@@ -325,7 +329,10 @@ class ReplayPlanner:
         if link is not None and (known := await check_linked(link, invoice.customer or "", self.bc)) is not None:
             return _Seeking(use_customer(known, "linked before"))
         gone = (describe_gone(link.customer),) if link else ()
-        question = await self.search.ask(self.snapshot, invoice, self.stripe, self.bc, self.asked_at, is_fresh=True)
+        is_new = await self.ledger.is_customer_new(self.snapshot.connection.id, invoice.customer or "")
+        question = await self.search.ask(
+            self.snapshot, invoice, self.stripe, self.bc, self.asked_at, is_fresh=True, is_new=is_new
+        )
         held = await self.load_claims(question.claims)
         found = await self.search.find(question, held)
         if found is not None:

@@ -25,8 +25,9 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "contact.contradiction",
-        "A customer in Business Central was found, but differs from the Stripe customer in what must not differ.",
-        "Correct the one that is wrong; or, if it is the right customer, hub contacts link; then replay.",
+        "A customer was found, but differs from Stripe's: others may share its e-mail address.",
+        "Correct in Business Central what differs; or choose with hub contacts link: NUMBER of the right customer, or "
+        "--new for a new one; then replay.",
         Page.BC_CUSTOMERS,
     ),
     Entry(

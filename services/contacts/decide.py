@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.business_central.models import Customer
 from mapping.answers import Difference, compare_answer
-from mapping.matching import Seeker, Wanted, choose_among, find_contradictions, is_blocked
+from mapping.matching import Seeker, Wanted, choose_among, choose_namesakes, find_contradictions, is_blocked
 from schemas.errors import InDoubt, Refused
 from schemas.messages import CustomerMatch
 
@@ -16,16 +16,21 @@ _TELLING = ("number", "displayName", "email", "taxRegistrationNumber", "phoneNum
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
+def find_fitting(found: Sequence[Customer], wanted: Wanted, seeker: Seeker) -> tuple[Customer, ...]:
+    """Leave those that nothing speaks against; of several those that are called as in Stripe."""
+    fitting = tuple(one for one in found if not find_contradictions(seeker, one, wanted))
+    return tuple(choose_namesakes(seeker.party, fitting)) if len(fitting) > 1 else fitting
+
+
 def decide_match(found: Sequence[Customer], wanted: Wanted, seeker: Seeker) -> CustomerMatch:
     """Take the one customer that agrees with a rule.
 
     Raises:
         Refused: there are several, it is blocked for invoices, or it is another's.
     """
-    against = {one.id: find_contradictions(seeker, one, wanted) for one in found}
-    fitting = [one for one in found if not against[one.id]]
+    fitting = find_fitting(found, wanted, seeker)
     if not fitting:
-        raise _build_contradiction(found[0], against[found[0].id], wanted, seeker)
+        raise _build_contradiction(found, wanted, seeker)
     chosen = choose_among(fitting, seeker.settings.several)
     if chosen is None:
         named = "; ".join(_name(one) for one in fitting[:_SHOWN])
@@ -34,8 +39,8 @@ def decide_match(found: Sequence[Customer], wanted: Wanted, seeker: Seeker) -> C
             f"Customer '{seeker.party.label}' was found {_times(len(fitting))} in Business Central ({named}{more}), "
             f"by {wanted.words}.",
             code="contact.ambiguous",
-            fix=f"Choose one: hub contacts link {seeker.party.id} NUMBER. Or make one of them different there, or "
-            "choose other matching rules; then replay.",
+            fix=f"Choose one: {_choose(seeker)}. Or make one of them different there, or choose other matching rules; "
+            "then replay.",
         )
     return use_customer(chosen, wanted.words)
 
@@ -160,13 +165,28 @@ def build_not_found(wanted: Sequence[Wanted], seeker: Seeker) -> Refused:
     )
 
 
-def _build_contradiction(customer: Customer, words: Sequence[str], wanted: Wanted, seeker: Seeker) -> Refused:
+def _build_contradiction(found: Sequence[Customer], wanted: Wanted, seeker: Seeker) -> Refused:
+    """Ask whether it is another's. No number is handed out: who pastes would link the one that is in doubt."""
+    customer = found[0]
+    differs = " and ".join(find_contradictions(seeker, customer, wanted))
+    others = f" {_count_others(len(found) - 1)} too." if len(found) > 1 else ""
     return Refused(
-        f"Customer {_name(customer)} in Business Central was found by {wanted.words}, but {' and '.join(words)}.",
+        f"Customer {_name(customer)} in Business Central was found by {wanted.words}, but {differs}.{others}",
         code="contact.contradiction",
-        fix="Correct the one that is wrong; or choose the right customer, created there if need be: hub contacts link "
-        f"{seeker.party.id} {customer.number}. Then replay.",
+        fix=f"If they are one customer, correct in Business Central what differs, or choose it: {_choose(seeker)}. If "
+        f"it is a new customer: hub contacts link {seeker.party.id} --new. Then replay.",
     )
+
+
+def _choose(seeker: Seeker) -> str:
+    """Say how a person chooses a customer: by its number, in Stripe too where the settings have a key for it."""
+    key = seeker.settings.number_key
+    in_stripe = f", or its number as metadata {key} of the Stripe customer" if key else ""
+    return f"hub contacts link {seeker.party.id} NUMBER{in_stripe}"
+
+
+def _count_others(count: int) -> str:
+    return "One more that was found differs" if count == 1 else f"{count} more that were found differ"
 
 
 def _name(customer: Customer) -> str:

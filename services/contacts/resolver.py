@@ -84,7 +84,8 @@ class CustomerResolver:
                 return match, link.recall_notes(invoice.id)
             if link is not None and (linked := await self._check_link(snapshot, stripe_customer, link, bc)) is not None:
                 return linked, link.recall_notes(invoice.id)
-            question = await self.search.ask(snapshot, invoice, stripe, bc, asked_at, is_fresh=is_replay)
+            is_new = await self.ledger.is_customer_new(connection, stripe_customer)
+            question = await self.search.ask(snapshot, invoice, stripe, bc, asked_at, is_fresh=is_replay, is_new=is_new)
             async with self._hold(question) as leases:
                 match, notes = await self._find_or_create(question, bc, leases)
             return match, (*((describe_gone(link.customer),) if link else ()), *notes)

@@ -28,6 +28,7 @@ from services.contacts.decide import (
     build_pinned_gone,
     build_unbillable,
     decide_match,
+    find_fitting,
 )
 from services.contacts.index import Company, CustomerIndex
 from services.contacts.ports import CustomerReader
@@ -53,6 +54,8 @@ class Question:
     asked_at: datetime
     """Who was in Business Central then is found."""
     is_fresh: bool
+    is_new: bool = False
+    """A person has said that it is none of those who differ from it, but a new customer."""
 
     @property
     def claims(self) -> tuple[str, ...]:
@@ -96,6 +99,7 @@ class CustomerSearch:
         asked_at: datetime,
         *,
         is_fresh: bool = False,
+        is_new: bool = False,
     ) -> Question:
         """Prepare the question: who is it for, and what do the rules look for.
 
@@ -121,10 +125,13 @@ class CustomerSearch:
             customer=customer,
             asked_at=asked_at,
             is_fresh=is_fresh,
+            is_new=is_new,
         )
 
     async def find(self, question: Question, held: Held) -> Found | None:
-        """Look by the rules in order; the first that finds any decides.
+        """Look by the rules in order; the first that finds one that nothing speaks against decides.
+
+        Else the first that found any: a mailbox that others share asks a person, unless another rule finds the one.
 
         What was changed lately is read before where it could matter: where a person asks, who may just have changed it;
         where a customer is being created; and unless the first rule finds somebody at once.
@@ -191,13 +198,20 @@ class CustomerSearch:
         address that was too long).
         """
         proposed = await self.index.find(question.company, [one.list_keys() for one in question.wanted])
+        doubtful: Found | None = None
         for wanted, ids in zip(question.wanted, proposed, strict=True):
-            agreeing = await self._fetch_agreeing(question, wanted, ids)
-            if agreeing:
-                return Found(wanted, agreeing)
-            created = held.find_customer(wanted.claims)
-            if created is not None and (known := await question.bc.fetch_customer(created)) is not None:
-                return Found(wanted, (known,), is_ours=True)
+            found = await self._look_by(question, held, wanted, ids)
+            if found is not None and find_fitting(found.customers, wanted, question.seeker):
+                return found
+            doubtful = doubtful or found
+        return None if question.is_new else doubtful
+
+    async def _look_by(self, question: Question, held: Held, wanted: Wanted, ids: frozenset[str]) -> Found | None:
+        if agreeing := await self._fetch_agreeing(question, wanted, ids):
+            return Found(wanted, agreeing)
+        created = held.find_customer(wanted.claims)
+        if created is not None and (known := await question.bc.fetch_customer(created)) is not None:
+            return Found(wanted, (known,), is_ours=True)
         return None
 
     async def _fetch_agreeing(self, question: Question, wanted: Wanted, ids: frozenset[str]) -> tuple[Customer, ...]:

@@ -93,6 +93,16 @@ async def choose_the_right_customer(shop: Relay) -> Steps:
     await link(shop, customer, "K1")
 
 
+@advice("contact.contradiction")
+async def make_a_new_one_beside_who_shares_its_mailbox(shop: Relay) -> Steps:
+    await shop.seed(
+        customers=[{"number": "K1", "displayName": "Hansen Invest ApS", "email": "post@x.example", "country": "DE"}]
+    )
+    customer = await shop.add_customer(name="Hansen Byg A/S", email="post@x.example")
+    yield await shop.invoice(customer)
+    await shop.foundation.ledger.call_customer_new(shop.connection.id, customer)
+
+
 @advice("contact.currency.unknown")
 async def create_the_currency(shop: Relay) -> Steps:
     await shop.set(customers__new__defaults={"currency": "THB"})

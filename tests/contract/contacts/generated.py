@@ -1,12 +1,10 @@
 """A seeded world of companies: as Business Central's customers, and as Stripe's, each written by other hands.
 
 2,000 BC customers with twins of every kind (the same company twice, namesakes elsewhere, sisters with one address, one
-telephone, one mailbox or one tax number, strangers who share the mailbox of their accountants), with legal forms behind
-and before the name, in four scripts, and 500 Stripe customers of whom it is known who they are: one of them, one of
-several cards that nobody can tell apart, or nobody who is there.
+telephone or one tax number, an accountant's mailbox for many), legal forms first and last, in five scripts, and names
+spelled in every way; and 500 Stripe customers of whom it is known who they are: one of them, one of several
+cards that nobody can tell apart, or nobody who is there.
 """
-
-# ruff: noqa: RUF001 - names in all scripts
 
 import random
 from collections.abc import Callable, Sequence
@@ -20,13 +18,31 @@ Kind = Literal["plain", "alike", "twice", "absent"]
 _WORDS = (
     "nord licht berg blau stern hafen feld wald fjord linde adler quelle brand stein gold silber eisen kupfer rosen "
     "winter sommer morgen abend mond sonnen wind wasser feuer erd luft see fluss insel ufer klippe tal heide moor "
-    "garten"
+    "garten grün süd höhen weiß größe"
 ).split()
-_TRADES = (
-    "Software Logistik Medien Druck Textil Foods Energie Consulting Labs Studio Handel Möbel Optik Robotics Marine"
-).split()
+_TRADES = [
+    *(
+        "Software Logistik Medien Druck Textil Foods Energie Consulting Labs Studio Handel Möbel Optik Robotics Marine"
+    ).split(),
+    "& Söhne",
+    "und Partner",
+]
 _FIRST = "Anna Søren Zoë Jürgen María Łukasz Chloé Ömer Niels Eva José Åsa Ivan Renée Bjørn".split()
 _LAST = "Müller Sørensen García Nowak Dubois Öztürk Rossi Larsson O'Neil Novák Kowalski Smith-Jones Brown".split()
+# Country: legal form that stands first, words, their second halves, tax number and Stripe's kind of it, telephone.
+_SCRIPTS: dict[str, tuple[str, str, str, str, str, str]] = {
+    "RU": ("ООО", "Ромашка Василёк Северный Заря Маяк Берёза", "Сервис Трейд Строй Мебель", "##########", "ru_inn", "+7 495 ### ## ##"),
+    "GR": ("ΑΕ", "Θάλασσα Ήλιος Αστέρι Πέτρα Ελιά Νησί", "Τρόφιμα Εμπορική Τεχνική Ναυτιλία", "EL#########", "eu_vat", "+30 21# ### ####"),
+    "JP": ("株式会社", "山田 田中 さくら みどり ガーデン 富士", "商店 製作所 物産 電機", "T#############", "jp_trn", "+81 3 #### ####"),
+    "IL": ('בע"מ', "שלום אור ים גל הדר כרמל", "סחר טכנולוגיות בניה מזון", "#########", "il_vat", "+972 3 ### ####"),
+    "NL": ("Stichting", "Linde Waterkant Eikenhof Zonneweide Havenzicht Molen", "Zorg Wonen Onderwijs Kunst", "NL#########B0#", "eu_vat", "+31 20 ### ####"),
+}  # fmt: skip
+_ALL_FORMS_FIRST = frozenset(form for form, *_ in _SCRIPTS.values()) - {'בע"מ', "ΑΕ"}
+_RESPELLED = (
+    {"ü": "ue", "ö": "oe", "ä": "ae", "ø": "oe"},
+    {"ü": "u", "ö": "o", "ä": "a", "ø": "o", "é": "e", "ё": "е"},
+)
+_GROUP_WORDS = {"DE": "Deutschland", "DK": "Danmark", "SE": "Sverige", "AT": "Österreich", "GB": "UK", "FR": "France"}
 _CITIES = "Aachen Bern Cork Dresden Espoo Fulda Gent Halle Jena Köln Lund Mainz Nantes Oslo Pisa".split()
 # Country: legal form, other ways to write it, tax number, telephone.
 _COUNTRIES: dict[str, tuple[str, tuple[str, ...], str, str]] = {
@@ -37,17 +53,7 @@ _COUNTRIES: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "NL": ("B.V.", ("BV", "b.v."), "NL#########B0#", "+31 20 ### ####"),
     "SE": ("AB", ("ab",), "SE############", "+46 8 ### ### ##"),
     "AT": ("GmbH", ("GesmbH",), "ATU########", "+43 1 #######"),
-    "NO": ("AS", ("A.S.", "as"), "NO#########", "+47 ## ## ## ##"),
-    "RU": ("ООО", ("ооо", "Общество с ограниченной ответственностью"), "##########", "+7 495 #######"),
-    "JP": ("株式会社", ("㈱",), "T#############", "+81 3 #### ####"),
 }
-# Where a form stands before its name.
-_FORM_FIRST = frozenset(("ООО", "株式会社", "Stichting"))
-_SCRIPTS = {
-    "RU": ("ромашка рябина север восток искра маяк волна берёза".split(), "Сервис Торг Строй Медиа Логистика".split()),
-    "JP": (["青空", "東海", "北斗", "桜井", "若葉", "白鳥"], ["商事", "電機", "食品", "建設", "印刷"]),
-}
-_SHARED_MAILBOXES = tuple(f"bogholderi@kontor{number}.example" for number in range(8))
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,7 @@ class Entity:
 
     @property
     def full_name(self) -> str:
-        parts = (self.legal_form, self.name) if self.legal_form in _FORM_FIRST else (self.name, self.legal_form)
-        return " ".join(parts).strip()
+        return _place(self.name, self.legal_form, is_first=self.legal_form in _ALL_FORMS_FIRST)
 
 
 @dataclass(frozen=True)
@@ -114,19 +119,13 @@ class World:
         return rows, sides
 
     def _make_entity(self) -> Entity:
-        country = self.rng.choices(list(_COUNTRIES), weights=(8, 2, 2, 2, 2, 2, 2, 2, 1, 1))[0]
+        if self.rng.random() < 0.15:
+            return self._make_of_a_script()
+        country = self.rng.choices(list(_COUNTRIES), weights=(8, 2, 2, 2, 2, 2, 2))[0]
         form, _, tax_id, phone = _COUNTRIES[country]
-        is_person = country not in _SCRIPTS and self.rng.random() < 0.15
-        if country == "NL" and self.rng.random() < 0.4:
-            form = "Stichting"
+        is_person = self.rng.random() < 0.15
         words = f"{self.rng.choice(_WORDS)}{self.rng.choice(_WORDS)}".capitalize()
-        if country in _SCRIPTS:
-            stems, trades = _SCRIPTS[country]
-            name = f"{self._pick(stems)}{self._pick(stems)} {self._pick(trades)} {self.rng.randrange(100, 999)}"
-        elif is_person:
-            name = f"{self.rng.choice(_FIRST)} {self.rng.choice(_LAST)}"
-        else:
-            name = f"{words} {self._pick(_TRADES)}"
+        name = f"{self.rng.choice(_FIRST)} {self.rng.choice(_LAST)}" if is_person else f"{words} {self._pick(_TRADES)}"
         domain = f"{words.lower()}{self.rng.randrange(10_000)}.example"
         return Entity(
             name=name,
@@ -140,9 +139,28 @@ class World:
             tax_id="" if is_person else self._digits(tax_id),
         )
 
+    def _make_of_a_script(self) -> Entity:
+        country = self._pick(list(_SCRIPTS))
+        form, words, halves, tax_id, _, phone = _SCRIPTS[country]
+        blank = "" if country == "JP" else " "
+        return Entity(
+            name=blank.join(
+                (self._pick(words.split()) + self._pick(words.split()).lower(), self._pick(halves.split()))
+            ),
+            legal_form=form,
+            country=country,
+            city=self._pick(_CITIES),
+            postal_code=self._digits("#####"),
+            street=f"{self._pick(_WORDS).capitalize()} {self.rng.randrange(1, 200)}",
+            email=f"info@{self._pick(_WORDS)}{self.rng.randrange(100_000)}.example",
+            phone=self._digits(phone),
+            tax_id=self._digits(tax_id),
+        )
+
     def _make_alike(self, other: Entity) -> Entity:
         """Another company that shares something with one that is there."""
         own = self._make_entity()
+        first = other.name.split()[0]
         shared: Callable[[], Entity] = self.rng.choice(
             [
                 lambda: replace(own, name=other.name, legal_form=other.legal_form),
@@ -151,22 +169,24 @@ class World:
                 lambda: replace(own, name=other.name, legal_form="AG", country=other.country),
                 lambda: replace(own, email=other.email) if own.tax_id and other.tax_id else own,
                 lambda: replace(own, name=f"{other.name} Nord", phone=other.phone, country=other.country),
-                lambda: replace(self._make_sister(own, other), email=other.email),
-                lambda: replace(own, email=self._pick(_SHARED_MAILBOXES)),
-                lambda: self._make_sister(own, other),
+                lambda: self._make_client_of_one_accountant(own, other),
+                lambda: self._make_client_of_one_accountant(replace(own, name=f"The {own.name}"), other),
+                lambda: replace(other, name=f"{first} {self._pick(['Invest', 'Holding', 'Byg', 'Ejendomme'])}"),
+                lambda: replace(own, name=f"{first} {_GROUP_WORDS.get(own.country, 'Group')}", email=other.email),
             ]
         )
         made = shared()
-        if other.tax_id and made.name not in {own.name, other.name} and self.rng.random() < 0.3:
-            # Of one VAT group: one number for all.
-            return replace(made, tax_id=other.tax_id, country=other.country, legal_form=other.legal_form)
-        return replace(made, tax_id=self._digits(_COUNTRIES[made.country][2]) if made.tax_id else "")
+        if made.tax_id and other.tax_id and made.country == other.country and self.rng.random() < 0.2:
+            # A group that is taxed as one.
+            return made if made.name.startswith(other.name) else replace(made, tax_id=other.tax_id)
+        return replace(made, tax_id=self._make_tax_id(made.country) if made.tax_id else "")
 
-    def _make_sister(self, own: Entity, other: Entity) -> Entity:
-        """Make a company of the same group: it is called after it, and does something else."""
-        trade = self._pick([one for one in _TRADES if one not in other.name])
-        name = f"{other.name.split()[0]} {trade}"
-        return replace(own, name=name, legal_form=other.legal_form, country=other.country)
+    def _make_client_of_one_accountant(self, own: Entity, other: Entity) -> Entity:
+        return replace(own, email=other.email, phone=other.phone, postal_code=other.postal_code, country=other.country)
+
+    def _make_tax_id(self, country: str) -> str:
+        forms = {code: one[3] for code, one in _SCRIPTS.items()} | {code: one[2] for code, one in _COUNTRIES.items()}
+        return self._digits(forms[country])
 
     def _make_absent(self, other: Entity) -> Entity:
         """Somebody who is not in Business Central; most share something with one that is."""
@@ -201,7 +221,9 @@ class World:
         address: dict[str, Any] = {"country": entity.country}
         if self.rng.random() < 0.75:
             address |= {"postal_code": entity.postal_code, "city": entity.city, "line1": entity.street}
-        kind = "eu_vat" if entity.country != "GB" else "gb_vat"
+        kind = {"GB": "gb_vat", "NL": "eu_vat"}.get(entity.country) or _SCRIPTS.get(
+            entity.country, [""] * 4 + ["eu_vat"]
+        )[4]
         tax_ids = [{"type": kind, "value": entity.tax_id}] if entity.tax_id and self.rng.random() < 0.7 else []
         return {
             "customer_name": self._mistype(name) if self.rng.random() < 0.1 else name,
@@ -213,12 +235,24 @@ class World:
 
     def _write_name(self, entity: Entity) -> str:
         form = entity.legal_form
-        writings = next((others for own, others, *_ in _COUNTRIES.values() if own == form), ())
-        form = self._pick([form, form, form, "", *writings]) if form else ""
-        name = replace(entity, legal_form=form).full_name
-        spelt = name.replace("ü", "ue").replace("ø", "oe").replace("ö", "oe").replace("Ö", "Oe").replace("Å", "Aa")
-        ways = (name, name, name.upper(), name.replace(" ", "  "), f" {name}", name.replace("ü", "u\u0308"), spelt)
-        return self._pick(ways)
+        ways = next((others for own, others, *_ in _COUNTRIES.values() if own == form), ())
+        written = self._pick([form, form, form, "", *ways]) if form else ""
+        is_first = form in _ALL_FORMS_FIRST and self.rng.random() < 0.8
+        name = _place(entity.name, written, is_first=is_first)
+        respelled = name.translate(str.maketrans(self.rng.choice(_RESPELLED)))
+        joined = name.replace(" & ", " und ").replace("ß", "ss")
+        return self._pick(
+            [
+                name,
+                name,
+                name.upper(),
+                name.replace(" ", "  "),
+                f" {name}",
+                name.replace("ü", "u\u0308"),
+                respelled,
+                joined,
+            ]
+        )
 
     def _write_email(self, email: str) -> str:
         return self._pick([email, email, email.upper(), email.capitalize(), f"{email} "])
@@ -233,6 +267,8 @@ class World:
         )
 
     def _write_tax_id(self, entity: Entity) -> str:
+        if not entity.tax_id[:2].isalpha():
+            return entity.tax_id
         bare, prefix = entity.tax_id[2:], entity.tax_id[:2]
         return self._pick([entity.tax_id, entity.tax_id, bare, f"{prefix} {bare[:3]} {bare[3:]}", f"{prefix}-{bare}"])
 
@@ -254,6 +290,11 @@ class World:
 
     def _digits(self, form: str) -> str:
         return "".join(str(self.rng.randrange(1, 10)) if char == "#" else char for char in form)
+
+
+def _place(name: str, form: str, *, is_first: bool) -> str:
+    blank = "" if form == "株式会社" else " "
+    return blank.join((form, name) if is_first else (name, form)).strip()
 
 
 def generate(seed: int) -> tuple[list[dict[str, Any]], list[StripeSide]]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.business_central.models import Customer
@@ -22,7 +22,7 @@ from schemas.settings import Settings
 from schemas.stripe_objects import Address, Shipping, TaxId
 from schemas.stripe_objects import Customer as StripeCustomer
 from tests.builders import build_customer, build_invoice, build_party, load_sample_invoice
-from tests.strategies import TEXTS
+from tests.strategies import TYPED
 
 NAME = MatchPair(stripe="name", bc="displayName")
 POSTAL = MatchPair(stripe="address.postal_code", bc="postalCode")
@@ -159,11 +159,9 @@ def test_a_legal_form_may_be_optional(ours: str, theirs: str, agrees: bool) -> N
     assert not strict.agrees(found, "DE")
 
 
-@given(st.sampled_from(IDENTIFYING), TEXTS, st.sampled_from(["", "DE", "DK", "US"]), st.sampled_from(["", "DE", "GB"]))
+@given(st.sampled_from(IDENTIFYING), TYPED, st.sampled_from(["", "DE", "DK", "US"]), st.sampled_from(["", "DE", "GB"]))
 def test_a_customer_is_found_in_the_index_by_what_it_is_called(field: str, text: str, country: str, home: str) -> None:
     """Whatever was written on one side is found when the other side has the same."""
-    # Neither side's JSON can hold half a character.
-    assume(text.encode(errors="ignore").decode() == text)
     party = build_party(metadata={"value": text}, address=Address(country=country or None))
     customer = build_customer(**{"number": "C1", "displayName": "Other", "email": "", field: text, "country": country})
     rule = MatchRule(pairs=(MatchPair.model_validate({"stripe": "metadata.value", "bc": field}),))
@@ -257,11 +255,10 @@ def test_a_customer_found_by_its_address_may_have_moved() -> None:
 @pytest.mark.parametrize(
     ("ours", "theirs", "differ"),
     [
-        ("Acme GmbH", "ACME", False),
-        ("Müller GmbH", "MUELLER G.m.b.H.", False),
         ("Acme GmbH", "ACME Deutschland Vertrieb GmbH", True),
-        ("Acme GmbH", "Acme AG", True),
         ("Nordlicht GmbH", "Nordlihct GmbH", True),
+        ("Acme GmbH", "Acme AG", True),
+        ("Acme", "ACME G.m.b.H.", False),
         ("Anna Berg", "Berg, Anna", False),
         ("", "Acme GmbH", False),
         ("Acme Software GmbH", "Nordlicht Software GmbH", True),
