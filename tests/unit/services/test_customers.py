@@ -413,3 +413,31 @@ async def test_what_was_changed_for_a_new_customer_is_told_although_its_invoice_
     world.stripe.put(build_invoice(id="in_2", number="HUB-0002"))
     later = await bring(world, build_head("in_2"))
     assert not any("1234567890" in note for note in later.notes)
+
+
+async def test_who_shares_a_mailbox_is_a_question_until_a_person_calls_the_customer_new(world: World) -> None:
+    world.bc.customers.append(build_customer(id="other", number="C9", displayName="Acme Invest ApS"))
+    world.stripe.put(build_invoice(customer_name="Acme Byg A/S"))
+    await bring(world, HEAD)
+    error = world.results[-1].error
+    assert error is not None
+    assert error.code == "contact.contradiction"
+    assert "C9" not in (error.fix or "")
+
+    await world.ledger.call_customer_new(world.connection.id, "cus_1")
+    assert (await bring(world, build_head(cause="replay"))).outcome == "synced"
+    assert [one.display_name for one in world.bc.customers] == ["Acme Invest ApS", "Acme Byg A/S"]
+
+
+async def test_a_shared_mailbox_gives_way_to_the_rule_that_finds_the_company_itself(world: World) -> None:
+    world.bc.customers.append(build_customer(id="other", number="C9", displayName="Acme Invest ApS"))
+    itself = {"id": "own", "number": "C8", "displayName": "Acme Byg A/S", "email": "x@y.example", "postalCode": "2000"}
+    world.bc.customers.append(build_customer(**itself, country="DK"))
+    world.stripe.put(
+        build_invoice(customer_name="Acme Byg A/S", customer_address={"postal_code": "2000", "country": "DK"})
+    )
+    assert (await bring(world, HEAD)).outcome == "synced"
+    link = await world.ledger.load_customer_link(world.connection.id, "cus_1")
+    assert link is not None
+    assert link.customer.number == "C8"
+    assert len(world.bc.customers) == 2
