@@ -262,6 +262,8 @@ class FakeBc(_Remote):
         self.gross_prices = False
         """Whether its customers' cards say that prices include tax."""
         self.vat: tuple[str, Decimal] = ("", Decimal(0))
+        self.included: Decimal | None = None
+        """The tax in prices that include it; None: by `vat`."""
         """Identifier and percentage of every line."""
         self.alter: Callable[[SalesInvoice], SalesInvoice] = _leave
         """What Business Central, or what runs in it, makes of a document by itself."""
@@ -538,6 +540,7 @@ class FakeBc(_Remote):
         percent = self.vat[1]
         tax = round_half_up(net * percent / (100 + percent if self.gross_prices else 100), 2)
         if self.gross_prices:
+            tax = tax if self.included is None else self.included
             net -= tax
         tax += self.tax
         header = {name: value for name, value in payload.items() if not name.endswith("Lines")}

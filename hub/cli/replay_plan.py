@@ -50,7 +50,9 @@ _UNLESS = "unless that was mended since"
 # A draft that was right and is not seen any more.
 _GONE_CODES = frozenset({"invoice.draft.deleted", DRAFTS_HIDDEN})
 # What Business Central made of an invoice's VAT: only a draft shows whether it still does.
-_TOTAL_CODES = frozenset({"invoice.total.different", "invoice.total.unreachable", "invoice.total.unstable"})
+_TOTAL_CODES = frozenset(
+    {"invoice.tax.different", "invoice.total.different", "invoice.total.unreachable", "invoice.total.unstable"}
+)
 # Refusals of Business Central whose cause is looked at before.
 _LOOKED_AT = frozenset({"bc.customer.blocked", "bc.customer.unknown"})
 

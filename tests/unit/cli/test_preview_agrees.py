@@ -98,6 +98,7 @@ def answer_with_stripes_total(world: World, mapped: MappedDocument) -> None:
     lines = mapped.payload[LINES_FIELD[mapped.kind]]
     net = sum((_count(line) for line in lines), start=Decimal(0))
     world.bc.tax = mapped.total - net
+    world.bc.included = mapped.predicted.tax
 
 
 def _count(line: dict[str, Any]) -> Decimal:
