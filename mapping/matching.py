@@ -277,8 +277,8 @@ def _are_namesakes(customers: Sequence[BcCustomer]) -> bool:
 def _compare_names(seeker: Seeker, customer: BcCustomer, wanted: Wanted) -> str:
     """A mailbox or a telephone is shared by many: without the same name they find nobody.
 
-    A tax number is shared by the members of a group that is taxed as one: with it the names may differ by what one
-    leaves out.
+    A tax number is shared by the members of a group that is taxed as one, whose names may differ in a single word: with
+    it a letter may be wrong, and no more.
     """
     party = seeker.party
     theirs, ours = read_name(customer.display_name), _read_our_names(party)
@@ -288,9 +288,7 @@ def _compare_names(seeker: Seeker, customer: BcCustomer, wanted: Wanted) -> str:
         return _compare_people(seeker, customer, wanted)
     if any(name.is_same(theirs) for name in ours):
         return ""
-    if wanted.knows("taxRegistrationNumber") and any(
-        name.has_same_words(theirs) or name.is_part_of(theirs) for name in ours
-    ):
+    if wanted.knows("taxRegistrationNumber") and any(name.is_mistyped(theirs) for name in ours):
         return ""
     return f"its name is {tidy(customer.display_name)}, and {tidy(party.name or party.business_name)} in Stripe"
 

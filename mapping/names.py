@@ -45,16 +45,11 @@ class Name:
         """Tell whether it is the same legal name: the same words and the same legal form, or none on both sides."""
         return self.has_same_words(other) and self.legal_form == other.legal_form
 
-    def is_part_of(self, other: "Name") -> bool:
-        """Tell whether one has all words of the other, but for typing errors: *Acme* is part of *ACME Deutschland*.
-
-        Names that differ in more than the words that one leaves out, in their legal form too, are two members of a
-        group.
-        """
+    def is_mistyped(self, other: "Name") -> bool:
+        """Tell whether it is the other name but for typing errors: no word more, and no word less."""
         fewer, more = sorted((self.words, other.words), key=len)
-        if not fewer or not all(any(_is_nearly(word, one) for one in more) for word in fewer):
-            return False
-        return len(fewer) == len(more) or may_be_same_form(self.legal_form, other.legal_form)
+        is_nearly = all(any(_is_nearly(word, one) for one in more) for word in fewer)
+        return len(fewer) == len(more) and is_nearly and may_be_same_form(self.legal_form, other.legal_form)
 
 
 @lru_cache(maxsize=10_000)

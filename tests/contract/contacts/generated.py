@@ -178,7 +178,7 @@ class World:
         made = shared()
         if made.tax_id and other.tax_id and made.country == other.country and self.rng.random() < 0.2:
             # A group that is taxed as one.
-            return made if made.name.startswith(other.name) else replace(made, tax_id=other.tax_id)
+            return made if made.name == other.name else replace(made, tax_id=other.tax_id)
         return replace(made, tax_id=self._make_tax_id(made.country) if made.tax_id else "")
 
     def _make_client_of_one_accountant(self, own: Entity, other: Entity) -> Entity:
