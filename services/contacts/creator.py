@@ -137,9 +137,14 @@ async def complete(bc: BcCustomers, asked: Mapping[str, Any], customer: Customer
 
 
 async def _change(bc: BcCustomers, customer: Customer, fields: Mapping[str, Any]) -> Customer | None:
-    """Change fields; None where that could not be done, which the comparison then shows."""
+    """Change fields; None where that could not be done, which the comparison then shows.
+
+    Where no answer came, it may have been done, with all that Business Central changes along: what stands there counts.
+    """
     try:
         return await change_customer(bc, customer, fields)
+    except InDoubt:
+        return await bc.fetch_customer(customer.id)
     except HubError as error:
         get_logger().warning("contacts.customer.not_completed", number=customer.number, code=error.code)
         return None
