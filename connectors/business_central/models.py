@@ -58,6 +58,18 @@ Amount = Annotated[Decimal, AfterValidator(clean_amount)]
 Code = Annotated[str, Field(max_length=LONGEST_CODE)]
 """A number, a code or an id: what goes into messages, metadata and addresses."""
 
+_NO_ID = "00000000-0000-0000-0000-000000000000"
+
+
+def _require_id(value: str) -> str:
+    if value in {"", _NO_ID}:
+        raise ValueError("it names no record")
+    return value
+
+
+RecordId = Annotated[Code, AfterValidator(_require_id)]
+"""The id of a record that was written or found. An answer without one is no answer: what was written is looked for."""
+
 BcDate = Annotated[date | None, BeforeValidator(_parse_blank_date)]
 """A date; Business Central's blank date 0001-01-01 is None."""
 
@@ -91,6 +103,7 @@ class Company(BcRecord):
 class Customer(BcRecord):
     """A customer. `blocked` is empty, Ship, Invoice or All; the last two refuse drafts."""
 
+    id: RecordId
     number: Code
     display_name: str = ""
     email: str = ""
@@ -154,6 +167,7 @@ class SalesInvoice(BcRecord):
 
     model_config = ConfigDict(extra="allow")
 
+    id: RecordId
     number: Code
     external_document_number: Code = ""
     customer_id: Code = ""
