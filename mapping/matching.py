@@ -6,7 +6,7 @@ comparison does not bear out.
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -351,8 +351,7 @@ def _split_number(number: str) -> list[tuple[int, int, str]]:
 
 
 def _build_no_values(party: Party, settings: CustomerSettings) -> Refused:
-    missing = {pair.stripe: None for rule in settings.match for pair in rule.pairs if not party.read(pair.stripe)}
-    wanted = ", ".join(missing) or ", ".join(_list_sources(settings))
+    wanted = "; or ".join(dict.fromkeys(_list_missing(party, settings)))
     return Refused(
         f"The Stripe customer {party.label} can't be matched: Stripe has no {wanted} for it.",
         code="contact.match.no_values",
@@ -360,8 +359,12 @@ def _build_no_values(party: Party, settings: CustomerSettings) -> Refused:
     )
 
 
-def _list_sources(settings: CustomerSettings) -> Iterable[str]:
-    return dict.fromkeys(pair.stripe for rule in settings.match for pair in rule.pairs)
+def _list_missing(party: Party, settings: CustomerSettings) -> Iterator[str]:
+    """Say for each rule what must be filled in for it: all that its pairs look at, together."""
+    for rule in settings.match:
+        sources = dict.fromkeys(pair.stripe for pair in rule.pairs)
+        missing = [source for source in sources if not party.read(source)]
+        yield " together with ".join(missing or sources)
 
 
 _ATTRIBUTES: dict[CustomerTarget, str] = {

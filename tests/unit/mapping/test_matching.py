@@ -70,7 +70,8 @@ def test_without_any_value_it_says_which_fields_are_missing() -> None:
         build_wanted(Seeker(Party(id="cus_1"), CustomerSettings(), "DE"))
     assert caught.value.code == "contact.match.no_values"
     assert caught.value.message == (
-        "The Stripe customer cus_1 can't be matched: Stripe has no email, tax_id, name, address.postal_code for it."
+        "The Stripe customer cus_1 can't be matched: Stripe has no email; or tax_id; or name together with "
+        "address.postal_code for it."
     )
 
 
