@@ -111,6 +111,9 @@ class Judge:
         return "post" in self._told(invoice_id).lower()
 
     def _find_nameless(self) -> Iterable[str]:
+        for invoice in self.invoices:
+            if invoice["id"] not in self._last:
+                yield f"{invoice['id']} has no result: nobody can say how it ended"
         for one in self._last.values():
             if one.outcome == "failed" and one.code.startswith(_NAMELESS):
                 yield f"{one.invoice_id} failed without a code of its own ({one.code}): {one.reason[:200]}"
