@@ -34,9 +34,10 @@ class LearnedFacts:
         default_factory=dict[str, tuple[float, dict[VatKey, VatFact]]]
     )
 
-    async def load_gross_prices(self, company: str, customer_id: str) -> bool:
-        """Tell whether the customer's card says that prices include tax; False where nothing is known."""
-        return await run(self.redis.hget(gross_prices_key(company), customer_id)) == "1"
+    async def load_gross_prices(self, company: str, customer_id: str) -> bool | None:
+        """Tell whether the customer's card says that prices include tax; None where no document has shown it."""
+        known = await run(self.redis.hget(gross_prices_key(company), customer_id))
+        return None if known is None else known == "1"
 
     async def load_vat(self, company: str, tax_area: str) -> LearnedVat:
         """Return what is known of a VAT business posting group; nothing where the group itself is not known."""
@@ -77,12 +78,11 @@ class LearnedFacts:
             await run(self.redis.hset(key, currency.upper(), json.dumps([str(precision), int(time.time()), day])))
 
     async def save_gross_prices(self, company: str, customer_id: str, *, gross: bool) -> bool:
-        """Remember what a document showed; True if it was not known."""
+        """Remember what a document showed; True if it was taken for otherwise: what is not known is taken for net."""
         known = await self.load_gross_prices(company, customer_id)
-        if known == gross:
-            return False
-        await run(self.redis.hset(gross_prices_key(company), customer_id, "1" if gross else "0"))
-        return True
+        if known != gross:
+            await run(self.redis.hset(gross_prices_key(company), customer_id, "1" if gross else "0"))
+        return bool(known) != gross
 
     async def load_unbillable(self, company: str, template_by: str, now: datetime) -> datetime | None:
         """Return when a new customer that got its posting groups by this was seen to have none; None if unknown."""

@@ -22,6 +22,8 @@ class Foretold:
     set-up may have been mended since; nobody else does."""
     is_guess: bool
     """For a line of it, Business Central has not shown yet what VAT it adds."""
+    is_price_guess: bool
+    """It has not shown yet whether the customer's prices include tax: if they do, they are written in that form."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,11 @@ class DocumentMapper:
         precision = await self.learned.load_posting_precision(company, invoice.currency)
         if customer is None:
             return CustomerView(posting_precision=precision)
+        gross = await self.learned.load_gross_prices(company, customer.id)
         return CustomerView(
             id=customer.id,
-            prices_include_tax=await self.learned.load_gross_prices(company, customer.id),
+            prices_include_tax=gross or False,
+            is_price_form_known=gross is not None,
             tax_area=customer.tax_area,
             learned=await self.learned.load_vat(company, customer.tax_area),
             posting_precision=precision,
@@ -120,4 +124,10 @@ def _foretell(invoice: Invoice, snapshot: Snapshot, materials: Materials, view: 
             raise refused from None
         against = refused
     keys = {line.vat_key for line in mapped.lines if line.vat_key is not None}
-    return Foretold(mapped, against, is_guess=not keys <= view.learned.keys())
+    return Foretold(
+        mapped,
+        against,
+        is_guess=not keys <= view.learned.keys(),
+        # Without tax, prices are the same in both forms.
+        is_price_guess=not view.is_price_form_known and bool(mapped.predicted.tax),
+    )

@@ -39,6 +39,8 @@ class CustomerView:
     learned: LearnedVat = field(default_factory=dict)
     posting_precision: Decimal | None = None
     """What posted documents have shown that totals in the invoice's currency are rounded to."""
+    is_price_form_known: bool = False
+    """A document has shown whether prices include tax; else net ones are assumed."""
 
 
 @dataclass(frozen=True)

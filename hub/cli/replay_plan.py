@@ -50,6 +50,10 @@ _UNLESS = "unless that was mended since"
 # A draft that was right and is not seen any more.
 _GONE_CODES = frozenset({"invoice.draft.deleted", DRAFTS_HIDDEN})
 # What Business Central made of an invoice's VAT: only a draft shows whether it still does.
+_PRICE_GUESS = (
+    "Unit prices are a guess: Business Central has not yet shown whether this customer's include tax. The total is the "
+    "same."
+)
 _TOTAL_CODES = frozenset(
     {"invoice.tax.different", "invoice.total.different", "invoice.total.unreachable", "invoice.total.unstable"}
 )
@@ -289,14 +293,16 @@ class ReplayPlanner:
         await self._foretell(invoice, link.customer if link else None)
         seeking = await self._find_customer(invoice, link)
         foretold = await self._foretell(invoice, seeking.customer)
-        guess = await self._tell_guess(seeking.customer) if foretold.is_guess else ""
+        guess = await self._tell_guess(foretold, seeking.customer)
         return _Due(invoice, record, foretold, seeking, guess)
 
     async def _foretell(self, invoice: Invoice, customer: CustomerMatch | None) -> Foretold:
         return await self.mapper.foretell(self.snapshot, invoice, self.stripe, self.bc, customer, is_fresh=True)
 
-    async def _tell_guess(self, customer: CustomerMatch | None) -> str:
+    async def _tell_guess(self, foretold: Foretold, customer: CustomerMatch | None) -> str:
         """Say for whom Business Central has not shown its VAT yet: it goes by the customer's group."""
+        if not foretold.is_guess:
+            return _PRICE_GUESS if foretold.is_price_guess else ""
         if customer is None:
             return describe_guess("a new customer")
         lists = frozenset[ListName](("tax_areas",))

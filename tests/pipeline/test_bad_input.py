@@ -134,7 +134,7 @@ async def test_an_invoice_whose_customer_has_neither_name_nor_address_is_told(sh
     invoice = await shop.make_invoice(await shop.add_customer(name="", email=""))
     metadata = await shop.wait_for_status(invoice, "failed")
 
-    assert "Stripe has no email, tax_id, name, address.postal_code for it" in metadata["bc_error"]
+    assert "Stripe has no email; or tax_id; or name together with address.postal_code for it" in metadata["bc_error"]
     assert await shop.find_drafts(invoice) == []
 
 
