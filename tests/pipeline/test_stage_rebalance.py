@@ -214,11 +214,11 @@ async def test_defects_of_several_connections_hold_the_stage_until_a_success(bro
 
         await wait_until(is_held)
         await place.produce(*build_many(5, "in_later"))
-        assert len(await place.load_dead()) == 2
+        # One may have stood between its last try and the judgement.
+        assert len(await place.load_dead()) in {2, 3}
         broken = False
         await place.wait_committed({0: 35})
         assert not defects.is_tripped
-    # One may have stood between its last try and the judgement.
     assert len(await place.load_dead()) <= 3
 
 
