@@ -119,14 +119,14 @@ async def test_a_deleted_invoice_is_skipped(shop: Shop) -> None:
     assert (result.outcome, result.reason) == ("skipped", "The invoice was deleted in Stripe.")
 
 
-async def test_an_invoice_of_a_deleted_customer_is_booked_by_what_it_froze(shop: Shop) -> None:
-    customer = await shop.add_customer(email="gone@shop.example")
+async def test_an_invoice_of_a_deleted_customer_is_booked_by_what_it_froze(shop: Shop, unique: str) -> None:
+    customer = await shop.add_customer(email=f"gone-{unique}@shop.example")
     invoice = await shop.make_invoice(customer)
     await shop.stripe("DELETE", f"customers/{customer}")
     await shop.register_webhook()
     await shop.wait_for_status(invoice, "synced")
 
-    assert len(await shop.find_customers("gone@shop.example")) == 1
+    assert len(await shop.find_customers(f"gone-{unique}@shop.example")) == 1
 
 
 async def test_an_invoice_whose_customer_has_neither_name_nor_address_is_told(shop: Shop) -> None:

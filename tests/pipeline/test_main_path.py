@@ -25,17 +25,17 @@ async def wait_for_repeats(shop: Shop, invoice_id: str, number: int) -> None:
     await shop.read(METADATA_UPDATED, MetadataUpdated, lambda found: sum(map(is_repeat, found)) >= number)
 
 
-async def test_a_finalized_invoice_becomes_a_draft_and_stripe_says_so(hub: Hub) -> None:
+async def test_a_finalized_invoice_becomes_a_draft_and_stripe_says_so(hub: Hub, unique: str) -> None:
     async with open_shop(hub) as shop:
         await shop.register_webhook()
-        invoice = await shop.make_invoice(await shop.add_customer(email="first@shop.example"), amount=12_345)
+        invoice = await shop.make_invoice(await shop.add_customer(email=f"first-{unique}@shop.example"), amount=12_345)
         metadata = await shop.wait_for_status(invoice, "synced")
         (draft,) = await shop.find_drafts(invoice)
 
         assert Decimal(str(draft["totalAmountIncludingTax"])) == Decimal("123.45")
         assert draft["currencyCode"] == "EUR"
         assert (metadata["bc_invoice"], metadata["bc_invoice_id"]) == (draft["number"], draft["id"])
-        assert len(await shop.find_customers("first@shop.example")) == 1
+        assert len(await shop.find_customers(f"first-{unique}@shop.example")) == 1
         usage = Usage(shop.foundation.redis)
         (month,) = await usage.list_months(shop.connection.id)
         assert [one.invoice_id for one in await usage.list_counted(shop.connection.id, month)] == [invoice["id"]]
