@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
 from hub.cli.demo.buyers import Buyer, invent_buyers, list_known
 from hub.cli.demo.judge import Judge, Verdict
 from hub.cli.demo.scene import DOUBT_SECONDS, Company, Scene
+from hub.cli.topic_reader import open_reader
+from hub.config import load_config
 from schemas.messages import InvoiceResult
 from schemas.topics import INVOICES_RESULTS
 
@@ -127,19 +127,7 @@ async def _wait_until_settled(scene: Scene, invoices: int, patience: float) -> N
 
 
 async def _read_results(scene: Scene) -> Sequence[InvoiceResult]:
-    """Read all that the hub has said of invoices, from the beginning to where the topic ends now."""
-    # By the policy and not by a seek, which the consumer's own look for a place to begin may overtake.
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=scene.environment["HUB_KAFKA_BOOTSTRAP"],
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
-    async with consumer:
-        partitions = [TopicPartition(INVOICES_RESULTS.name, number) for number in range(INVOICES_RESULTS.partitions)]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        found: list[InvoiceResult] = []
-        while any([await consumer.position(one) < ends[one] for one in partitions]):
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                found += [InvoiceResult.model_validate_json(record.value or b"") for record in records]
+    """Read all that the hub has said of invoices, in the order that it was decided."""
+    async with open_reader(load_config(dict(scene.environment)), [INVOICES_RESULTS.name]) as reader:
+        found = [InvoiceResult.model_validate_json(record.value or b"") async for record in reader.read_stored()]
     return sorted(found, key=lambda one: one.decided_at)
